@@ -1,0 +1,129 @@
+//! What is run, how large and for how long: the command line and the sizes of PERFORMANCE.md.
+
+use std::time::Duration;
+
+/// The groups in which subjects are interleaved, with their share of the time.
+pub const SHAPES: &[(&str, f64)] = &[
+    ("A", 3.0),
+    ("A-suspend", 0.7),
+    ("B-4", 2.0),
+    ("B-4-suspend", 0.5),
+    ("B-all", 4.0),
+    ("B-flat", 2.0),
+    ("C", 8.0),
+    ("E", 1.0),
+    ("F-typed", 0.4),
+    ("F-dynamic", 0.8),
+    ("D", 4.0),
+    ("G", 1.0),
+];
+
+pub const HELP: &str = "\
+Floors, peers and stepcast side by side, shapes A to G.
+
+  --quick            smaller sizes and fewer rounds: ends in a minute
+  --shape A,B-4      only these shapes (a letter stands for all of its shapes)
+  --subject a,floor  only these subjects or kinds (floor, peer, stepcast)
+  --rounds N         at most N rounds per group
+";
+
+#[derive(Clone)]
+pub struct Sizes {
+    pub hops: u64,
+    pub suspends: u64,
+    pub items: u64,
+    pub flat_small: u64,
+    pub flat_large: u64,
+    pub runs: u64,
+    pub in_flight: usize,
+    pub paused: u64,
+    pub stream: u64,
+    pub sets: u64,
+}
+
+#[derive(Clone)]
+pub struct Plan {
+    pub sizes: Sizes,
+    pub rounds: usize,
+    pub quick: bool,
+    pub budget: Duration,
+    shapes: Vec<String>,
+    subjects: Vec<String>,
+}
+
+impl Plan {
+    pub fn from_args(args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let (mut quick, mut rounds) = (false, None);
+        let (mut shapes, mut subjects) = (Vec::new(), Vec::new());
+        let mut args = args;
+        let list = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or(format!("{arg} needs a value"));
+            match arg.as_str() {
+                "--quick" => quick = true,
+                "--shape" => shapes.extend(list(value()?)),
+                "--subject" => subjects.extend(list(value()?)),
+                "--rounds" => {
+                    let text = value()?;
+                    let count = text.parse().map_err(|_| format!("not a number: {text}"))?;
+                    rounds = Some(std::cmp::max(1, count));
+                }
+                // `cargo bench` adds it.
+                "--bench" => {}
+                other => return Err(format!("unknown argument {other}\n\n{HELP}")),
+            }
+        }
+        let known = |wanted: &&String| !SHAPES.iter().any(|(shape, _)| covers(wanted, shape));
+        if let Some(unknown) = shapes.iter().find(known) {
+            return Err(format!("no shape {unknown}\n\n{HELP}"));
+        }
+        Ok(Self {
+            sizes: if quick { QUICK } else { FULL },
+            rounds: rounds.unwrap_or(if quick { 5 } else { 15 }),
+            quick,
+            budget: Duration::from_secs(if quick { 45 } else { 330 }),
+            shapes,
+            subjects,
+        })
+    }
+
+    pub fn wants_shape(&self, shape: &str) -> bool {
+        self.shapes.is_empty() || self.shapes.iter().any(|wanted| covers(wanted, shape))
+    }
+
+    pub fn wants_subject(&self, kind: &str, subject: &str) -> bool {
+        let base = subject.split('@').next().unwrap_or(subject);
+        self.subjects.is_empty() || self.subjects.iter().any(|wanted| [kind, subject, base].contains(&wanted.as_str()))
+    }
+}
+
+fn covers(wanted: &str, shape: &str) -> bool {
+    shape == wanted || shape.split('-').next() == Some(wanted)
+}
+
+const FULL: Sizes = Sizes {
+    hops: 100_000,
+    suspends: 20_000,
+    items: 10_000,
+    flat_small: 1_000,
+    flat_large: 100_000,
+    runs: 100_000,
+    in_flight: 1_000,
+    paused: 100_000,
+    stream: 100_000,
+    sets: 100_000,
+};
+
+// Still large enough that a sample of the fastest subject takes about a millisecond.
+const QUICK: Sizes = Sizes {
+    hops: 20_000,
+    suspends: 5_000,
+    items: 10_000,
+    flat_small: 1_000,
+    flat_large: 100_000,
+    runs: 20_000,
+    in_flight: 1_000,
+    paused: 10_000,
+    stream: 50_000,
+    sets: 50_000,
+};

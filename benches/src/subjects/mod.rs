@@ -1,0 +1,14 @@
+//! stepcast itself.
+
+#[cfg(feature = "stepcast")]
+pub mod stepcast;
+
+use crate::measure::Suite;
+
+#[cfg(feature = "stepcast")]
+pub fn register(suite: &mut Suite) {
+    stepcast::register(suite);
+}
+
+#[cfg(not(feature = "stepcast"))]
+pub fn register(_: &mut Suite) {}

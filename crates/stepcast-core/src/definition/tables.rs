@@ -1,0 +1,126 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CatchDecl, StepBody};
+use crate::{EventMeta, Need, OnFailure, RetryPolicy};
+
+/// Dense number of a step within its definition. Never leaves the process.
+pub type StepIx = u32;
+/// Dense number of an event type within its definition. Never leaves the process.
+pub type EventIx = u32;
+
+/// A checked workflow with its routes resolved to dense tables. Built once per workflow type, shared by all its runs.
+#[derive(Debug)]
+pub struct WorkflowDef {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    pub(crate) start: EventIx,
+    pub(crate) stop: EventIx,
+    pub(crate) steps: Vec<StepDef>,
+    pub(crate) events: Vec<EventDef>,
+    pub(crate) by_hash: HashMap<u64, EventIx>,
+    pub(crate) takes_from_outside: bool,
+    pub(crate) has_joins: bool,
+    pub(crate) needs: Vec<(StepIx, Need)>,
+    pub(crate) policy: RunPolicy,
+}
+
+/// Bounds and defaults of a workflow's runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunPolicy {
+    /// Executions that may run at the same time in one run. Default 65,536.
+    pub max_running: usize,
+    /// Executions that may be queued in one run; past it the run fails. Default 1,000,000.
+    pub max_queued: usize,
+    /// Early events kept per type until somebody waits for them. Default 1,024; the oldest is dropped and reported.
+    pub max_mailbox: usize,
+    /// Events kept in one `collect_events` buffer. Default 65,536.
+    pub max_collect: usize,
+    /// Events that one execution may have sent but not delivered. Default 1,000,000.
+    pub max_outbox: usize,
+    /// Results that one execution may record. Default 10,000.
+    pub max_records: usize,
+}
+
+impl Default for RunPolicy {
+    fn default() -> Self {
+        RunPolicy {
+            max_running: 65_536,
+            max_queued: 1_000_000,
+            max_mailbox: 1_024,
+            max_collect: 65_536,
+            max_outbox: 1_000_000,
+            max_records: 10_000,
+        }
+    }
+}
+
+/// An event type of a definition and where it goes.
+#[derive(Debug)]
+pub struct EventDef {
+    pub(crate) meta: &'static EventMeta,
+    pub(crate) takers: Vec<Taker>,
+    pub(crate) waited: bool,
+}
+
+/// One step's interest in an event type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taker {
+    /// The step runs once per event.
+    Single(StepIx),
+    /// The event fills a slot of a join.
+    Join(StepIx, u32),
+    /// The event is collected until its batch closes.
+    Collect(StepIx),
+}
+
+/// What a step waits for before it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputShape {
+    /// One event.
+    Single,
+    /// One event per slot.
+    Join {
+        /// How many slots.
+        slots: u32,
+    },
+    /// All events of a batch.
+    Collect,
+    /// The first so many events of a batch.
+    Take {
+        /// How many.
+        count: u32,
+    },
+}
+
+/// One `Vec` in a step's return type and the collectors its members reach.
+#[derive(Clone, Debug, Default)]
+pub struct OpenerDef {
+    /// [`OutSpec::kind`] of what a member gives.
+    pub(crate) kind: u64,
+    pub(crate) collectors: Vec<StepIx>,
+}
+
+/// A step of a definition.
+#[derive(Debug)]
+pub struct StepDef {
+    pub(crate) name: String,
+    pub(crate) shape: InputShape,
+    pub(crate) inputs: Vec<EventIx>,
+    pub(crate) outs: Vec<(u64, EventIx)>,
+    pub(crate) sends: Vec<EventIx>,
+    pub(crate) waits: Vec<EventIx>,
+    pub(crate) openers: Vec<OpenerDef>,
+    pub(crate) workers: Option<u32>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) on_failure: OnFailure,
+    pub(crate) retry: Option<Arc<RetryPolicy>>,
+    pub(crate) catch: Option<CatchDecl>,
+    pub(crate) caught_by: Option<StepIx>,
+    pub(crate) body: StepBody,
+}

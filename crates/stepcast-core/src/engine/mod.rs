@@ -1,0 +1,31 @@
+//! The engine: a run as plain data, and the pure reducer that changes it.
+
+mod collect;
+mod command;
+mod exec;
+mod ids;
+mod inputs;
+mod joins;
+mod pairs;
+mod reduce;
+mod scopes;
+mod slab;
+mod restore;
+mod snapshot;
+mod state;
+mod tick;
+mod view;
+mod waits;
+
+pub use command::{Command, Commands, OpResult, Outcome, RunFailure, StuckReason};
+pub use ids::{ExecKey, OpId, OpKind, Time};
+pub use inputs::{InputReason, PendingInput};
+pub use reduce::{FilterQuery, reduce};
+pub use restore::{Difference, RestoreError};
+pub use snapshot::StateSnapshot;
+pub use state::RunState;
+pub use view::{ExecView, Expected};
+pub use tick::{
+    Answer, CollectRequest, Commit, External, Failure, FailureChoice, Filter, Matches, Operation, Report, SenderSeq, Tick,
+    TickKind, WaitRequest,
+};

@@ -1,0 +1,88 @@
+//! The pure reducer: (definition, state, tick) gives the next state and what the host has to do.
+//! No clock, no randomness, no executor, no user code; a tick that does not fit is a no-op.
+
+mod batch;
+mod commit;
+mod end;
+mod external;
+mod failure;
+mod frames;
+mod report;
+mod route;
+mod schedule;
+mod wait;
+
+use super::{Commands, RunState, Tick, TickKind, Time, state::Phase};
+use crate::definition::WorkflowDef;
+
+pub(crate) use route::Lineage;
+pub use wait::FilterQuery;
+
+/// Applies one tick.
+///
+/// Changes `state` in place and adds what the host has to do to `out`. Cannot fail: repeated, stale and
+/// misdirected ticks change nothing.
+pub fn reduce(def: &WorkflowDef, state: &mut RunState, tick: Tick, out: &mut Commands) {
+    let mut engine = Engine { def, state, out, now: tick.at };
+    if engine.state.phase == Phase::Ended {
+        return;
+    }
+    engine.count_time();
+    match tick.kind {
+        TickKind::Report(report) => engine.report(report),
+        TickKind::Start { event } => engine.start(event),
+        TickKind::External(external) => engine.external(external),
+        TickKind::Commit(commit) => engine.commit(commit),
+        TickKind::Parked { exec } => engine.parked(exec),
+        TickKind::Timers => engine.timers(),
+        TickKind::Answer { input, answer } => engine.answer(input, answer),
+        TickKind::Cancel => engine.cancel(),
+        TickKind::SendersGone => engine.senders_gone(),
+    }
+    engine.settle();
+}
+
+/// One application of a tick: the state, and the way to everything it may use.
+pub(crate) struct Engine<'a> {
+    pub(crate) def: &'a WorkflowDef,
+    pub(crate) state: &'a mut RunState,
+    pub(crate) out: &'a mut Commands,
+    pub(crate) now: Time,
+}
+
+impl Engine<'_> {
+    /// The run's timeout counts the time in which something is queued or running, taken from tick times.
+    fn count_time(&mut self) {
+        let state = &mut *self.state;
+        if state.timeout_micros.is_some() {
+            if state.is_busy() {
+                state.busy_micros += self.now.0.saturating_sub(state.last_tick.0);
+            }
+            state.last_tick = self.now;
+        }
+    }
+
+    fn start(&mut self, event: crate::Payload) {
+        if self.state.phase != Phase::Created {
+            return;
+        }
+        self.state.phase = Phase::Running;
+        let lineage = Lineage::root();
+        self.deliver(event, &lineage, 0, &super::Matches::default());
+    }
+
+    /// After every tick: has the run used up its time, or can it never end?
+    fn settle(&mut self) {
+        if self.state.phase != Phase::Running {
+            return;
+        }
+        if self.state.execs.is_empty() {
+            self.check_stuck();
+        }
+        if let Some(limit) = self.state.timeout_micros {
+            if self.state.phase == Phase::Running && self.state.busy_micros >= limit {
+                self.time_out();
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Routing: one event to every step with a parameter for it, and to one waiter.
+
+use super::Engine;
+use crate::definition::{EventIx, StepIx, Taker};
+use crate::engine::exec::{Activity, Exec, Input, More, ROOT, Recovery, ScopeIx, Status, merge_recovery};
+use crate::engine::inputs::{Asked, Input as PendingInput};
+use crate::engine::joins::Waiting;
+use crate::engine::{Command, Matches};
+use crate::{AnyEvent, Payload, Role};
+
+/// Where an event comes from: its batch member, and how often its lineage was recovered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lineage {
+    pub(crate) scope: ScopeIx,
+    pub(crate) recovery: Recovery,
+    /// The step that gave it; `None` from outside.
+    pub(crate) step: Option<StepIx>,
+}
+
+impl Lineage {
+    pub(crate) fn root() -> Self {
+        Lineage { scope: ROOT, recovery: None, step: None }
+    }
+}
+
+impl Engine<'_> {
+    /// Delivers an event to whoever takes it. `position` is its place in the tick, for the filters' verdicts.
+    pub(crate) fn deliver(&mut self, event: Payload, from: &Lineage, position: u32, matches: &Matches) {
+        let hash = event.meta().hash;
+        if let Some(ix) = self.def.event_by_hash(hash) {
+            self.deliver_known(ix, event, from, position, matches);
+        }
+    }
+
+    /// As `deliver`, for an event type that is already resolved.
+    pub(crate) fn deliver_known(
+        &mut self,
+        ix: EventIx,
+        event: Payload,
+        from: &Lineage,
+        position: u32,
+        matches: &Matches,
+    ) -> u64 {
+        self.state.next_event += 1;
+        let serial = self.state.next_event;
+        let def = self.def;
+        let entry = &def.events[ix as usize];
+        // The common case first: nobody can wait for it and one step takes it.
+        if let ([Taker::Single(step)], false, Role::Plain | Role::Start) = (&entry.takers[..], entry.waited, entry.meta.role) {
+            self.run_single(*step, serial, event, from);
+            return serial;
+        }
+        match entry.meta.role {
+            Role::Stop => {
+                if ix == def.stop {
+                    self.complete(event);
+                }
+                return serial;
+            }
+            Role::InputRequired => {
+                let shared = AnyEvent::from_payload(event.clone());
+                self.out.push(Command::Publish(shared));
+                self.ask(event.clone(), serial, from);
+            }
+            _ => {}
+        }
+        let mut handled = entry.meta.role == Role::InputRequired;
+        let mut skip = None;
+        if entry.waited {
+            let taken = self.offer_to_waiters(ix, serial, &event, position, matches);
+            handled |= taken.handled;
+            skip = taken.step;
+        }
+        self.route(ix, serial, event, from, skip, &mut handled);
+        if !handled {
+            self.unhandled(ix, None);
+        }
+        serial
+    }
+
+    fn route(&mut self, ix: EventIx, serial: u64, event: Payload, from: &Lineage, skip: Option<StepIx>, handled: &mut bool) {
+        let def = self.def;
+        let takers = &def.events[ix as usize].takers;
+        let mut event = Some(if takers.len() > 1 { Payload::Many(event.into_arc()) } else { event });
+        for (at, taker) in takers.iter().enumerate() {
+            let last = at + 1 == takers.len();
+            let Some(copy) = (if last { event.take() } else { event.clone() }) else { break };
+            match *taker {
+                Taker::Single(step) if skip == Some(step) => {}
+                Taker::Single(step) => {
+                    self.run_single(step, serial, copy, from);
+                    *handled = true;
+                }
+                Taker::Join(step, slot) => {
+                    self.fill_slot(step, slot, serial, copy, from);
+                    *handled = true;
+                }
+                Taker::Collect(step) => match self.collect_into_batch(step, serial, copy, from.scope) {
+                    true => *handled = true,
+                    false if *handled || !last => {}
+                    false => {
+                        self.unhandled(ix, Some(step));
+                        *handled = true;
+                    }
+                },
+            }
+        }
+    }
+
+    pub(crate) fn run_single(&mut self, step: StepIx, serial: u64, event: Payload, from: &Lineage) {
+        self.hold(from.scope);
+        self.spawn(Exec {
+            serial: 0,
+            step,
+            scope: from.scope,
+            attempt: 1,
+            commits: 0,
+            status: Status::Active,
+            activity: Activity::Queued,
+            cause: serial,
+            input: Input::One(event),
+            recovery: from.recovery.clone(),
+            more: None,
+        });
+    }
+
+    pub(crate) fn run_many(&mut self, step: StepIx, events: Vec<(u64, Payload)>, scope: ScopeIx, recovery: Recovery) {
+        self.hold(scope);
+        let mut causes = Vec::with_capacity(events.len());
+        let mut payloads = Vec::with_capacity(events.len());
+        for (serial, payload) in events {
+            causes.push(serial);
+            payloads.push(payload);
+        }
+        let cause = if causes.is_empty() { 0 } else { causes.remove(0) };
+        let more = (!causes.is_empty()).then(|| Box::new(More { causes, ..More::default() }));
+        self.spawn(Exec {
+            serial: 0,
+            step,
+            scope,
+            attempt: 1,
+            commits: 0,
+            status: Status::Active,
+            activity: Activity::Queued,
+            cause,
+            input: Input::Many(payloads),
+            recovery,
+            more,
+        });
+    }
+
+    fn fill_slot(&mut self, step: StepIx, slot: u32, serial: u64, event: Payload, from: &Lineage) {
+        let crate::definition::InputShape::Join { slots } = self.def.steps[step as usize].shape else { return };
+        let joins = self.state.joins.get_or_insert_default();
+        let waiting = joins.0.entry((step, from.scope)).or_insert_with(|| vec![Default::default(); slots as usize]);
+        waiting[slot as usize].push_back(Waiting { serial, event, recovery: from.recovery.clone() });
+        if waiting.iter().any(|slot| slot.is_empty()) {
+            return;
+        }
+        let mut recovery = None;
+        let mut events = Vec::with_capacity(slots as usize);
+        for slot in waiting.iter_mut() {
+            if let Some(first) = slot.pop_front() {
+                merge_recovery(&mut recovery, &first.recovery);
+                events.push((first.serial, first.event));
+            }
+        }
+        if waiting.iter().all(|slot| slot.is_empty()) {
+            joins.0.remove(&(step, from.scope));
+        }
+        self.run_many(step, events, from.scope, recovery);
+    }
+
+    fn ask(&mut self, event: Payload, cause: u64, from: &Lineage) {
+        self.hold(from.scope);
+        self.state.next_id += 1;
+        let id = self.state.next_id;
+        let asked = Asked::Event { event, scope: from.scope, recovery: from.recovery.clone(), cause };
+        let input = PendingInput { asked, step: from.step.unwrap_or_default(), created: self.now };
+        self.state.inputs.get_or_insert_default().0.insert(id, input);
+    }
+}

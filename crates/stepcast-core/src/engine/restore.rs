@@ -1,0 +1,341 @@
+//! A restore accepts a snapshot if everything the run still refers to exists unchanged in the definition at hand.
+
+use std::collections::BTreeMap;
+
+use super::exec::{Activity, Exec, ROOT, Recovery, ScopeIx, Status};
+use super::inputs::Asked;
+use super::snapshot::{StateSnapshot, StepShape, shapes};
+use super::state::Timer;
+use super::{ExecKey, RunState};
+use crate::Payload;
+use crate::definition::WorkflowDef;
+
+/// A snapshot's state cannot go on under the definition at hand.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The workflow has changed in ways the run depends on.
+    #[error("The stored run does not fit the workflow `{workflow}` any more:{}\nKeep these as they were, or rewrite the snapshot with a `migrate` hook.", list(differences))]
+    Refused {
+        /// The workflow at hand.
+        workflow: String,
+        /// Every difference found.
+        differences: Vec<Difference>,
+    },
+    /// The state contradicts itself: it was cut or edited by hand.
+    #[error("The stored run contradicts itself ({what}); take it from an unedited snapshot.")]
+    Inconsistent {
+        /// What does not fit.
+        what: &'static str,
+    },
+}
+
+/// One reason why a stored run does not fit a definition.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Difference {
+    /// A step that the run refers to is gone.
+    #[error("the step `{step}` does not exist any more, but the run has work for it")]
+    StepGone {
+        /// The step.
+        step: String,
+    },
+    /// A step that the run refers to takes or waits for other events.
+    #[error("the step `{step}` has another signature than the run has work for: it took {was}, now it takes {now}")]
+    StepChanged {
+        /// The step.
+        step: String,
+        /// Its signature in the snapshot.
+        was: String,
+        /// Its signature now.
+        now: String,
+    },
+    /// An event that the run holds is of a type that is gone.
+    #[error("the event `{tag}` does not exist any more, but the run holds one")]
+    EventGone {
+        /// The event's tag.
+        tag: String,
+    },
+    /// An event that the run holds does not fit its type any more.
+    #[error("a stored event `{tag}` does not fit its type any more: {source}")]
+    EventData {
+        /// The event's tag.
+        tag: String,
+        /// What serde found.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+fn list(differences: &[Difference]) -> String {
+    differences.iter().map(|difference| format!("\n  - {difference}")).collect()
+}
+
+impl StateSnapshot {
+    /// Gives the state back under a definition, with every execution queued anew.
+    ///
+    /// # Errors
+    /// [`RestoreError::Refused`] with every difference if the definition changed in what the run depends on,
+    /// [`RestoreError::Inconsistent`] if the snapshot was damaged.
+    pub fn restore(self, def: &WorkflowDef) -> Result<RunState, RestoreError> {
+        let mut mapping = Mapping { def, old: &self.steps, new: shapes(def), events: &self.events, steps: BTreeMap::new(), differences: Vec::new() };
+        let mut state = self.state;
+        mapping.state(&mut state)?;
+        if !mapping.differences.is_empty() {
+            return Err(RestoreError::Refused { workflow: def.name.clone(), differences: mapping.differences });
+        }
+        state.verify()?;
+        state.queue_all(def);
+        Ok(state)
+    }
+}
+
+/// From the numbers of a snapshot to those of a definition.
+struct Mapping<'a> {
+    def: &'a WorkflowDef,
+    old: &'a [StepShape],
+    new: Vec<StepShape>,
+    events: &'a [String],
+    steps: BTreeMap<u32, u32>,
+    differences: Vec<Difference>,
+}
+
+const BAD_STEP: RestoreError = RestoreError::Inconsistent { what: "a step number without a name" };
+const BAD_EVENT: RestoreError = RestoreError::Inconsistent { what: "an event number without a tag" };
+
+impl Mapping<'_> {
+    fn step(&mut self, ix: &mut u32) -> Result<(), RestoreError> {
+        if let Some(new) = self.steps.get(ix) {
+            *ix = *new;
+            return Ok(());
+        }
+        let old = self.old.get(*ix as usize).ok_or(BAD_STEP)?;
+        let found = self.new.iter().position(|new| new.name == old.name);
+        let mapped = match found {
+            None => {
+                self.differences.push(Difference::StepGone { step: old.name.clone() });
+                0
+            }
+            Some(at) => {
+                let new = &self.new[at];
+                let waits_kept = old.waits.iter().all(|tag| new.waits.contains(tag));
+                if new.shape != old.shape || new.takes != old.takes || !waits_kept {
+                    let (step, was, now) = (old.name.clone(), describe(old), describe(new));
+                    self.differences.push(Difference::StepChanged { step, was, now });
+                }
+                at as u32
+            }
+        };
+        self.steps.insert(*ix, mapped);
+        *ix = mapped;
+        Ok(())
+    }
+
+    fn event(&mut self, ix: &mut u32) -> Result<(), RestoreError> {
+        let tag = self.events.get(*ix as usize).ok_or(BAD_EVENT)?;
+        match self.def.event_by_tag(tag) {
+            Some(new) => *ix = new,
+            None => {
+                *ix = 0;
+                self.gone(tag.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self, tag: String) {
+        let known = self.differences.iter().any(|difference| matches!(difference, Difference::EventGone { tag: known } if *known == tag));
+        if !known {
+            self.differences.push(Difference::EventGone { tag });
+        }
+    }
+
+    fn payload(&mut self, payload: &mut Payload) {
+        let Some(stored) = payload.stored() else { return };
+        let Some(ix) = self.def.event_by_tag(&stored.tag) else { return self.gone(stored.tag.clone()) };
+        match self.def.event(ix).decode(stored.value.clone()) {
+            Ok(event) => *payload = Payload::One(event),
+            Err(source) => self.differences.push(Difference::EventData { tag: stored.tag.clone(), source }),
+        }
+    }
+
+    fn recovery(&mut self, recovery: &mut Recovery) -> Result<(), RestoreError> {
+        for (step, _) in recovery.iter_mut().flat_map(|counts| counts.iter_mut()) {
+            self.step(step)?;
+        }
+        Ok(())
+    }
+
+    fn state(&mut self, state: &mut RunState) -> Result<(), RestoreError> {
+        state.last_unhandled = None;
+        for (_, exec) in state.execs.iter_mut() {
+            self.step(&mut exec.step)?;
+            exec.input.as_mut_slice().iter_mut().for_each(|payload| self.payload(payload));
+            self.recovery(&mut exec.recovery)?;
+        }
+        if let Some(scopes) = &mut state.scopes {
+            for (_, batch) in scopes.batches.iter_mut() {
+                self.step(&mut batch.opener)?;
+                self.recovery(&mut batch.recovery)?;
+                for collector in &mut batch.collectors {
+                    self.step(&mut collector.step)?;
+                    collector.items.iter_mut().for_each(|item| self.payload(&mut item.event));
+                }
+            }
+        }
+        if let Some(joins) = &mut state.joins {
+            for ((mut step, scope), mut slots) in std::mem::take(&mut joins.0) {
+                self.step(&mut step)?;
+                for waiting in slots.iter_mut().flatten() {
+                    self.payload(&mut waiting.event);
+                    self.recovery(&mut waiting.recovery)?;
+                }
+                joins.0.insert((step, scope), slots);
+            }
+        }
+        self.waits(state)?;
+        if let Some(inputs) = &mut state.inputs {
+            for input in inputs.0.values_mut() {
+                self.step(&mut input.step)?;
+                match &mut input.asked {
+                    Asked::Event { event, recovery, .. } => {
+                        self.payload(event);
+                        self.recovery(recovery)?;
+                    }
+                    Asked::Wait { event, .. } => self.payload(event),
+                    Asked::Failure { .. } => {}
+                }
+            }
+        }
+        if let Some(buffers) = &mut state.buffers {
+            for ((mut step, name), mut buffer) in std::mem::take(&mut buffers.0) {
+                self.step(&mut step)?;
+                for (mut ix, mut queue) in std::mem::take(&mut buffer.queues) {
+                    self.event(&mut ix)?;
+                    queue.iter_mut().for_each(|entry| self.payload(&mut entry.event));
+                    buffer.queues.insert(ix, queue);
+                }
+                buffers.0.insert((step, name), buffer);
+            }
+        }
+        Ok(())
+    }
+
+    fn waits(&mut self, state: &mut RunState) -> Result<(), RestoreError> {
+        let Some(waits) = &mut state.waits else { return Ok(()) };
+        for waiter in waits.waiters.values_mut() {
+            self.event(&mut waiter.event)?;
+        }
+        for (mut ix, ids) in std::mem::take(&mut waits.by_event) {
+            self.event(&mut ix)?;
+            waits.by_event.insert(ix, ids);
+        }
+        for (mut ix, mut kept) in std::mem::take(&mut waits.kept) {
+            self.event(&mut ix)?;
+            kept.iter_mut().for_each(|kept| self.payload(&mut kept.event));
+            waits.kept.insert(ix, kept);
+        }
+        Ok(())
+    }
+}
+
+fn describe(step: &StepShape) -> String {
+    let takes: Vec<String> = step.takes.iter().map(|tag| format!("`{tag}`")).collect();
+    let shape = serde_json::to_value(step.shape).ok().map(|shape| shape.to_string()).unwrap_or_default();
+    match step.waits.is_empty() {
+        true => format!("{} ({shape})", takes.join(", ")),
+        false => format!("{} ({shape}, waits for {})", takes.join(", "), step.waits.join(", ")),
+    }
+}
+
+impl RunState {
+    /// Whether the numbers inside the state fit together. What follows from other data is compared with it.
+    fn verify(&mut self) -> Result<(), RestoreError> {
+        let bad = |what| Err(RestoreError::Inconsistent { what });
+        if !self.execs.recount() {
+            return bad("the table of executions");
+        }
+        let keys: Vec<ExecKey> = self.exec_keys().collect();
+        if keys.iter().any(|key| key.serial == 0 || key.serial > self.next_exec) {
+            return bad("the serial number of an execution");
+        }
+        if let Some(scopes) = &mut self.scopes {
+            if !scopes.members.recount() || !scopes.batches.recount() {
+                return bad("the table of batches");
+            }
+        }
+        if self.open_counts() != self.expected_open_counts() {
+            return bad("what keeps a batch member open");
+        }
+        let exists = |key: &ExecKey| keys.contains(key);
+        if let Some(waits) = &self.waits {
+            let listed: usize = waits.by_event.values().map(|ids| ids.len()).sum();
+            let known = waits.by_event.iter().all(|(ix, ids)| {
+                ids.iter().all(|id| waits.waiters.get(id).is_some_and(|waiter| waiter.event == *ix && exists(&waiter.exec)))
+            });
+            if listed != waits.waiters.len() || !known {
+                return bad("a waiter");
+            }
+        }
+        for timer in self.timers.iter().flat_map(|timers| timers.0.values()) {
+            let found = match timer {
+                Timer::Retry(key) => self.exec_ref(*key).is_some_and(|exec| exec.status == Status::Delayed),
+                Timer::Wait(id) => self.waits.as_deref().is_some_and(|waits| waits.waiters.contains_key(id)),
+            };
+            if !found {
+                return bad("a timer");
+            }
+        }
+        let asked = self.inputs.iter().flat_map(|inputs| inputs.0.values());
+        for input in asked {
+            let found = match &input.asked {
+                Asked::Event { .. } => true,
+                Asked::Wait { waiter, .. } => self.waits.as_deref().is_some_and(|waits| waits.waiters.contains_key(waiter)),
+                Asked::Failure { exec, .. } => self.exec_ref(*exec).is_some_and(|exec| exec.status == Status::Asked),
+            };
+            if !found {
+                return bad("a pending input");
+            }
+        }
+        Ok(())
+    }
+
+    fn open_counts(&self) -> BTreeMap<ScopeIx, u32> {
+        let members = self.scopes.iter().flat_map(|scopes| scopes.members.iter());
+        members.map(|(ix, member)| (ix + 1, member.open)).collect()
+    }
+
+    fn expected_open_counts(&self) -> BTreeMap<ScopeIx, u32> {
+        let mut counts: BTreeMap<ScopeIx, u32> = BTreeMap::new();
+        let mut hold = |scope: ScopeIx| {
+            if scope != ROOT {
+                *counts.entry(scope).or_default() += 1;
+            }
+        };
+        self.execs.iter().for_each(|(_, exec)| hold(exec.scope));
+        self.scopes.iter().flat_map(|scopes| scopes.batches.iter()).for_each(|(_, batch)| hold(batch.parent));
+        for input in self.inputs.iter().flat_map(|inputs| inputs.0.values()) {
+            if let Asked::Event { scope, .. } = &input.asked {
+                hold(*scope);
+            }
+        }
+        counts
+    }
+
+    /// Queues every active execution, oldest first: what ran when the snapshot was taken runs again.
+    fn queue_all(&mut self, def: &WorkflowDef) {
+        let mut keys: Vec<(ExecKey, u32)> = self
+            .execs
+            .iter()
+            .filter(|(_, exec)| exec.status == Status::Active)
+            .map(|(lane, exec): (u32, &Exec)| (exec.key(lane), exec.step))
+            .collect();
+        keys.sort_by_key(|(key, _)| key.serial);
+        for (key, step) in keys {
+            if let Some(exec) = self.exec_mut(key) {
+                exec.activity = Activity::Queued;
+            }
+            self.enqueue(def, key, step);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+use serde::{Deserialize, Serialize};
+
+/// Storage with dense reusable numbers: O(1) insert, remove and look-up, no allocation while it does not grow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Slab<T> {
+    slots: Vec<Option<T>>,
+    free: Vec<u32>,
+    #[serde(skip)]
+    len: u32,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Slab { slots: Vec::new(), free: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> Slab<T> {
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
+        self.len += 1;
+        if let Some(ix) = self.free.pop() {
+            self.slots[ix as usize] = Some(value);
+            return ix;
+        }
+        if self.slots.is_empty() {
+            // Most runs hold one execution at a time; the default growth would reserve four.
+            self.slots.reserve_exact(1);
+        }
+        self.slots.push(Some(value));
+        (self.slots.len() - 1) as u32
+    }
+
+    pub(crate) fn remove(&mut self, ix: u32) -> Option<T> {
+        let value = self.slots.get_mut(ix as usize)?.take()?;
+        self.len -= 1;
+        self.free.push(ix);
+        Some(value)
+    }
+
+    pub(crate) fn get(&self, ix: u32) -> Option<&T> {
+        self.slots.get(ix as usize)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, ix: u32) -> Option<&mut T> {
+        self.slots.get_mut(ix as usize)?.as_mut()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.slots.iter().enumerate().filter_map(|(ix, slot)| slot.as_ref().map(|value| (ix as u32, value)))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        self.slots.iter_mut().enumerate().filter_map(|(ix, slot)| slot.as_mut().map(|value| (ix as u32, value)))
+    }
+
+    /// Counts what deserialization brought, and says whether the free list fits the slots.
+    pub(crate) fn recount(&mut self) -> bool {
+        self.len = self.slots.iter().flatten().count() as u32;
+        let mut seen = vec![false; self.slots.len()];
+        for ix in &self.free {
+            match self.slots.get(*ix as usize) {
+                Some(None) if !seen[*ix as usize] => seen[*ix as usize] = true,
+                _ => return false,
+            }
+        }
+        self.free.len() + self.len as usize == self.slots.len()
+    }
+
+    pub(crate) fn shrink(&mut self) {
+        if self.is_empty() {
+            *self = Slab::default();
+        } else {
+            while matches!(self.slots.last(), Some(None)) {
+                self.slots.pop();
+            }
+            let end = self.slots.len() as u32;
+            self.free.retain(|ix| *ix < end);
+            self.slots.shrink_to_fit();
+            self.free.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slab;
+
+    #[test]
+    fn numbers_are_reused_and_shrinking_keeps_the_rest() {
+        let mut slab = Slab::default();
+        let (a, b, c) = (slab.insert('a'), slab.insert('b'), slab.insert('c'));
+        assert_eq!(slab.remove(b), Some('b'));
+        assert_eq!(slab.remove(b), None);
+        assert_eq!(slab.insert('d'), b);
+        slab.remove(c);
+        slab.shrink();
+        assert!(slab.recount());
+        assert_eq!((slab.get(a), slab.get(b), slab.get(c), slab.len()), (Some(&'a'), Some(&'d'), None, 2));
+    }
+}

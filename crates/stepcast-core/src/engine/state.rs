@@ -1,0 +1,88 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::exec::Exec;
+use super::inputs::Inputs;
+use super::scopes::Scopes;
+use super::slab::Slab;
+use super::waits::Waits;
+use super::{ExecKey, Time, collect::Buffers, joins::Joins};
+use crate::definition::EventIx;
+
+/// Everything a run is, as plain data: queue, executions, batches, collectors, waiters, timers, counters.
+///
+/// Only [`reduce`](super::reduce) changes it. What only schedules (who holds a worker slot) is rebuilt on restore
+/// and is not part of the serialized form.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RunState {
+    pub(crate) phase: Phase,
+    pub(crate) next_event: u64,
+    pub(crate) next_exec: u64,
+    pub(crate) next_id: u64,
+    pub(crate) failures: u32,
+    pub(crate) last_unhandled: Option<EventIx>,
+    pub(crate) execs: Slab<Exec>,
+    pub(crate) scopes: Option<Box<Scopes>>,
+    pub(crate) joins: Option<Box<Joins>>,
+    pub(crate) waits: Option<Box<Waits>>,
+    pub(crate) inputs: Option<Box<Inputs>>,
+    pub(crate) buffers: Option<Box<Buffers>>,
+    pub(crate) timers: Option<Box<Timers>>,
+    pub(crate) senders: Option<Box<BTreeMap<u64, u64>>>,
+    pub(crate) busy_micros: u64,
+    pub(crate) last_tick: Time,
+    pub(crate) timeout_micros: Option<u64>,
+    #[serde(skip)]
+    pub(crate) schedule: Schedule,
+}
+
+/// Whether a run has begun and ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// No start event yet.
+    #[default]
+    Created,
+    /// Begun, not ended.
+    Running,
+    /// Ended; nothing changes any more.
+    Ended,
+}
+
+/// Who may start next. Not serialized: a restore queues every execution anew.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Schedule {
+    pub(crate) ready: VecDeque<ExecKey>,
+    /// Executions whose wait was answered: they take a slot ahead of new work.
+    pub(crate) ahead: VecDeque<ExecKey>,
+    /// Executions that hold a slot.
+    pub(crate) running: usize,
+    /// Executions queued anywhere: ready, ahead, or in a step's backlog.
+    pub(crate) queued: usize,
+    /// Per step, only where the definition limits workers.
+    pub(crate) steps: Vec<StepLoad>,
+}
+
+/// The worker slots of one step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StepLoad {
+    pub(crate) running: u32,
+    pub(crate) backlog: VecDeque<ExecKey>,
+    pub(crate) ahead: VecDeque<ExecKey>,
+}
+
+/// Deadlines, earliest first. The number tells two at one moment apart.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Timers(#[serde(with = "super::pairs")] pub(crate) BTreeMap<(Time, u64), Timer>);
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Timer {
+    /// A delayed retry is due.
+    Retry(ExecKey),
+    /// A wait gives up.
+    Wait(u64),
+}

@@ -1,0 +1,159 @@
+use std::any::TypeId;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{ErasedEvent, Event};
+use crate::hash;
+
+/// What an event is for. It decides who may produce it and who must take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// An ordinary event: produced by a step, taken by a step.
+    Plain,
+    /// Begins a run. A workflow has one start type.
+    Start,
+    /// Ends a run. A workflow has one stop type; no step takes it.
+    Stop,
+    /// Asks a person. It needs no taker and is published on the run's stream.
+    InputRequired,
+    /// A person's answer, sent from outside. It needs no producer.
+    HumanResponse,
+    /// Sent from outside the run. It needs no producer.
+    External,
+    /// Made by the runtime (`StepFailedEvent`). It needs no producer.
+    Runtime,
+}
+
+impl Role {
+    /// Whether an event of this role comes from outside the steps, so that no step must produce it.
+    pub const fn comes_from_outside(self) -> bool {
+        matches!(self, Role::Start | Role::HumanResponse | Role::External | Role::Runtime)
+    }
+
+    /// Whether an event of this role may go without a step that takes it.
+    pub const fn needs_no_taker(self) -> bool {
+        matches!(self, Role::Stop | Role::InputRequired)
+    }
+
+    /// The name of the wire ancestor, as clients of LlamaIndex Workflows expect it in `types`.
+    pub const fn ancestor(self) -> Option<&'static str> {
+        match self {
+            Role::Start => Some("StartEvent"),
+            Role::Stop => Some("StopEvent"),
+            Role::InputRequired => Some("InputRequiredEvent"),
+            Role::HumanResponse => Some("HumanResponseEvent"),
+            Role::Plain | Role::External | Role::Runtime => None,
+        }
+    }
+}
+
+/// The names of an event type, as `#[event]` finds them in the source.
+#[derive(Clone, Copy, Debug)]
+pub struct EventIdent {
+    /// Stable name within a workflow, on the wire and in journals.
+    pub tag: &'static str,
+    /// The Rust type's name.
+    pub type_name: &'static str,
+    /// Module path and type name.
+    pub qualified_name: &'static str,
+    /// File, line and column of the type: tells two types under one tag apart.
+    pub location: &'static str,
+    /// What the event is for.
+    pub role: Role,
+    /// Field names, in order.
+    pub fields: &'static [&'static str],
+    /// Fields that never reach a log.
+    pub secret: &'static [&'static str],
+}
+
+/// The constant description of an event type: names, role, and how to decode it.
+#[derive(Clone, Copy)]
+pub struct EventMeta {
+    /// Stable name within a workflow, on the wire and in journals.
+    pub tag: &'static str,
+    /// FNV-1a hash of the tag.
+    pub hash: u64,
+    /// The Rust type's name.
+    pub type_name: &'static str,
+    /// Module path and type name.
+    pub qualified_name: &'static str,
+    /// Hash of where the type is written; two types under one tag differ here.
+    pub origin: u64,
+    /// Where the type is written: `file:line:column`.
+    pub location: &'static str,
+    /// What the event is for.
+    pub role: Role,
+    /// Field names, in order.
+    pub fields: &'static [&'static str],
+    /// Fields that never reach a log.
+    pub secret: &'static [&'static str],
+    type_id: TypeId,
+    decode: fn(Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error>,
+    schema: fn() -> Option<Value>,
+}
+
+impl EventMeta {
+    /// Describes `E` under the names in `ident`.
+    pub const fn new<E: Event>(ident: EventIdent) -> Self {
+        EventMeta {
+            tag: ident.tag,
+            hash: hash::fnv1a(ident.tag),
+            type_name: ident.type_name,
+            qualified_name: ident.qualified_name,
+            origin: hash::extend(hash::fnv1a(ident.qualified_name), ident.location.as_bytes()),
+            location: ident.location,
+            role: ident.role,
+            fields: ident.fields,
+            secret: ident.secret,
+            type_id: TypeId::of::<E>(),
+            decode: decode::<E>,
+            schema: E::schema,
+        }
+    }
+
+    /// The Rust type described.
+    pub fn type_id(&self) -> TypeId {
+        self.type_id
+    }
+
+    /// Decodes an event from its JSON value.
+    ///
+    /// # Errors
+    /// When the value does not fit the type; the error is serde's.
+    pub fn decode(&self, value: Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error> {
+        (self.decode)(value)
+    }
+
+    /// The JSON Schema of the value: the type's own if it has one, else an object with the fields' names.
+    pub fn schema(&self) -> Value {
+        if let Some(schema) = (self.schema)() {
+            return schema;
+        }
+        let properties: serde_json::Map<String, Value> =
+            self.fields.iter().map(|name| ((*name).to_owned(), serde_json::json!({ "title": name }))).collect();
+        serde_json::json!({ "title": self.type_name, "type": "object", "properties": properties })
+    }
+
+    /// The wire ancestors of the type; `None` for an ordinary event and for the built-in dynamic ones.
+    pub fn ancestors(&self) -> Option<&'static str> {
+        self.role.ancestor().filter(|ancestor| *ancestor != self.type_name)
+    }
+}
+
+fn decode<E: Event>(value: Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error> {
+    serde_json::from_value::<E>(value).map(|event| Box::new(event) as Box<dyn ErasedEvent>)
+}
+
+impl fmt::Debug for EventMeta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventMeta")
+            .field("tag", &self.tag)
+            .field("qualified_name", &self.qualified_name)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+//! Events: the typed trait, its constant description, and the erased forms the engine moves around.
+
+mod any;
+mod builtin;
+mod dynamic;
+mod erased;
+mod lifecycle;
+mod meta;
+#[doc(hidden)]
+pub mod schema_probe;
+
+pub use any::{AnyEvent, DecodeEventError, EventEnvelope};
+pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
+pub use erased::{ErasedEvent, Payload};
+pub use lifecycle::{
+    ErrorInfo, StepFailedEvent, StepState, StepStateChanged, UnhandledEvent, WorkflowCancelledEvent,
+    WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,
+};
+pub use meta::{EventIdent, EventMeta, Role};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A typed event: what steps take, give, stream and wait for.
+///
+/// Implemented by `#[event]`; write it by hand only for types a macro cannot see.
+/// An event is plain data: it must be cloneable, serializable and sendable, because a run can be
+/// streamed, stored, moved to another process and resumed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    label = "not an event",
+    note = "put `#[event]` above the type: `#[event] struct {Self} {{ .. }}`"
+)]
+pub trait Event: Clone + std::fmt::Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// Name, tag, role and decoder of this event type.
+    const META: EventMeta;
+
+    /// A JSON Schema of the event's value, if the type has one; otherwise the schema is made from the fields' names.
+    fn schema() -> Option<serde_json::Value> {
+        None
+    }
+}

@@ -1,0 +1,25 @@
+//! The part of stepcast that knows no clock, no executor and no disk: events, step signatures, workflow
+//! definitions, the graph check and the pure reducer. Users depend on the `stepcast` crate, which re-exports it.
+
+mod catalogue;
+pub mod check;
+mod definition;
+pub mod engine;
+mod event;
+pub mod hash;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod retry;
+mod signature;
+pub mod state_cell;
+mod step;
+mod workflow;
+
+pub use catalogue::*;
+pub use definition::*;
+pub use event::*;
+pub use retry::*;
+pub use signature::*;
+pub use step::*;
+pub use workflow::*;

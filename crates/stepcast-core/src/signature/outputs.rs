@@ -1,0 +1,124 @@
+use crate::{Event, Payload};
+
+/// The events one execution gave, in order, with the batches they open.
+///
+/// One event needs no allocation beyond its own box; the tokens of a longer list are kept flat.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    first: Option<OutToken>,
+    rest: Vec<OutToken>,
+    member_pending: bool,
+}
+
+/// One entry of [`Outputs`].
+#[derive(Clone, Debug)]
+pub enum OutToken {
+    /// An event of the current member, or of the execution itself outside any batch.
+    Event(OutEvent),
+    /// A batch begins.
+    Open {
+        /// [`OutSpec::kind`](crate::OutSpec::kind) of what its members give.
+        kind: u64,
+    },
+    /// The next member of the innermost open batch begins; it may stay without events.
+    Member,
+    /// The innermost open batch is complete.
+    Close,
+}
+
+/// An event on its way out of a step.
+#[derive(Clone, Debug)]
+pub struct OutEvent {
+    /// Hash of the event's tag.
+    pub hash: u64,
+    /// Whether this event begins the next member of the innermost open batch.
+    pub begins_member: bool,
+    /// The event.
+    pub payload: Payload,
+}
+
+impl Outputs {
+    /// Adds an event.
+    pub fn push<E: Event>(&mut self, event: E) {
+        let begins_member = std::mem::take(&mut self.member_pending);
+        self.token(OutToken::Event(OutEvent {
+            hash: const { E::META.hash },
+            begins_member,
+            payload: Payload::new(event),
+        }));
+    }
+
+    /// Adds an event whose type is known only at run time.
+    pub fn push_payload(&mut self, payload: Payload) {
+        let begins_member = std::mem::take(&mut self.member_pending);
+        self.token(OutToken::Event(OutEvent { hash: payload.meta().hash, begins_member, payload }));
+    }
+
+    /// Begins a batch of so many members, each giving what `kind` stands for.
+    pub fn open_batch(&mut self, kind: u64, members: usize) {
+        self.settle_member();
+        if self.first.is_some() || members > 0 {
+            self.rest.reserve(members + 2);
+        }
+        self.token(OutToken::Open { kind });
+    }
+
+    /// Begins the next member of the innermost batch.
+    pub fn begin_member(&mut self) {
+        self.settle_member();
+        self.member_pending = true;
+    }
+
+    /// Ends the innermost batch.
+    pub fn close_batch(&mut self) {
+        self.settle_member();
+        self.token(OutToken::Close);
+    }
+
+    /// Adds everything of `other` after what is here.
+    pub fn append(&mut self, other: Outputs) {
+        self.settle_member();
+        for token in other {
+            self.token(token);
+        }
+    }
+
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// How many tokens there are.
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    /// The tokens, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &OutToken> {
+        self.first.iter().chain(self.rest.iter())
+    }
+
+    /// A member that begins without an event of its own needs a token to exist.
+    fn settle_member(&mut self) {
+        if std::mem::take(&mut self.member_pending) {
+            self.token(OutToken::Member);
+        }
+    }
+
+    fn token(&mut self, token: OutToken) {
+        if self.first.is_none() {
+            self.first = Some(token);
+        } else {
+            self.rest.push(token);
+        }
+    }
+}
+
+impl IntoIterator for Outputs {
+    type Item = OutToken;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<OutToken>, std::vec::IntoIter<OutToken>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.rest)
+    }
+}

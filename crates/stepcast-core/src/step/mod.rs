@@ -1,0 +1,10 @@
+//! Steps: their constant specification, the call of their body, and their errors.
+
+mod error;
+mod run;
+mod spec;
+
+#[doc(hidden)]
+pub use run::{ParamFault, assert_params, param_fault, run_async, run_blocking};
+pub use error::{Result, StepError, StepPanicked, StepTimedOut};
+pub use spec::{BoxFuture, CatchSpec, Invocation, OnFailure, Step, StepOutput, StepSpec};

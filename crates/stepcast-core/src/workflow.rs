@@ -1,0 +1,46 @@
+use std::fmt;
+
+use crate::{Event, EventMeta, OnFailure, StepSpec};
+
+/// A workflow: a set of steps between one start event and one stop event. Implemented by `#[workflow]` and `workflow!`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a workflow",
+    label = "not a workflow",
+    note = "put `#[workflow(Start => Stop)]` above an impl block with `#[step]` methods, or list free steps with `workflow!`"
+)]
+pub trait Workflow: Sized + Send + Sync + 'static {
+    /// The event that begins a run.
+    type Start: Event;
+    /// The event that ends a run.
+    type Stop: Event;
+    /// Everything the macros know about the workflow, as a constant.
+    const SPEC: WorkflowSpec;
+}
+
+/// A workflow as the macros see it.
+#[derive(Clone, Copy)]
+pub struct WorkflowSpec {
+    /// The workflow's name.
+    pub name: &'static str,
+    /// Its start event.
+    pub start: &'static EventMeta,
+    /// Its stop event.
+    pub stop: &'static EventMeta,
+    /// Its steps, in source order.
+    pub steps: &'static [StepSpec],
+    /// What a step's final failure does where the step does not say.
+    pub on_failure: OnFailure,
+    /// First line of its documentation.
+    pub doc: &'static str,
+}
+
+impl fmt::Debug for WorkflowSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkflowSpec")
+            .field("name", &self.name)
+            .field("start", &self.start)
+            .field("stop", &self.stop)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
