@@ -15,7 +15,7 @@ mod subjects;
 mod work;
 
 use measure::{Case, Kind, Rt, Suite};
-use plan::{Plan, SHAPES};
+use plan::{Plan, SHAPES, Shape};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -58,22 +58,20 @@ fn gather(plan: Plan) -> Vec<Case> {
 /// Group by group, each with its share of the time that is left.
 fn run(plan: &Plan, cases: &mut [Case]) {
     let end = Instant::now() + plan.budget;
-    let mut groups: Vec<(&str, Rt, f64, Vec<&mut Case>)> = Vec::new();
-    for &(shape, weight) in SHAPES {
-        for rt in Rt::ALL {
-            groups.push((shape, rt, weight, Vec::new()));
-        }
+    let mut groups: Vec<(&Shape, Rt, Vec<&mut Case>)> = Vec::new();
+    for shape in SHAPES {
+        groups.extend(Rt::ALL.map(|rt| (shape, rt, Vec::new())));
     }
     for case in cases {
-        let home = groups.iter_mut().find(|(shape, rt, ..)| *shape == case.shape && *rt == case.rt);
-        home.expect("a known shape").3.push(case);
+        let home = groups.iter_mut().find(|(shape, rt, _)| shape.name == case.shape && *rt == case.rt);
+        home.expect("a known shape").2.push(case);
     }
     groups.retain(|(.., members)| !members.is_empty());
-    let mut weights: f64 = groups.iter().map(|(_, _, weight, _)| weight).sum();
-    for (shape, _, weight, mut members) in groups {
+    let mut weights: f64 = groups.iter().map(|(shape, ..)| shape.weight).sum();
+    for (shape, _, mut members) in groups {
         let left = end.saturating_duration_since(Instant::now());
-        let share = left.mul_f64(weight / weights);
-        weights -= weight;
+        let share = left.mul_f64(shape.weight / weights);
+        weights -= shape.weight;
         rounds(plan, shape, share, &mut members);
         for case in members {
             case.finish();
@@ -82,17 +80,15 @@ fn run(plan: &Plan, cases: &mut [Case]) {
     }
 }
 
-fn rounds(plan: &Plan, shape: &str, share: Duration, members: &mut [&mut Case]) {
+fn rounds(plan: &Plan, shape: &Shape, share: Duration, members: &mut [&mut Case]) {
     let start = Instant::now();
-    // Bytes do not vary with the minute, and the first process start warms the page cache by itself.
-    let (least, most) = match shape {
-        "D" => (1, if plan.quick { 1 } else { 2 }),
-        _ => (3.min(plan.rounds), plan.rounds),
+    // Bytes do not vary from round to round, and warm up by themselves.
+    let (least, most, warm) = match shape.name {
+        "D" => (1, 1, false),
+        _ => (3.min(plan.rounds), plan.rounds * shape.rounds, true),
     };
-    if shape != "D" {
-        for case in members.iter_mut() {
-            case.sample(false);
-        }
+    if warm {
+        members.iter_mut().for_each(|case| case.sample(false));
     }
     for round in 0..most {
         // Stop when one more round like those before would not fit.
@@ -100,8 +96,6 @@ fn rounds(plan: &Plan, shape: &str, share: Duration, members: &mut [&mut Case]) 
         if round >= least && spent + spent / (round as u32 + 1) > share {
             break;
         }
-        for case in members.iter_mut() {
-            case.sample(true);
-        }
+        members.iter_mut().for_each(|case| case.sample(true));
     }
 }

@@ -2,20 +2,32 @@
 
 use std::time::Duration;
 
-/// The groups in which subjects are interleaved, with their share of the time.
-pub const SHAPES: &[(&str, f64)] = &[
-    ("A", 3.0),
-    ("A-suspend", 0.7),
-    ("B-4", 2.0),
-    ("B-4-suspend", 0.5),
-    ("B-all", 4.0),
-    ("B-flat", 2.0),
-    ("C", 8.0),
-    ("E", 1.0),
-    ("F-typed", 0.4),
-    ("F-dynamic", 0.8),
-    ("D", 4.0),
-    ("G", 1.0),
+/// A group in which subjects are interleaved.
+pub struct Shape {
+    pub name: &'static str,
+    /// Its share of the time.
+    pub weight: f64,
+    /// How many times the usual rounds: more where a sample is short and a branch predictor's mood is a third of it.
+    pub rounds: usize,
+}
+
+const fn shape(name: &'static str, weight: f64, rounds: usize) -> Shape {
+    Shape { name, weight, rounds }
+}
+
+pub const SHAPES: &[Shape] = &[
+    shape("A", 4.0, 3),
+    shape("A-suspend", 1.0, 3),
+    shape("B-4", 3.0, 2),
+    shape("B-4-suspend", 0.7, 2),
+    shape("B-all", 4.0, 2),
+    shape("B-flat", 2.0, 1),
+    shape("C", 8.0, 1),
+    shape("E", 1.5, 2),
+    shape("F-typed", 0.4, 2),
+    shape("F-dynamic", 0.8, 1),
+    shape("D", 4.0, 1),
+    shape("G", 1.0, 2),
 ];
 
 pub const HELP: &str = "\
@@ -24,7 +36,7 @@ Floors, peers and stepcast side by side, shapes A to G.
   --quick            smaller sizes and fewer rounds: ends in a minute
   --shape A,B-4      only these shapes (a letter stands for all of its shapes)
   --subject a,floor  only these subjects or kinds (floor, peer, stepcast)
-  --rounds N         at most N rounds per group
+  --rounds N         at most N rounds per group (short samples: two or three times as many)
 ";
 
 #[derive(Clone)]
@@ -45,7 +57,6 @@ pub struct Sizes {
 pub struct Plan {
     pub sizes: Sizes,
     pub rounds: usize,
-    pub quick: bool,
     pub budget: Duration,
     shapes: Vec<String>,
     subjects: Vec<String>,
@@ -73,14 +84,13 @@ impl Plan {
                 other => return Err(format!("unknown argument {other}\n\n{HELP}")),
             }
         }
-        let known = |wanted: &&String| !SHAPES.iter().any(|(shape, _)| covers(wanted, shape));
+        let known = |wanted: &&String| !SHAPES.iter().any(|shape| covers(wanted, shape.name));
         if let Some(unknown) = shapes.iter().find(known) {
             return Err(format!("no shape {unknown}\n\n{HELP}"));
         }
         Ok(Self {
             sizes: if quick { QUICK } else { FULL },
-            rounds: rounds.unwrap_or(if quick { 5 } else { 15 }),
-            quick,
+            rounds: rounds.unwrap_or(if quick { 5 } else { 25 }),
             budget: Duration::from_secs(if quick { 45 } else { 330 }),
             shapes,
             subjects,

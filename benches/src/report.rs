@@ -29,7 +29,7 @@ pub fn tables(cases: &[Case]) {
         }
     }
     shown.sort_by_key(|(shape, rt)| {
-        let order = crate::plan::SHAPES.iter().position(|(s, _)| s == shape);
+        let order = crate::plan::SHAPES.iter().position(|known| known.name == *shape);
         (order, *rt)
     });
     for (shape, rt) in shown {

@@ -74,7 +74,6 @@ async fn chain(hops: u64) -> Duration {
     taken
 }
 
-/// Its fan-out has one task per item, fixed when the graph is built.
 struct Item {
     id: String,
     n: u64,
@@ -92,9 +91,24 @@ impl Task for Item {
     }
 }
 
-struct Join {
-    ids: Vec<String>,
+/// A fan-out has one task per item; here the items come from the step before, so it is made while the graph runs.
+struct Split;
+
+#[async_trait]
+impl Task for Split {
+    fn id(&self) -> &str {
+        "split"
+    }
+
+    async fn run(&self, context: Context) -> Result<TaskResult> {
+        let items: u64 = context.get("items").unwrap_or(0);
+        let item = |n| Arc::new(Item { id: format!("k{n}"), n }) as Arc<dyn Task>;
+        let fan = FanOutTask::new("fan", (0..items).map(item).collect());
+        fan.with_next_action(NextAction::ContinueAndExecute).run(context).await
+    }
 }
+
+struct Join;
 
 #[async_trait]
 impl Task for Join {
@@ -103,20 +117,18 @@ impl Task for Join {
     }
 
     async fn run(&self, context: Context) -> Result<TaskResult> {
-        let pieces = self.ids.iter().filter_map(|id| context.get::<u64>(id));
+        let items: u64 = context.get("items").unwrap_or(0);
+        let pieces = (0..items).filter_map(|n| context.get::<u64>(&format!("k{n}")));
         context.set("sum", pieces.fold(0_u64, u64::wrapping_add))?;
         end()
     }
 }
 
 async fn fan_out(items: u64) -> Duration {
-    let ids = keys(items as usize);
-    let task = |(n, id): (usize, &String)| Arc::new(Item { id: id.clone(), n: n as u64 }) as Arc<dyn Task>;
-    let children = ids.iter().enumerate().map(task).collect();
-    let fan = FanOutTask::new("fan", children).with_next_action(NextAction::ContinueAndExecute);
-    let graph = GraphBuilder::new("fan").add_task(fan).add_task(Arc::new(Join { ids }));
-    let graph = graph.add_edge("fan", "join").build().expect("a sound graph");
-    let mut session = Session::new_from_task("one".to_owned(), "fan");
+    let graph = GraphBuilder::new("fan").add_task(Arc::new(Split)).add_task(Arc::new(Join));
+    let graph = graph.add_edge("split", "join").build().expect("a sound graph");
+    let mut session = Session::new_from_task("one".to_owned(), "split");
+    session.context.set("items", items).expect("JSON");
     let start = Instant::now();
     graph.execute_session(&mut session).await.expect("a run");
     let taken = start.elapsed();

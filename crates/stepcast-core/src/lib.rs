@@ -6,6 +6,7 @@ pub mod check;
 mod definition;
 pub mod engine;
 mod event;
+mod graph;
 pub mod hash;
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -14,12 +15,15 @@ mod retry;
 mod signature;
 pub mod state_cell;
 mod step;
+pub mod store;
 mod workflow;
 
 pub use catalogue::*;
 pub use definition::*;
 pub use event::*;
+pub use graph::*;
 pub use retry::*;
 pub use signature::*;
 pub use step::*;
+pub use store::*;
 pub use workflow::*;

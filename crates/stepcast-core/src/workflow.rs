@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{Event, EventMeta, OnFailure, StepSpec};
 
@@ -42,5 +43,31 @@ impl fmt::Debug for WorkflowSpec {
             .field("stop", &self.stop)
             .field("steps", &self.steps)
             .finish_non_exhaustive()
+    }
+}
+
+/// A workflow, or an `Arc` of one: what a run can be started from.
+pub trait SharedWorkflow: Sized {
+    /// The workflow.
+    type Flow: Workflow;
+
+    /// The workflow behind an `Arc`.
+    fn into_shared(self) -> Arc<Self::Flow>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<W: Workflow> SharedWorkflow for W {
+    type Flow = W;
+
+    fn into_shared(self) -> Arc<W> {
+        Arc::new(self)
+    }
+}
+
+impl<W: Workflow> SharedWorkflow for Arc<W> {
+    type Flow = W;
+
+    fn into_shared(self) -> Arc<W> {
+        self
     }
 }

@@ -1,1 +1,29 @@
-//! The runtime of stepcast.
+//! The step runner, the memory backend, contexts, handles and streams of stepcast. Users depend on the `stepcast`
+//! crate, which re-exports it.
+
+mod clock;
+mod context;
+mod dispatch;
+mod exec;
+mod params;
+mod program;
+mod resources;
+mod run;
+mod runtime;
+mod snapshot;
+mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod view;
+
+pub use context::{
+    Call, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context, Declared, Effect, EmitError, MaySend,
+    RunChild, SendSet, Store, StoreEditError, WaitError, WaitForEvent,
+};
+pub use params::{Attempt, CancelToken, EditStateError, Res, State};
+pub use resources::*;
+pub use run::{AnyRun, Mailbox, RespondError, Run, RunError, RunId, RunOptions, RunWorkflow, SendError, SharedError, StoredError};
+pub use runtime::{Runtime, RuntimeError};
+pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
+pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamStart};
+pub use view::{InputId, InputRecord, ParseInputIdError};

@@ -1,3 +1,5 @@
+use super::text::full_text;
+
 /// What is wrong with a graph. Each kind has one sentence that names the step and the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -190,3 +192,14 @@ pub struct Fault {
     pub text: String,
 }
 
+impl Fault {
+    pub(super) fn of(finding: &Finding<'_>, workflow: &str) -> Self {
+        let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+        Fault {
+            kind: finding.kind,
+            step: matches!(finding.place, Place::Step(_)).then(|| finding.step.to_owned()),
+            event: named(finding.event),
+            text: full_text(finding, workflow),
+        }
+    }
+}

@@ -1,32 +1,13 @@
 use super::graph::{CheckCatch, CheckEvent, EdgeKind, NONE};
 use super::table::{Needs, Tables};
-use crate::{CatchSpec, EventMeta, EventSet, OutSpec, ParamSpec, StepSpec, WorkflowSpec, hash};
+use crate::{CatchSpec, EventMeta, EventSet, OutSpec, ParamSpec, StepSpec, WorkflowSpec};
 
 /// May give nothing at all.
 pub(super) const SILENT: u8 = 1;
 /// May give nothing but batches, and these may be empty.
 pub(super) const OPENS_ONLY: u8 = 2;
 
-/// A number for what the members of a batch can give: equal for two `Vec`s of one element type, whose members reach
-/// the same collectors. It lets a running step say which `Vec` of its return type it opens a batch for.
-pub const fn shape(out: &OutSpec) -> u64 {
-    match out {
-        OutSpec::None => shape_of(0, 0, 0),
-        OutSpec::One(meta) => shape_of(1, meta.hash, 0),
-        OutSpec::All(a, b) => shape_of(2, shape(a), shape(b)),
-        OutSpec::Either(a, b) => shape_of(3, shape(a), shape(b)),
-        OutSpec::Optional(inner) => shape_of(4, shape(inner), 0),
-        OutSpec::Batch(inner) => shape_of(5, shape(inner), 0),
-    }
-}
-
-/// The shape of one node of a return type.
-pub(super) const fn shape_of(node: u8, a: u64, b: u64) -> u64 {
-    let seed = hash::extend(0xcbf2_9ce4_8422_2325, &[node]);
-    hash::extend(hash::extend(seed, &a.to_le_bytes()), &b.to_le_bytes())
-}
-
-impl<'a> CheckEvent<'a> {
+impl CheckEvent<'_> {
     /// The entry of an event type that the compiler knows.
     pub(super) const fn of(meta: &'static EventMeta) -> CheckEvent<'static> {
         let mut event = CheckEvent::EMPTY;
@@ -114,6 +95,13 @@ impl Tables<'_, 'static> {
         let silence = self.out(&spec.out, NONE);
         self.steps[at].may_be_silent = silence & SILENT != 0;
         self.steps[at].may_open_only = silence & OPENS_ONLY != 0;
+        k = 0;
+        while k < spec.params.len() {
+            if let ParamSpec::Injected(injected) = &spec.params[k] {
+                self.set(&injected.sends, EdgeKind::Sends);
+            }
+            k += 1;
+        }
         self.set(&spec.emits, EdgeKind::Sends);
         self.set(&spec.waits, EdgeKind::Waits);
         self.set(&spec.streams, EdgeKind::Streams);
@@ -138,7 +126,7 @@ impl Tables<'_, 'static> {
                     self.steps[self.len.steps - 1].take_zero = true;
                 }
             }
-            ParamSpec::Injected(injected) => return self.set(&injected.sends, EdgeKind::Sends),
+            ParamSpec::Injected(_) => return,
         }
         if self.len.edges == edges {
             self.steps[self.len.steps - 1].empty_params = true;
@@ -171,7 +159,7 @@ impl Tables<'_, 'static> {
                 SILENT | OPENS_ONLY
             }
             OutSpec::Batch(inner) => {
-                let opener = self.opener(opener, shape(inner));
+                let opener = self.opener(opener, inner.kind());
                 self.out(inner, opener);
                 OPENS_ONLY
             }

@@ -56,11 +56,17 @@ pub(super) enum CheckCatch<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EdgeKind {
     /// One event parameter of perhaps several; the slot counts the event parameters.
-    Takes { slot: u32 },
+    Takes {
+        slot: u32,
+    },
     /// A `Vec` or `Take` parameter.
-    Collects { slot: u32 },
+    Collects {
+        slot: u32,
+    },
     /// In the return value: a member of this opener's batch, or `NONE` at the step's own level.
-    Gives { opener: u32 },
+    Gives {
+        opener: u32,
+    },
     /// Through a context, at the step's own level.
     Sends,
     Waits,
@@ -84,7 +90,7 @@ pub(super) struct CheckOpener {
     pub(super) step: u32,
     /// The opener around it in the same return value.
     pub(super) parent: u32,
-    pub(super) shape: u64,
+    pub(super) kind: u64,
 }
 
 /// The whole graph in flat tables, as the algorithm reads it.
@@ -96,7 +102,10 @@ pub(super) struct Graph<'t, 'a> {
     pub(super) openers: &'t [CheckOpener],
     pub(super) names: &'t [u32],
     pub(super) start: u32,
+    /// By the first entry of its tag.
     pub(super) stop: u32,
+    /// As the workflow writes it; differs only where another type has its tag.
+    pub(super) stop_written: u32,
 }
 
 impl EdgeKind {
@@ -166,5 +175,5 @@ impl CheckEdge {
 }
 
 impl CheckOpener {
-    pub(super) const EMPTY: Self = CheckOpener { step: NONE, parent: NONE, shape: 0 };
+    pub(super) const EMPTY: Self = CheckOpener { step: NONE, parent: NONE, kind: 0 };
 }

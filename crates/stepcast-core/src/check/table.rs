@@ -87,9 +87,9 @@ impl<'a> Tables<'_, 'a> {
     }
 
     /// Notes a batch that the current step opens.
-    pub(super) const fn opener(&mut self, parent: u32, shape: u64) -> u32 {
+    pub(super) const fn opener(&mut self, parent: u32, kind: u64) -> u32 {
         let at = self.len.openers;
-        self.openers[at] = CheckOpener { step: self.len.steps as u32 - 1, parent, shape };
+        self.openers[at] = CheckOpener { step: self.len.steps as u32 - 1, parent, kind };
         self.len.openers += 1;
         at as u32
     }
@@ -138,7 +138,8 @@ impl<'a> Tables<'_, 'a> {
             openers: self.openers.split_at(self.len.openers).0,
             names: self.name_slots,
             start,
-            stop,
+            stop: self.events[stop as usize].first,
+            stop_written: stop,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EventIx, InputShape, RunPolicy, StepBody, StepDef, StepIx, WorkflowDef};
+use super::{EventIx, InputShape, RunPolicy, StepBody, StepDef, StepIx, Taker, WorkflowDef};
 use crate::{EventMeta, Need, RetryPolicy};
 
 impl WorkflowDef {
@@ -55,6 +55,28 @@ impl WorkflowDef {
     /// The event type with this tag.
     pub fn event_by_tag(&self, tag: &str) -> Option<EventIx> {
         self.event_by_hash(crate::hash::fnv1a(tag)).filter(|ix| self.event(*ix).tag == tag)
+    }
+
+    /// The steps that take an event type.
+    pub fn takers(&self, event: EventIx) -> &[Taker] {
+        &self.events[event as usize].takers
+    }
+
+    /// A definition without steps, for runs that are refused before they begin.
+    pub fn without_steps(name: impl Into<String>) -> Self {
+        WorkflowDef {
+            name: name.into(),
+            doc: String::new(),
+            start: 0,
+            stop: 0,
+            steps: Vec::new(),
+            events: Vec::new(),
+            by_hash: Default::default(),
+            takes_from_outside: false,
+            has_joins: false,
+            needs: Vec::new(),
+            policy: RunPolicy::default(),
+        }
     }
 
     /// The start event.

@@ -90,6 +90,22 @@ impl StateSnapshot {
     }
 }
 
+impl WorkflowDef {
+    /// Gives a stored event its type.
+    ///
+    /// # Errors
+    /// When the type is gone, or the data does not fit it any more.
+    pub fn resolve_stored(&self, payload: &mut Payload) -> Result<(), Difference> {
+        let Some(stored) = payload.stored() else { return Ok(()) };
+        let found = self.event_by_tag(&stored.tag);
+        let ix = found.ok_or_else(|| Difference::EventGone { tag: stored.tag.clone() })?;
+        let event = self.event(ix).decode(stored.value.clone());
+        let event = event.map_err(|source| Difference::EventData { tag: stored.tag.clone(), source })?;
+        *payload = Payload::One(event);
+        Ok(())
+    }
+}
+
 /// From the numbers of a snapshot to those of a definition.
 struct Mapping<'a> {
     def: &'a WorkflowDef,
@@ -151,11 +167,10 @@ impl Mapping<'_> {
     }
 
     fn payload(&mut self, payload: &mut Payload) {
-        let Some(stored) = payload.stored() else { return };
-        let Some(ix) = self.def.event_by_tag(&stored.tag) else { return self.gone(stored.tag.clone()) };
-        match self.def.event(ix).decode(stored.value.clone()) {
-            Ok(event) => *payload = Payload::One(event),
-            Err(source) => self.differences.push(Difference::EventData { tag: stored.tag.clone(), source }),
+        match self.def.resolve_stored(payload) {
+            Ok(()) => {}
+            Err(Difference::EventGone { tag }) => self.gone(tag),
+            Err(difference) => self.differences.push(difference),
         }
     }
 

@@ -45,10 +45,6 @@ impl<T> Slab<T> {
         self.slots.get_mut(ix as usize)?.as_mut()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len as usize
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -103,6 +99,6 @@ mod tests {
         slab.remove(c);
         slab.shrink();
         assert!(slab.recount());
-        assert_eq!((slab.get(a), slab.get(b), slab.get(c), slab.len()), (Some(&'a'), Some(&'d'), None, 2));
+        assert_eq!((slab.get(a), slab.get(b), slab.get(c)), (Some(&'a'), Some(&'d'), None));
     }
 }

@@ -40,7 +40,7 @@ pub struct RunState {
 /// Whether a run has begun and ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub(crate) enum Phase {
     /// No start event yet.
     #[default]
     Created,

@@ -134,6 +134,11 @@ pub enum Operation {
     Wait(WaitRequest),
     /// `ctx.collect_events`.
     Collect(CollectRequest),
+    /// The execution does not wait any more: the future of the wait was dropped.
+    Withdraw {
+        /// The wait.
+        id: OpId,
+    },
     /// `ctx.run_child`: a child run begins.
     Child {
         /// The operation.

@@ -123,6 +123,76 @@ pub struct UnhandledEvent {
     pub idle: bool,
 }
 
+/// How urgent a [`LogEvent`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// For finding faults.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Unexpected, but the step goes on.
+    Warn,
+    /// Something went wrong.
+    Error,
+}
+
+/// A line for people, written by `ctx.log`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogEvent {
+    /// How urgent it is.
+    pub level: LogLevel,
+    /// The text.
+    pub message: String,
+    /// Further fields.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub fields: serde_json::Map<String, serde_json::Value>,
+    /// The step that wrote it.
+    pub step: String,
+}
+
+/// A step enters a phase of its work, written by `ctx.phase`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseEvent {
+    /// The phase.
+    pub name: String,
+    /// The step.
+    pub step: String,
+}
+
+/// An internal frame: how a `ctx.call` came by its result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallEvent {
+    /// The call's label.
+    pub label: String,
+    /// The step.
+    pub step: String,
+    /// Serial number of the execution.
+    pub execution: u64,
+    /// Whether the closure ran.
+    pub status: CallStatus,
+    /// Why.
+    pub reason: String,
+}
+
+/// How a `ctx.call` came by its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CallStatus {
+    /// From the execution's record.
+    Hit,
+    /// The closure ran, and its result was recorded.
+    Miss,
+    /// The closure ran although a record was there.
+    Bypass,
+    /// The closure ran and failed; nothing was recorded.
+    Failed,
+}
+
+builtin_event!(LogEvent, Runtime, ["level", "message", "fields", "step"]);
+builtin_event!(PhaseEvent, Runtime, ["name", "step"]);
+builtin_event!(CallEvent, Runtime, ["label", "step", "execution", "status", "reason"]);
 builtin_event!(StepFailedEvent, Runtime, ["step_name", "input_event", "exception", "attempts", "elapsed_seconds", "failed_at"]);
 builtin_event!(WorkflowFailedEvent, Stop, ["step_name", "exception", "attempts", "elapsed_seconds"]);
 builtin_event!(WorkflowTimedOutEvent, Stop, ["timeout", "active_steps"]);

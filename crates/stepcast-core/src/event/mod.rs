@@ -13,7 +13,7 @@ pub use any::{AnyEvent, DecodeEventError, EventEnvelope};
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
 pub use erased::{ErasedEvent, Payload};
 pub use lifecycle::{
-    ErrorInfo, StepFailedEvent, StepState, StepStateChanged, UnhandledEvent, WorkflowCancelledEvent,
+    CallEvent, CallStatus, ErrorInfo, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged, UnhandledEvent, WorkflowCancelledEvent,
     WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,
 };
 pub use meta::{EventIdent, EventMeta, Role};

@@ -1,7 +1,8 @@
 //! The signature of a step: what can be refused without knowing any type.
 
-use syn::visit::{self, Visit};
-use syn::{Attribute, FnArg, GenericParam, Ident, ReceiverKind, ReturnType, Safety, Signature, Type, TypeImplTrait};
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Attribute, FnArg, GenericParam, ReceiverKind, ReturnType, Safety, Signature, Type};
 
 use crate::errors::Errors;
 use crate::parse::step_args::StepArgs;
@@ -114,11 +115,19 @@ fn generics(sig: &Signature, place: Place, errors: &mut Errors) {
             ),
             GenericParam::Const(param) => errors.at(
                 &param.ident,
-                format!("step `{name}` has one signature, so it cannot be generic over `{}`; {}", param.ident, instead(place)),
+                format!(
+                    "step `{name}` has one signature, so it cannot be generic over `{}`; {}",
+                    param.ident,
+                    instead(place)
+                ),
             ),
             GenericParam::Type(param) => errors.at(
                 &param.ident,
-                format!("step `{name}` takes events of known types, so it cannot be generic over `{}`; {}", param.ident, instead(place)),
+                format!(
+                    "step `{name}` takes events of known types, so it cannot be generic over `{}`; {}",
+                    param.ident,
+                    instead(place)
+                ),
             ),
         }
     }
@@ -162,7 +171,13 @@ fn receiver(sig: &Signature, place: Place, errors: &mut Errors) -> bool {
 
 fn parameter_type(step: &Ident, ty: &Type, errors: &mut Errors) {
     if let Type::Reference(reference) = ty {
-        errors.at(ty, format!("step `{step}` owns its parameters; take `{}` without the `&`", quote::quote!(#reference).to_string().trim_start_matches('&').trim()));
+        errors.at(
+            ty,
+            format!(
+                "step `{step}` owns its parameters; take `{}` without the `&`",
+                quote::quote!(#reference).to_string().trim_start_matches('&').trim()
+            ),
+        );
     }
     for found in impl_traits(ty) {
         errors.at(found, format!("step `{step}` is routed by the types it takes, and `impl Trait` names none; write the event's type, or a `#[derive(Events)]` enum"));
@@ -178,18 +193,20 @@ fn return_type(step: &Ident, ty: &Type, errors: &mut Errors) {
     }
 }
 
-fn impl_traits(ty: &Type) -> Vec<&TypeImplTrait> {
-    #[derive(Default)]
-    struct Found<'ast>(Vec<&'ast TypeImplTrait>);
-    impl<'ast> Visit<'ast> for Found<'ast> {
-        fn visit_type_impl_trait(&mut self, found: &'ast TypeImplTrait) {
-            self.0.push(found);
-            visit::visit_type_impl_trait(self, found);
+/// The `impl` keywords in a type: each begins an `impl Trait`.
+fn impl_traits(ty: &Type) -> Vec<Ident> {
+    fn search(tokens: TokenStream, found: &mut Vec<Ident>) {
+        for token in tokens {
+            match token {
+                TokenTree::Ident(ident) if ident == "impl" => found.push(ident),
+                TokenTree::Group(group) => search(group.stream(), found),
+                _ => {}
+            }
         }
     }
-    let mut found = Found::default();
-    found.visit_type(ty);
-    found.0
+    let mut found = Vec::new();
+    search(ty.to_token_stream(), &mut found);
+    found
 }
 
 /// The first line of the documentation, as text.
@@ -211,6 +228,8 @@ pub(crate) fn cfgs(attrs: &[Attribute]) -> Vec<Attribute> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::*;
     use syn::parse_quote;
 
@@ -262,7 +281,8 @@ mod tests {
 
     #[test]
     fn documentation() {
-        let attrs: Vec<Attribute> = vec![parse_quote!(#[doc = ""]), parse_quote!(#[doc = "  Writes. "]), parse_quote!(#[doc = "More."])];
+        let attrs: Vec<Attribute> =
+            vec![parse_quote!(#[doc = ""]), parse_quote!(#[doc = "  Writes. "]), parse_quote!(#[doc = "More."])];
         assert_eq!(first_doc_line(&attrs), "Writes.");
     }
 }

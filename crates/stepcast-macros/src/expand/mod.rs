@@ -11,12 +11,27 @@ pub(crate) mod step;
 pub(crate) mod workflow;
 pub(crate) mod workflow_list;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
-/// The place of a token, with the macro's own hygiene: carets point there, lints know that the code is generated.
+/// The place of a user's token, for code that is wrong only if that token is: the compiler's caret then stands there,
+/// without a remark about the macro.
 fn at(span: Span) -> Span {
-    Span::mixed_site().located_at(span)
+    span
+}
+
+/// Places every token at `span`: an expression's caret begins at its first token and ends at its last.
+fn placed(tokens: TokenStream, span: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            if let TokenTree::Group(group) = &token {
+                token = Group::new(group.delimiter(), placed(group.stream(), span)).into();
+            }
+            token.set_span(span);
+            token
+        })
+        .collect()
 }
 
 /// `file:line:column` of a token, as a constant expression.

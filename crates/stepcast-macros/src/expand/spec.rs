@@ -1,11 +1,13 @@
 //! A step's specification: one constant expression, and the closure that runs its body.
 
+use std::time::Duration;
+
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{LitStr, Type};
 
-use super::at;
+use super::{at, placed};
 use crate::check::signature::{StepFn, no_event_text};
 use crate::parse::duration;
 use crate::parse::retry_args::{Jitter, RetryArgs};
@@ -44,17 +46,19 @@ impl SpecSource<'_> {
     pub(crate) fn assertion(&self, params: &TokenStream, p: &TokenStream) -> TokenStream {
         let name = self.name();
         let no_event = no_event_text(&name);
-        let take_zero = format!("step `{name}` takes the first 0 events of a batch, so it would never run; write `Take<_, 1>` or more");
-        let span = at(self.step.ident.span());
-        quote_spanned!(span=> const _: () = #p::assert_params(#params, #no_event, #take_zero);)
+        let take_zero = format!(
+            "step `{name}` takes the first 0 events of a batch, so it would never run; write `Take<_, 1>` or more"
+        );
+        let check = placed(quote!(#p::assert_params(#params, #no_event, #take_zero)), self.step.ident.span());
+        quote!(const _: () = #check;)
     }
 
     /// The closure that takes the parameters out of a call and starts the body.
     fn invoke(&self, p: &TokenStream) -> TokenStream {
-        let call = Ident::new("call", Span::mixed_site());
-        let this = Ident::new("this", Span::mixed_site());
-        let values: Vec<Ident> =
-            (0..self.step.params.len()).map(|i| format_ident!("a{}", i, span = Span::mixed_site())).collect();
+        // The names share the function's hygiene, because their uses are placed there; nothing of the user's can meet them.
+        let local = |name: &str| Ident::new(&format!("__stepcast_{name}"), self.step.ident.span());
+        let (call, this) = (local("call"), local("this"));
+        let values: Vec<Ident> = (0..self.step.params.len()).map(|i| local(&i.to_string())).collect();
         let or_refuse = quote! {{
             ::core::result::Result::Ok(value) => value,
             ::core::result::Result::Err(error) => return #p::Invocation::Refused(error),
@@ -67,14 +71,19 @@ impl SpecSource<'_> {
         let callee = &self.callee;
         let receiver = self.step.takes_self.then(|| quote!(&#this,));
         let body_call = quote!(#callee(#receiver #(#values),*));
-        let span = at(self.step.ident.span());
-        let run = if self.args.blocking.is_some() {
-            quote_spanned!(span=> #p::run_blocking(move || #body_call))
+        let output = self.step.output.as_ref().map(|ty| quote!(::<#ty>));
+        let (run, body) = if self.args.blocking.is_some() {
+            (quote!(run_blocking), quote!(move || #body_call))
         } else if self.step.takes_self {
-            quote_spanned!(span=> #p::run_async(async move { #body_call.await }))
+            (quote!(run_async), quote!(async move { #body_call.await }))
         } else {
-            quote_spanned!(span=> #p::run_async(#body_call))
+            (quote!(run_async), body_call)
         };
+        // The caret of a body that is not `Send` stands under the name of its function.
+        let span = at(self.step.ident.span());
+        let run = placed(quote!(#p::#run), span);
+        let body = placed(body, span);
+        let run = quote_spanned!(span=> #run #output (#body));
         quote! {
             |mut #call| {
                 #instance
@@ -178,7 +187,33 @@ fn retry_tokens(retry: &Retry, p: &TokenStream) -> TokenStream {
     }
 }
 
+/// Waits grow by this factor unless `factor` says otherwise, up to this long unless `max_backoff` does.
+const FACTOR: f64 = 2.0;
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+
 fn built_policy(args: &RetryArgs, p: &TokenStream) -> TokenStream {
-    let _ = (args.attempts, args.backoff, args.max_backoff, args.factor, args.max_elapsed, args.jitter == Some(Jitter::Full));
-    quote!(#p::RetryPolicy {})
+    let attempts = args.attempts.map(|n| quote!(#p::Stop::after_attempt(#n)));
+    let elapsed = args.max_elapsed.map(|limit| {
+        let limit = duration::tokens(limit, p);
+        quote!(#p::Stop::before_delay(#limit))
+    });
+    let stop = match (attempts, elapsed) {
+        (Some(attempts), Some(elapsed)) => Some(quote!(#attempts | #elapsed)),
+        (one, other) => one.or(other),
+    };
+    let stop = stop.map(|stop| quote!(.stop(#stop)));
+    let wait = args.backoff.map(|backoff| {
+        let factor = args.factor.unwrap_or(FACTOR);
+        let max = duration::tokens(args.max_backoff.unwrap_or(MAX_BACKOFF.max(backoff)), p);
+        let backoff = duration::tokens(backoff, p);
+        match args.jitter {
+            None => quote!(.wait(#p::Wait::exponential(#backoff, #factor, #max))),
+            Some(Jitter::Full) => quote!(.wait(#p::Wait::full_jitter(#backoff, #factor, #max))),
+            Some(Jitter::UpTo(jitter)) => {
+                let jitter = duration::tokens(jitter, p);
+                quote!(.wait(#p::Wait::exponential_jitter(#backoff, #factor, #max, #jitter)))
+            }
+        }
+    });
+    quote!(#p::RetryPolicy::new() #stop #wait)
 }

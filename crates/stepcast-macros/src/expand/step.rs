@@ -26,10 +26,14 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let p = args.krate.private();
     let (vis, ident) = (&function.vis, &function.sig.ident);
     let caught = match &args.catch {
-        Some(catch) => catch.steps.iter().map(|step| match step {
-            StepRef::Path(path) => quote!(<#path as #p::Step>::NAME),
-            StepRef::Name(name) => quote!(#name),
-        }).collect(),
+        Some(catch) => catch
+            .steps
+            .iter()
+            .map(|step| match step {
+                StepRef::Path(path) => quote!(<#path as #p::Step>::NAME),
+                StepRef::Name(name) => quote!(#name),
+            })
+            .collect(),
         None => Vec::new(),
     };
     let source = SpecSource { step: &step, args: &args, callee: quote!(#ident), caught };
@@ -78,7 +82,9 @@ fn parse(item: &TokenStream, errors: &mut Errors) -> Option<ItemFn> {
     };
     if let Ok(other) = syn::parse2::<Item>(item.clone()) {
         let text = match &other {
-            Item::Impl(_) => "`#[step]` belongs above each method; above the impl block write `#[workflow(Start => Stop)]`",
+            Item::Impl(_) => {
+                "`#[step]` belongs above each method; above the impl block write `#[workflow(Start => Stop)]`"
+            }
             _ => "`#[step]` belongs above an `async fn`",
         };
         errors.at(first_token(item), text);

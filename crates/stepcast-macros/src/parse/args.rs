@@ -1,6 +1,6 @@
 //! Attribute arguments: `key`, `key = value` and `key(..)`, separated by commas.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
@@ -185,5 +185,5 @@ pub(crate) fn attribute_tokens(attr: &syn::Attribute, errors: &mut Errors) -> To
 /// A group in parentheses around tokens, for parsing a list that was read elsewhere.
 #[cfg(test)]
 pub(crate) fn in_parentheses(tokens: TokenStream) -> Group {
-    Group::new(Delimiter::Parenthesis, tokens)
+    Group::new(proc_macro2::Delimiter::Parenthesis, tokens)
 }

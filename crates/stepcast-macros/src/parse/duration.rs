@@ -53,7 +53,9 @@ fn parse(text: &str) -> Result<Duration, String> {
         }
         if unit.is_empty() {
             return Err(match after.chars().next() {
-                Some('.') => format!("`{text}` is not a duration: fractions are written in a smaller unit, \"1500ms\" for 1.5 seconds"),
+                Some('.') => format!(
+                    "`{text}` is not a duration: fractions are written in a smaller unit, \"1500ms\" for 1.5 seconds"
+                ),
                 Some(_) => format!("`{text}` is not a duration; {FORM}"),
                 None => format!("`{text}` has no unit; {FORM}"),
             });
@@ -62,7 +64,9 @@ fn parse(text: &str) -> Result<Duration, String> {
             return Err(format!("`{unit}` is not a unit of time; the units are `us`, `ms`, `s`, `m`, `h` and `d`"));
         };
         if *nanos >= last_unit {
-            return Err(format!("`{text}` is not a duration: write each unit once, the largest first, as in \"1h30m\""));
+            return Err(format!(
+                "`{text}` is not a duration: write each unit once, the largest first, as in \"1h30m\""
+            ));
         }
         last_unit = *nanos;
         let too_long = || format!("`{text}` is too long for a duration; the longest is \"36500d\"");
@@ -77,6 +81,8 @@ fn parse(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::parse;
     use std::time::Duration;
 

@@ -47,7 +47,10 @@ impl EventArgs {
                     }
                 }
             } else if key == "secret" {
-                errors.at(&arg.key, "`secret` marks a field: put `#[event(secret)]` above the field that must not reach a log");
+                errors.at(
+                    &arg.key,
+                    "`secret` marks a field: put `#[event(secret)]` above the field that must not reach a log",
+                );
             } else {
                 others.push(arg);
             }

@@ -50,9 +50,8 @@ impl RetryArgs {
                 _ => {}
             }
         }
-        for key in ["max_backoff", "factor"] {
-            if args.backoff.is_none()
-                && let Some(arg) = list.iter().find(|arg| arg.key == key)
+        for key in ["max_backoff", "factor", "jitter"] {
+            if let Some(arg) = list.iter().find(|arg| arg.key == key)
                 && !list.iter().any(|arg| arg.key == "backoff")
             {
                 errors.at(&arg.key, format!("`{key}` changes a `backoff`; add `backoff = \"200ms\"`"));
@@ -79,7 +78,9 @@ fn read_factor(arg: &Arg, errors: &mut Errors) -> Option<f64> {
     match number {
         Some(factor) if factor >= 1.0 && factor.is_finite() => Some(factor),
         _ => {
-            errors.at(arg.expr("factor = 2.0", errors).cloned(), "`factor` is at least 1.0: waits do not shrink");
+            if let Value::Is(expr) = &arg.value {
+                errors.at(expr, "`factor` is at least 1.0: waits do not shrink");
+            }
             None
         }
     }
@@ -127,6 +128,6 @@ mod tests {
         assert!(texts[1].contains("at least 1.0"), "{texts:?}");
         assert!(texts[2].contains("`factor` changes a `backoff`"), "{texts:?}");
         assert!(parse(quote!()).1[0].contains("says nothing"));
-        assert!(parse(quote!(jitter = 100)).1[0].contains("needs a unit"));
+        assert!(parse(quote!(backoff = "1s", jitter = 100)).1[0].contains("needs a unit"));
     }
 }

@@ -119,11 +119,7 @@ impl StepArgs {
                     max_recoveries = Some((arg, arg.count("max_recoveries = 3", zero, errors)));
                 }
                 "on_failure" => args.on_failure = OnFailure::read(arg, errors),
-                "blocking" => {
-                    if arg.flag(errors) {
-                        args.blocking = Some(arg.span());
-                    }
-                }
+                "blocking" => args.blocking = arg.flag(errors).then(|| arg.span()),
                 "allow" => args.read_allow(arg, errors),
                 _ => {}
             }
@@ -185,6 +181,8 @@ fn read_catch(arg: &Arg, errors: &mut Errors) -> Catch {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::*;
     use quote::quote;
 

@@ -7,6 +7,7 @@ use syn::{Expr, Path, Token, Type};
 use super::args::{Arg, check_keys, parse_args};
 use super::krate::Krate;
 use super::step_args::OnFailure;
+use super::workflow_list::Entry;
 use crate::errors::Errors;
 
 /// `Start => Stop`.
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) name: Option<String>,
     pub(crate) on_failure: Option<OnFailure>,
     pub(crate) new: Option<Path>,
+    /// `steps(..)`, for a workflow of free steps.
+    pub(crate) steps: Option<Vec<Entry>>,
     pub(crate) krate: Krate,
 }
 
@@ -33,6 +36,7 @@ impl Settings {
             match arg.key.to_string().as_str() {
                 "name" => settings.name = arg.full_text("name = \"..\"", errors),
                 "on_failure" => settings.on_failure = OnFailure::read(arg, errors),
+                "steps" if known.contains(&"steps") => settings.steps = arg.list("steps(write, review)", errors),
                 "new" if known.contains(&"new") => match arg.expr("new = connect", errors) {
                     Some(Expr::Path(path)) if path.qself.is_none() => settings.new = Some(path.path.clone()),
                     Some(other) => errors.at(
@@ -48,7 +52,7 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 4] = ["name", "new", "on_failure", "crate"];
+const KEYS: [&str; 5] = ["name", "steps", "new", "on_failure", "crate"];
 
 const FORM: &str = "say which event begins the workflow and which ends it: `#[workflow(Start => Stop)]`";
 
@@ -102,6 +106,8 @@ impl WorkflowArgs {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::*;
     use quote::{ToTokens, quote};
 

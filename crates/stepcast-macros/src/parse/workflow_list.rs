@@ -1,4 +1,4 @@
-//! What stands inside `workflow!(..)`: `pub JokeFlow: Topic => Critique { write, review }, name = ".."`.
+//! What stands inside `flow!(..)`: `pub JokeFlow: Topic => Critique { write, review }, name = ".."`.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{Parse, ParseStream, Parser};
@@ -63,7 +63,7 @@ impl WorkflowList {
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Option<WorkflowList> {
         let raw = errors.keep(Raw::parse.parse2(tokens))?;
         let list = parse_args(raw.rest, errors);
-        let settings = Settings::read(&list, &KEYS, "workflow!", errors);
+        let settings = Settings::read(&list, &KEYS, "flow!", errors);
         Some(WorkflowList {
             attrs: raw.attrs,
             vis: raw.vis,

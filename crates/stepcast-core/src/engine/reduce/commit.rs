@@ -3,7 +3,7 @@
 use super::{Engine, Lineage};
 use crate::engine::collect::Entry;
 use crate::engine::exec::Status;
-use crate::engine::{CollectRequest, Command, Commit, ExecKey, OpResult, Operation, RunState};
+use crate::engine::{CollectRequest, Commit, ExecKey, OpResult, Operation, RunState};
 
 impl Engine<'_> {
     pub(crate) fn commit(&mut self, commit: Commit) {
@@ -21,8 +21,9 @@ impl Engine<'_> {
             }
         }
         match commit.op {
-            Operation::Deliver { id } => self.out.push(Command::Resume { exec: key, op: id, result: OpResult::Delivered }),
+            Operation::Deliver { id } => self.resume(key, id, OpResult::Delivered),
             Operation::Wait(wait) => self.wait(key, wait),
+            Operation::Withdraw { id } => self.withdraw_one(key, &id),
             Operation::Collect(collect) => self.collect(key, collect),
             Operation::Child { id } => {
                 if let Some(exec) = self.state.exec_mut(key) {
@@ -30,7 +31,7 @@ impl Engine<'_> {
                         exec.more().open_children.push(id.clone());
                     }
                 }
-                self.out.push(Command::Resume { exec: key, op: id, result: OpResult::ChildStarted });
+                self.resume(key, id, OpResult::ChildStarted);
             }
             Operation::ChildDone { id } => {
                 if let Some(exec) = self.state.exec_mut(key) {

@@ -203,6 +203,15 @@ impl Engine<'_> {
         }
     }
 
+    /// An execution does not wait for this any more.
+    pub(crate) fn withdraw_one(&mut self, key: ExecKey, op: &crate::engine::OpId) {
+        let Some(id) = self.state.waiter_of(key, op) else { return };
+        self.remove_waiter(id);
+        if let Some(more) = self.state.exec_mut(key).and_then(|exec| exec.more.as_deref_mut()) {
+            more.open_waits.retain(|open| *open != id);
+        }
+    }
+
     /// An attempt has ended: the predicates of its open waits are gone with it.
     pub(crate) fn disarm(&mut self, key: ExecKey) {
         let Some(more) = self.state.exec_ref(key).and_then(|exec| exec.more.as_deref()) else { return };

@@ -1,0 +1,239 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::path::kind_of;
+use super::{EditError, StoreError, StorePath};
+
+/// `serde_json` reads 127 levels of nesting; the rest is for the snapshot around a cell.
+pub(super) const MAX_CELL_DEPTH: usize = 100;
+
+/// The store of a run: JSON values ("cells") by top-level key, with paths into them.
+///
+/// Setting a value costs what the value and its path cost, however many cells there are. The keys of changed cells are
+/// remembered until they have been journaled. A cell nests at most 100 levels, so that a snapshot can be read back.
+///
+/// ```
+/// use serde_json::json;
+/// use stepcast_core::{CellMap, EditError, StorePath};
+///
+/// let mut cells = CellMap::new();
+/// let count: StorePath = "stats.count".parse()?;
+/// cells.set(&count, json!(1))?;
+///
+/// let doubled = cells.edit(&count, |value| {
+///     *value = json!(value.as_i64().ok_or("not a number")? * 2);
+///     Ok::<_, &str>(())
+/// });
+/// assert!(doubled.is_ok());
+///
+/// let failed = cells.edit(&count, |value| {
+///     *value = json!("spoilt");
+///     Err::<(), _>("changed my mind")
+/// });
+/// assert_eq!(failed, Err(EditError::Closure("changed my mind")));
+/// assert_eq!(cells.get(&count), Some(&json!(2)));
+/// assert_eq!(cells.to_json(), json!({ "stats": { "count": 2 } }));
+/// # Ok::<(), stepcast_core::StoreError>(())
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
+pub struct CellMap {
+    cells: HashMap<String, Value>,
+    changed: HashSet<String>,
+}
+
+impl CellMap {
+    /// An empty store.
+    pub fn new() -> Self {
+        CellMap::default()
+    }
+
+    /// The value at a path, if there is one.
+    pub fn get(&self, path: &StorePath) -> Option<&Value> {
+        path.get_below(self.cells.get(path.key())?)
+    }
+
+    /// Puts a value at a path, as [`StorePath::set`] does.
+    ///
+    /// # Errors
+    /// When the path does not fit what is there, or the cell would nest more than 100 levels. Nothing has changed then.
+    pub fn set(&mut self, path: &StorePath, value: Value) -> Result<(), StoreError> {
+        self.fits(path, &value)?;
+        match self.cells.get_mut(path.key()) {
+            Some(cell) => path.put(1, cell, value)?,
+            None => {
+                let mut cell = Value::Null;
+                path.put(1, &mut cell, value)?;
+                self.cells.insert(path.key().to_owned(), cell);
+            }
+        }
+        self.mark(path.key());
+        Ok(())
+    }
+
+    /// Changes the value at a path with a closure; `null` stands for a value that is not there. If the closure gives an
+    /// error or panics, nothing has changed. Costs a copy of that value.
+    ///
+    /// # Errors
+    /// [`EditError::Closure`] with the closure's error; [`EditError::Store`] when the path does not fit what is there
+    /// (the closure is not called then) or the edited cell would nest more than 100 levels.
+    pub fn edit<R, E>(
+        &mut self,
+        path: &StorePath,
+        edit: impl FnOnce(&mut Value) -> Result<R, E>,
+    ) -> Result<R, EditError<E>> {
+        if let Some(cell) = self.cells.get(path.key()) {
+            path.check(1, cell)?;
+        }
+        let mut value = self.get(path).cloned().unwrap_or(Value::Null);
+        let result = edit(&mut value).map_err(EditError::Closure)?;
+        self.set(path, value)?;
+        Ok(result)
+    }
+
+    /// Takes the value at a path out, if there is one. With a single segment that is the whole cell.
+    pub fn delete(&mut self, path: &StorePath) -> Option<Value> {
+        let removed = if path.key().len() == path.as_str().len() {
+            self.cells.remove(path.key())
+        } else {
+            path.take(1, self.cells.get_mut(path.key())?)
+        };
+        if removed.is_some() {
+            self.mark(path.key());
+        }
+        removed
+    }
+
+    /// Removes every cell.
+    pub fn clear(&mut self) {
+        self.changed.extend(self.cells.drain().map(|(key, _)| key));
+    }
+
+    /// The top-level keys, sorted.
+    pub fn keys(&self) -> Vec<&str> {
+        sorted(self.cells.keys())
+    }
+
+    /// How many cells there are.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether there is no cell.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// The cells written since [`clear_changed`](CellMap::clear_changed), sorted by key: with their value, or `None`
+    /// for one that is gone. A cell written many times is there once.
+    pub fn changed(&self) -> Vec<(&str, Option<&Value>)> {
+        sorted(&self.changed).into_iter().map(|key| (key, self.cells.get(key))).collect()
+    }
+
+    /// Whether a cell was written since [`clear_changed`](CellMap::clear_changed).
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Forgets which cells were written, once they are in the journal.
+    pub fn clear_changed(&mut self) {
+        self.changed.clear();
+    }
+
+    /// Puts a whole cell in place, or takes it away, as a journal recorded it; it does not count as changed.
+    ///
+    /// # Errors
+    /// When no path could name the key, or the value nests more than 100 levels.
+    pub fn load(&mut self, key: impl Into<String>, value: Option<Value>) -> Result<(), StoreError> {
+        let key = key.into();
+        match value {
+            None => {
+                self.cells.remove(&key);
+            }
+            Some(_) if key.is_empty() || key.contains('.') => return Err(StoreError::BadKey { key }),
+            Some(value) if nests_deeper(&value, MAX_CELL_DEPTH) => return Err(StoreError::CellTooDeep { key }),
+            Some(value) => {
+                self.cells.insert(key, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// All cells as one JSON object with sorted keys: the same cells give the same bytes. What changed is not in it.
+    pub fn to_json(&self) -> Value {
+        self.ordered().map(|(key, value)| (key.to_owned(), value.clone())).collect::<Map<String, Value>>().into()
+    }
+
+    /// The store that [`to_json`](CellMap::to_json) described, with no cell changed.
+    ///
+    /// # Errors
+    /// When it is no object, has a key that no path could name, or a cell that nests more than 100 levels.
+    pub fn from_json(value: Value) -> Result<Self, StoreError> {
+        match value {
+            Value::Object(map) => CellMap::try_from(map),
+            other => Err(StoreError::NotAnObject { found: kind_of(&other) }),
+        }
+    }
+
+    fn ordered(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let cells: BTreeMap<&str, &Value> = self.cells.iter().map(|(key, value)| (key.as_str(), value)).collect();
+        cells.into_iter()
+    }
+
+    fn fits(&self, path: &StorePath, value: &Value) -> Result<(), StoreError> {
+        let above = path.depth() - 1;
+        if above > MAX_CELL_DEPTH || nests_deeper(value, MAX_CELL_DEPTH - above) {
+            return Err(StoreError::CellTooDeep { key: path.key().to_owned() });
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, key: &str) {
+        if !self.changed.contains(key) {
+            self.changed.insert(key.to_owned());
+        }
+    }
+}
+
+/// Equal cells; what is still to be journaled is not part of a store's value.
+impl PartialEq for CellMap {
+    fn eq(&self, other: &Self) -> bool {
+        self.cells == other.cells
+    }
+}
+
+impl TryFrom<Map<String, Value>> for CellMap {
+    type Error = StoreError;
+
+    fn try_from(map: Map<String, Value>) -> Result<Self, StoreError> {
+        let mut cells = CellMap::new();
+        map.into_iter().try_for_each(|(key, value)| cells.load(key, Some(value)))?;
+        Ok(cells)
+    }
+}
+
+impl Serialize for CellMap {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.ordered())
+    }
+}
+
+fn sorted<'a>(keys: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+    let mut keys: Vec<&str> = keys.into_iter().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Whether a value holds containers inside one another to more than so many levels. Recurses no further than that.
+fn nests_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(list) => levels == 0 || list.iter().any(|item| nests_deeper(item, levels - 1)),
+        Value::Object(map) => levels == 0 || map.values().any(|item| nests_deeper(item, levels - 1)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

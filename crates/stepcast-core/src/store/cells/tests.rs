@@ -1,0 +1,280 @@
+#![allow(clippy::unwrap_used)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn path(text: &str) -> StorePath {
+    StorePath::new(text).unwrap()
+}
+
+fn cells(value: Value) -> CellMap {
+    CellMap::from_json(value).unwrap()
+}
+
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |inner, _| json!([inner]))
+}
+
+#[test]
+fn a_failed_edit_changes_and_marks_nothing() {
+    let mut store = cells(json!({ "a": { "b": 1 }, "c": 2 }));
+    let before = store.to_json();
+    for text in ["a", "a.b", "a.new", "new.x"] {
+        let failed = store.edit(&path(text), |value| {
+            *value = json!({ "spoilt": true });
+            Err::<(), _>("no")
+        });
+        assert_eq!(failed, Err(EditError::Closure("no")));
+        assert_eq!(store.to_json(), before, "{text}");
+        assert!(!store.has_changed());
+    }
+}
+
+#[test]
+fn a_panicking_edit_changes_nothing() {
+    let mut store = cells(json!({ "a": 1 }));
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        store.edit(&path("a"), |value| -> Result<(), ()> {
+            *value = json!(2);
+            panic!("in the closure")
+        })
+    }));
+    assert!(caught.is_err());
+    assert_eq!(store.to_json(), json!({ "a": 1 }));
+}
+
+#[test]
+fn an_edit_that_could_not_be_stored_is_not_begun() {
+    let mut store = cells(json!({ "a": "text" }));
+    let mut called = false;
+    let refused = store.edit(&path("a.b"), |_| {
+        called = true;
+        Ok::<(), ()>(())
+    });
+    assert!(matches!(refused, Err(EditError::Store(StoreError::NotAContainer { .. }))));
+    assert!(!called);
+}
+
+#[test]
+fn an_edit_sees_null_where_nothing_is() {
+    let mut store = CellMap::new();
+    let seen = store.edit(&path("a.b"), |value| Ok::<_, ()>(std::mem::replace(value, json!(1))));
+    assert_eq!(seen, Ok(Value::Null));
+    assert_eq!(store.to_json(), json!({ "a": { "b": 1 } }));
+}
+
+#[test]
+fn changed_cells_are_remembered_once_and_until_journaled() {
+    let mut store = cells(json!({ "old": 1, "gone": 2, "kept": 3 }));
+    assert!(!store.has_changed());
+    for n in 0..3 {
+        store.set(&path("new.n"), json!(n)).unwrap();
+    }
+    store.set(&path("old"), json!(9)).unwrap();
+    assert_eq!(store.delete(&path("gone")), Some(json!(2)));
+    assert_eq!(store.delete(&path("kept.x")), None);
+    assert_eq!(store.delete(&path("never")), None);
+    assert!(store.set(&path("kept.x"), json!(1)).is_err());
+    let changed = store.changed();
+    assert_eq!(changed, [("gone", None), ("new", Some(&json!({ "n": 2 }))), ("old", Some(&json!(9)))]);
+    store.clear_changed();
+    assert_eq!(store.changed(), []);
+    store.clear();
+    assert_eq!(store.changed(), [("kept", None), ("new", None), ("old", None)]);
+    assert!(store.is_empty());
+}
+
+#[test]
+fn a_journal_of_changed_cells_rebuilds_the_store() {
+    let mut store = cells(json!({ "a": 1, "b": { "c": [1] } }));
+    let mut copy = store.clone();
+    store.set(&path("b.c.1"), json!(2)).unwrap();
+    store.delete(&path("a"));
+    for (key, value) in store.changed() {
+        copy.load(key, value.cloned()).unwrap();
+    }
+    assert_eq!(copy, store);
+    assert!(!copy.has_changed());
+}
+
+#[test]
+fn keys_and_bytes_are_sorted() {
+    let mut store = CellMap::new();
+    for n in (0..200).rev() {
+        store.set(&path(&format!("k{n:03}")), json!(n)).unwrap();
+    }
+    let expected: Vec<String> = (0..200).map(|n| format!("k{n:03}")).collect();
+    assert_eq!(store.keys(), expected);
+    let text: Vec<String> = (0..200).map(|n| format!("\"k{n:03}\":{n}")).collect();
+    assert_eq!(serde_json::to_string(&store).unwrap(), format!("{{{}}}", text.join(",")));
+    assert_eq!(store.to_json().to_string(), serde_json::to_string(&store).unwrap());
+}
+
+#[test]
+fn the_deepest_cell_survives_its_text_and_a_deeper_one_is_refused() {
+    let too_deep = StoreError::CellTooDeep { key: "a".to_owned() };
+    let mut store = CellMap::new();
+    assert_eq!(store.set(&path("a"), nested(101)), Err(too_deep.clone()));
+    assert_eq!(store.set(&path("a.b"), nested(100)), Err(too_deep.clone()));
+    assert_eq!(store.set(&path(&vec!["a"; 1_000].join(".")), json!(1)), Err(too_deep.clone()));
+    let edited = store.edit(&path("a"), |value| {
+        *value = nested(101);
+        Ok::<_, ()>(())
+    });
+    assert_eq!(edited, Err(EditError::Store(too_deep.clone())));
+    assert!(store.is_empty() && !store.has_changed());
+    store.set(&path("a"), nested(100)).unwrap();
+    store.set(&path("b.c"), nested(99)).unwrap();
+    let text = serde_json::to_string(&json!({ "run": { "store": store.to_json() } })).unwrap();
+    let back: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(CellMap::from_json(back["run"]["store"].clone()).unwrap(), store);
+    assert_eq!(CellMap::from_json(json!({ "a": nested(101) })), Err(too_deep));
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    assert_eq!(CellMap::from_json(json!([])), Err(StoreError::NotAnObject { found: "a list" }));
+    for key in ["", "a.b", "."] {
+        assert_eq!(CellMap::from_json(json!({ key: 1 })), Err(StoreError::BadKey { key: key.to_owned() }));
+    }
+    assert!(serde_json::from_str::<CellMap>("{\"a.b\":1}").is_err());
+    assert!(serde_json::from_str::<CellMap>("[]").is_err());
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Set(String, Value),
+    Delete(String),
+    Edit(String, Value, bool),
+    Clear,
+}
+
+fn leaf() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i8>().prop_map(Value::from),
+        Just(Value::Null),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!([1, { "a": 2 }])),
+        Just(json!({ "a": [1], "0": "zero" })),
+    ]
+}
+
+fn paths() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop_oneof![Just("a"), Just("b"), Just("0"), Just("1"), Just("é")], 1..5)
+        .prop_map(|segments| segments.join("."))
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => (paths(), leaf()).prop_map(|(path, value)| Op::Set(path, value)),
+        2 => paths().prop_map(Op::Delete),
+        3 => (paths(), leaf(), any::<bool>()).prop_map(|(path, value, ok)| Op::Edit(path, value, ok)),
+        1 => Just(Op::Clear),
+    ]
+}
+
+/// What the store should do, by recursion on owned values: gives the new value, or `None` where it must refuse.
+fn model_set(value: Value, segments: &[&str], new: Value) -> Option<Value> {
+    let Some((first, rest)) = segments.split_first() else { return Some(new) };
+    match value {
+        Value::Null => Some(json!({ *first: model_set(Value::Null, rest, new)? })),
+        Value::Object(mut map) => {
+            let inner = map.get(*first).cloned().unwrap_or(Value::Null);
+            map.insert((*first).to_owned(), model_set(inner, rest, new)?);
+            Some(Value::Object(map))
+        }
+        Value::Array(mut list) => {
+            let index: usize = first.parse().ok()?;
+            let inner = list.get(index).cloned().unwrap_or(Value::Null);
+            let inner = model_set(inner, rest, new)?;
+            match index.cmp(&list.len()) {
+                std::cmp::Ordering::Less => list[index] = inner,
+                std::cmp::Ordering::Equal => list.push(inner),
+                std::cmp::Ordering::Greater => return None,
+            }
+            Some(Value::Array(list))
+        }
+        _ => None,
+    }
+}
+
+fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('.', "/"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn the_store_does_what_a_plain_value_would(ops in prop::collection::vec(op(), 1..30)) {
+        let mut store = CellMap::new();
+        let mut model = json!({});
+        for op in ops {
+            let before = model.clone();
+            store.clear_changed();
+            match op {
+                Op::Set(text, value) => {
+                    let expected = model_set(model.clone(), &text.split('.').collect::<Vec<_>>(), value.clone());
+                    let done = store.set(&path(&text), value);
+                    prop_assert_eq!(done.is_ok(), expected.is_some());
+                    model = expected.unwrap_or(model);
+                }
+                Op::Edit(text, value, succeeds) => {
+                    let expected = model_set(model.clone(), &text.split('.').collect::<Vec<_>>(), value.clone());
+                    let at = model.pointer(&pointer(&text)).cloned().unwrap_or(Value::Null);
+                    let done = store.edit(&path(&text), |slot| {
+                        let seen = std::mem::replace(slot, value);
+                        if succeeds { Ok(seen) } else { Err(()) }
+                    });
+                    prop_assert_eq!(done.is_ok(), expected.is_some() && succeeds);
+                    if let Ok(seen) = done {
+                        prop_assert_eq!(seen, at);
+                        model = expected.unwrap_or(model);
+                    }
+                }
+                Op::Delete(text) => {
+                    let (parent, last) = text.rsplit_once('.').unwrap_or(("", &text));
+                    let parent = if parent.is_empty() { String::new() } else { pointer(parent) };
+                    let removed = model.pointer_mut(&parent).and_then(|parent| match parent {
+                        Value::Object(map) => map.remove(last),
+                        Value::Array(list) => {
+                            last.parse().ok().filter(|index: &usize| *index < list.len()).map(|index| list.remove(index))
+                        }
+                        _ => None,
+                    });
+                    prop_assert_eq!(store.delete(&path(&text)), removed);
+                }
+                Op::Clear => {
+                    store.clear();
+                    model = json!({});
+                }
+            }
+            prop_assert_eq!(store.to_json(), model.clone());
+            // Every cell that differs is marked, and no cell of another key is.
+            for key in [&before, &model].into_iter().filter_map(Value::as_object).flat_map(|map| map.keys()) {
+                let marked = store.changed().iter().any(|(changed, _)| changed == key);
+                prop_assert!(marked || before.get(key) == model.get(key), "{key}");
+            }
+        }
+        let text = serde_json::to_string(&store).unwrap();
+        prop_assert_eq!(serde_json::from_str::<CellMap>(&text).unwrap(), store);
+    }
+
+    #[test]
+    fn no_text_breaks_a_path(text in ".{0,12}", value in leaf()) {
+        if let Ok(path) = StorePath::new(text.clone()) {
+            prop_assert_eq!(path.as_str(), text.as_str());
+            let mut store = CellMap::new();
+            store.set(&path, value.clone()).unwrap();
+            prop_assert_eq!(store.get(&path), Some(&value));
+            prop_assert_eq!(store.delete(&path), Some(value));
+        } else {
+            prop_assert!(text.split('.').any(str::is_empty));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The store of a run as data: paths into JSON values, and the map of cells they lead into. Pure: locks are the
+//! runtime's.
+
+mod cells;
+mod error;
+mod path;
+
+pub use cells::CellMap;
+pub use error::{EditError, StoreError};
+pub use path::StorePath;

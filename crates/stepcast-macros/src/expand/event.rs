@@ -1,0 +1,114 @@
+//! `#[event]`.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::DeriveInput;
+
+use super::event_debug::debug_impl;
+use super::spec::plain;
+use super::{at, location, qualified};
+use crate::check::event::{EventItem, check};
+use crate::errors::Errors;
+use crate::parse::event_args::EventArgs;
+
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = EventArgs::parse(args, &mut errors);
+    let mut input = match syn::parse2::<DeriveInput>(item.clone()) {
+        Ok(input) => input,
+        Err(error) => {
+            match syn::parse2::<syn::Item>(item.clone()) {
+                Ok(_) => errors.at(first_word(&item), "`#[event]` belongs above a struct or an enum"),
+                Err(_) => errors.push(error),
+            }
+            let errors = errors.to_compile_error();
+            return quote!(#item #errors);
+        }
+    };
+    let event = check(&mut input, &args, &mut errors);
+    if !errors.is_empty() {
+        let errors = errors.to_compile_error();
+        return quote!(#input #errors);
+    }
+    let p = args.krate.private();
+    let derives = derives(&event, &args, &p);
+    let implementation = implementation(&input, &event, &args, &p);
+    quote! {
+        #derives
+        #input
+        #implementation
+    }
+}
+
+/// The derives that the user has not written, and where serde is.
+fn derives(event: &EventItem, args: &EventArgs, p: &TokenStream) -> TokenStream {
+    let wanted = [
+        ("Debug", quote!(::core::fmt::Debug), !event.has_secret()),
+        ("Clone", quote!(::core::clone::Clone), true),
+        ("Serialize", quote!(#p::serde::Serialize), true),
+        ("Deserialize", quote!(#p::serde::Deserialize), true),
+    ];
+    let missing =
+        wanted.into_iter().filter(|(name, _, wanted)| *wanted && !event.derives(name)).map(|(_, path, _)| path);
+    let serde_crate = (!event.has_serde_crate).then(|| {
+        let text = args.krate.serde_text();
+        quote!(#[serde(crate = #text)])
+    });
+    quote!(#[derive(#(#missing),*)] #serde_crate)
+}
+
+fn implementation(input: &DeriveInput, event: &EventItem, args: &EventArgs, p: &TokenStream) -> TokenStream {
+    let ident = &input.ident;
+    let name = plain(ident);
+    let tag = args.tag.clone().unwrap_or_else(|| name.clone());
+    let role = Ident::new(args.role, Span::call_site());
+    let (qualified, location) = (qualified(&name), location(ident.span()));
+    let (fields, secret) = (&event.fields, &event.secret);
+    let is_generic = !input.generics.params.is_empty();
+
+    let mut generics = input.generics.clone();
+    if is_generic {
+        let (_, ty, _) = input.generics.split_for_impl();
+        let bound = syn::parse2(quote! {
+            #ident #ty: ::core::clone::Clone + ::core::fmt::Debug + ::core::marker::Send + ::core::marker::Sync
+                + #p::serde::Serialize + #p::serde::de::DeserializeOwned + 'static
+        });
+        if let Ok(bound) = bound {
+            let bound: syn::WherePredicate = bound;
+            generics.make_where_clause().predicates.push(bound);
+        }
+    }
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let debug = event.has_secret().then(|| debug_impl(input, event));
+    let registered = (!is_generic).then(|| quote!(#p::register_event!(#ident, #qualified);));
+    let trait_path = quote_spanned!(at(ident.span())=> #p::Event);
+    let cfgs = crate::check::signature::cfgs(&input.attrs);
+
+    quote! {
+        #(#cfgs)*
+        const _: () = {
+            #debug
+
+            #[automatically_derived]
+            impl #impl_generics #trait_path for #ident #ty_generics #where_clause {
+                const META: #p::EventMeta = #p::EventMeta::new::<Self>(#p::EventIdent {
+                    tag: #tag,
+                    type_name: #name,
+                    qualified_name: #qualified,
+                    location: #location,
+                    role: #p::Role::#role,
+                    fields: &[#(#fields),*],
+                    secret: &[#(#secret),*],
+                });
+
+                #p::event_schema!();
+            }
+
+            #registered
+        };
+    }
+}
+
+fn first_word(item: &TokenStream) -> TokenStream {
+    item.clone().into_iter().take(1).collect()
+}

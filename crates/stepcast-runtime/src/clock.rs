@@ -1,0 +1,36 @@
+//! The host's clock: wall time that moves with tokio's clock, so that a paused clock in tests moves deadlines too.
+
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use stepcast_core::engine::Time;
+use tokio::time::Instant;
+
+static BASE: OnceLock<(u64, Instant)> = OnceLock::new();
+
+fn base() -> (u64, Instant) {
+    *BASE.get_or_init(|| {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        (u64::try_from(wall.as_micros()).unwrap_or(u64::MAX), Instant::now())
+    })
+}
+
+/// The time now.
+pub(crate) fn now() -> Time {
+    at(Instant::now())
+}
+
+/// The time at an instant.
+pub(crate) fn at(instant: Instant) -> Time {
+    let (wall, begun) = base();
+    match instant.checked_duration_since(begun) {
+        Some(passed) => Time(wall + passed.as_micros() as u64),
+        None => Time(wall.saturating_sub(begun.duration_since(instant).as_micros() as u64)),
+    }
+}
+
+/// The instant of a time.
+pub(crate) fn instant(time: Time) -> Instant {
+    let (wall, begun) = base();
+    begun + Duration::from_micros(time.0.saturating_sub(wall))
+}

@@ -1,0 +1,174 @@
+use std::borrow::Cow;
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use serde_json::Value;
+use stepcast_core::engine::{OpId, OpKind, OpResult};
+use stepcast_core::{BoxFuture, ErrorInfo, Event, Workflow};
+
+use super::op::{Gone, OpFuture};
+use super::{Context, SendSet};
+use crate::exec::{ExecShared, Recorded};
+use crate::run::{Message, Request, RunId, RunOptions, RunShared, lock, start_child};
+
+/// A child run, made by [`Context::run_child`]. Await it.
+#[must_use = "a child run does nothing until it is awaited"]
+pub struct RunChild<W: Workflow> {
+    exec: Arc<ExecShared>,
+    flow: Arc<W>,
+    event: W::Start,
+    options: RunOptions,
+}
+
+/// A child run gave no stop event.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChildError {
+    /// The child failed, timed out or was cancelled.
+    #[error("The child run `{run_id}` of `{workflow}` failed: {}", error.exception_message)]
+    Failed {
+        /// The child's workflow.
+        workflow: String,
+        /// The child's id.
+        run_id: String,
+        /// Why.
+        error: ErrorInfo,
+    },
+    /// The child's recorded stop event does not fit its type any more.
+    #[error("The stop event of the child run `{run_id}` does not fit `{workflow}` any more: {source}.")]
+    Result {
+        /// The child's workflow.
+        workflow: String,
+        /// The child's id.
+        run_id: String,
+        /// What serde found.
+        #[source]
+        source: Arc<serde_json::Error>,
+    },
+    /// The execution has recorded as many results as it may.
+    #[error("The execution has recorded {bound} results, the most it may; split the step.")]
+    RecordFull {
+        /// The bound.
+        bound: usize,
+    },
+    /// The run has ended.
+    #[error("The run has ended; no child is started.")]
+    RunEnded,
+    /// The execution that this context belongs to is over.
+    #[error("The execution that this context belongs to is over; start children inside the step's own body.")]
+    ExecutionEnded,
+}
+
+impl From<Gone> for ChildError {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Run => ChildError::RunEnded,
+            Gone::Execution => ChildError::ExecutionEnded,
+        }
+    }
+}
+
+impl<S: SendSet> Context<S> {
+    /// Runs another workflow to its end, as a child of this run: with an id of its own, cancelled with this run, its
+    /// questions to people visible on this run. Its failure is an error value here. It is a commit point. On
+    /// re-execution an ended child is not run again, and a running one is taken up again.
+    pub fn run_child<W: Workflow>(&self, flow: impl Into<Arc<W>>, event: W::Start) -> RunChild<W> {
+        RunChild { exec: Arc::clone(&self.exec), flow: flow.into(), event, options: RunOptions::default() }
+    }
+}
+
+impl<W: Workflow> RunChild<W> {
+    /// Runs the child with other options than the default ones. A run id given here is not used: a child's id follows
+    /// from its parent.
+    pub fn options(mut self, options: RunOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    async fn run(self) -> Result<W::Stop, ChildError> {
+        let RunChild { exec, flow, event, options } = self;
+        if let Some(gone) = Gone::check(&exec) {
+            return Err(gone.into());
+        }
+        let workflow = W::SPEC.name;
+        let (id, recorded) = {
+            let mut log = exec.log();
+            let ordinal = log.next(OpKind::Child, Cow::Borrowed(workflow));
+            let id = OpId { kind: OpKind::Child, label: workflow.to_owned(), ordinal };
+            let recorded = log.recorded(OpKind::Child, workflow, ordinal).cloned();
+            let bound = exec.run.def().policy().max_records;
+            if recorded.is_none() && log.is_full(bound) {
+                return Err(ChildError::RecordFull { bound });
+            }
+            (id, recorded)
+        };
+        let run_id = match recorded {
+            Some(Recorded::Child { run_id, end: Some(end) }) => return ended::<W>(run_id, end),
+            Some(Recorded::Child { run_id, end: None }) => run_id,
+            _ => {
+                let run_id = format!("{}.{}.{}{}", exec.run.id(), exec.key.serial, workflow, suffix(id.ordinal));
+                let child = Recorded::Child { run_id: run_id.clone(), end: None };
+                exec.log().record(OpKind::Child, workflow, id.ordinal, child, usize::MAX);
+                OpFuture::begin(&exec, id.clone(), Request::Child { id: id.clone() }).await?;
+                run_id
+            }
+        };
+        let waiting = OpFuture::join(&exec, id.clone());
+        let child = start_child(&exec.run, flow, event, options, RunId::from(run_id.as_str()));
+        lock(&exec.run.extra().children).push(Arc::downgrade(&child));
+        tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id.clone()));
+        match waiting.await? {
+            OpResult::ChildEnded => {}
+            _ => return Err(ChildError::ExecutionEnded),
+        }
+        let recorded = exec.log().recorded(OpKind::Child, workflow, id.ordinal).cloned();
+        match recorded {
+            Some(Recorded::Child { run_id, end: Some(end) }) => ended::<W>(run_id, end),
+            _ => Err(ChildError::ExecutionEnded),
+        }
+    }
+}
+
+fn suffix(ordinal: u32) -> String {
+    if ordinal == 0 { String::new() } else { format!(".{}", ordinal + 1) }
+}
+
+/// Brings the child's end to its parent's dispatcher.
+async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: String) {
+    child.ended().await;
+    let end = match child.outcome().map(|end| &end.result) {
+        Some(Ok(stop)) => stop.as_erased().to_value().map_err(|error| stepcast_core::StepError::from(error).info()),
+        Some(Err(error)) => Err(stepcast_core::StepError::from(error.clone()).info()),
+        None => return,
+    };
+    let request = Request::ChildDone { id, run_id, end };
+    exec.run.post(Message::Operation { exec: exec.key, attempt: exec.attempt, request });
+}
+
+fn ended<W: Workflow>(run_id: String, end: Result<Value, ErrorInfo>) -> Result<W::Stop, ChildError> {
+    let workflow = W::SPEC.name.to_owned();
+    match end {
+        Ok(value) => serde_json::from_value::<W::Stop>(value)
+            .map_err(|source| ChildError::Result { workflow, run_id, source: Arc::new(source) }),
+        Err(error) => Err(ChildError::Failed { workflow, run_id, error }),
+    }
+}
+
+impl<W: Workflow> IntoFuture for RunChild<W>
+where
+    W::Start: Event,
+{
+    type Output = Result<W::Stop, ChildError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<W: Workflow> std::fmt::Debug for RunChild<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunChild").field("workflow", &W::SPEC.name).finish_non_exhaustive()
+    }
+}
+

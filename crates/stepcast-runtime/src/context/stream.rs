@@ -1,0 +1,53 @@
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+use stepcast_core::engine::OpKind;
+use stepcast_core::{AnyEvent, Event, LogEvent, LogLevel, PhaseEvent};
+
+use super::op::Gone;
+use super::{Context, SendSet};
+use crate::stream::EventKind;
+
+impl<S: SendSet> Context<S> {
+    /// Writes an event to the run's stream: subscribers see it, no step does. It gets the next sequence number at
+    /// once. A repeated execution does not write it again. After the run's end nothing is written.
+    pub fn write_event_to_stream<E: Event>(&self, event: E) {
+        if Gone::check(&self.exec).is_some() {
+            return;
+        }
+        let wakers = {
+            let mut data = self.exec.run.data();
+            if data.ended || !self.exec.log().count(OpKind::Stream, Cow::Borrowed(E::META.tag)) {
+                return;
+            }
+            data.log.push(AnyEvent::new(event));
+            if data.log.has_listeners() { data.log.take_wakers() } else { Vec::new() }
+        };
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+
+    /// Shows a passing event, such as a token or a percentage, to those who listen at this moment. It is not kept, has
+    /// no number of its own, and is shown again by a repeated execution.
+    pub fn write_ephemeral<E: Event>(&self, event: E) {
+        if Gone::check(&self.exec).is_none() {
+            self.exec.run.frame(EventKind::Ephemeral, AnyEvent::new(event));
+        }
+    }
+
+    /// Writes a line for people to the run's stream.
+    pub fn log(&self, level: LogLevel, message: impl Into<String>) {
+        self.log_with(level, message, Map::new());
+    }
+
+    /// Writes a line for people with further fields to the run's stream.
+    pub fn log_with(&self, level: LogLevel, message: impl Into<String>, fields: Map<String, Value>) {
+        let step = self.step_name().to_owned();
+        self.write_event_to_stream(LogEvent { level, message: message.into(), fields, step });
+    }
+
+    /// Says on the run's stream that the step enters a phase of its work.
+    pub fn phase(&self, name: impl Into<String>) {
+        let step = self.step_name().to_owned();
+        self.write_event_to_stream(PhaseEvent { name: name.into(), step });
+    }
+}

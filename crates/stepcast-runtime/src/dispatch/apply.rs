@@ -1,0 +1,86 @@
+//! Ticks go to the reducer here, and what it asks for is done.
+
+use stepcast_core::engine::{Command, ExecKey, OpId, OpResult, Tick, TickKind, reduce};
+use stepcast_core::{AnyEvent, Role, StepState};
+
+use super::Dispatch;
+use super::core::RunCore;
+use super::place::{self, Place};
+use crate::exec::Recorded;
+use crate::stream::EventKind;
+
+impl Dispatch {
+    /// Applies a tick, and does what follows from it.
+    pub(crate) fn tick(&mut self, core: &mut RunCore, kind: TickKind) {
+        reduce(&self.env.run.program.def, &mut core.state, Tick { at: core.now, kind }, &mut core.cmds);
+        if !core.cmds.is_empty() {
+            self.apply(core);
+        }
+    }
+
+    fn apply(&mut self, core: &mut RunCore) {
+        let mut cmds = std::mem::take(&mut core.cmds);
+        for command in cmds.drain() {
+            match command {
+                Command::Publish(event) => self.publish(event),
+                Command::Frame(event) => {
+                    if core.cmds.observe || self.env.run.wants_internal() {
+                        self.env.run.frame(EventKind::Internal, event);
+                    } else if let Some(unhandled) = event.get::<stepcast_core::UnhandledEvent>() {
+                        tracing::debug!(target: "stepcast", event = unhandled.event_type, "unhandled event");
+                    }
+                }
+                Command::Resume { exec, op, result } => self.hand_over(core, exec, op, result),
+                Command::Abort { exec } | Command::Forget { exec } => {
+                    if let Some(entry) = core.take_entry(exec) {
+                        place::drop_quietly(entry);
+                    }
+                }
+                Command::Finish(outcome) => self.finish(core, outcome),
+                _ => {}
+            }
+        }
+        let observe = core.cmds.observe;
+        core.cmds = cmds;
+        core.cmds.observe = observe;
+    }
+
+    fn publish(&self, event: AnyEvent) {
+        let asks = event.meta().is_some_and(|meta| meta.role == Role::InputRequired);
+        if asks {
+            // A parent's readers see what its children ask.
+            let mut above = self.env.run.parent();
+            while let Some(run) = above {
+                run.publish(event.clone());
+                above = run.parent();
+            }
+        }
+        self.env.run.publish(event);
+    }
+
+    /// Records an operation's result with its execution and lets it go on.
+    fn hand_over(&mut self, core: &mut RunCore, key: ExecKey, op: OpId, result: OpResult) {
+        let bound = self.env.run.def().policy().max_records;
+        let Some(entry) = core.entry(key) else { return };
+        let Some(shared) = entry.shared.clone() else { return };
+        let waker = {
+            let mut log = shared.log();
+            if let Some(record) = Recorded::of(&result) {
+                log.record(op.kind, &op.label, op.ordinal, record, bound.saturating_add(1));
+            }
+            log.resolve(&op, result)
+        };
+        if let Place::Parked(_) = entry.place {
+            return;
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn running_frame(&self, core: &RunCore, key: ExecKey) {
+        if let Some(frame) = core.state.state_frame(self.env.run.def(), key, StepState::Running, core.now) {
+            self.env.run.frame(EventKind::Internal, AnyEvent::new(frame));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::stream::FuturesUnordered;
+use stepcast_core::engine::{Commands, ExecKey, RunState, Time};
+use stepcast_core::{Payload, StepError, StepIx};
+use tokio::time::Sleep;
+
+use super::place::{Entry, Local, Place, Probe};
+use crate::program::Program;
+use crate::run::Message;
+
+/// A slice of polls that takes longer makes its steps be timed one by one.
+const LONG_SLICE_MICROS: u64 = 1_000;
+
+/// What the dispatcher keeps of a run: its state, and its executions that are under way.
+pub(crate) struct RunCore {
+    pub(crate) state: RunState,
+    pub(crate) cmds: Commands,
+    /// By lane. An execution that ends in its first poll never gets an entry.
+    pub(crate) entries: Vec<Option<Box<Entry>>>,
+    pub(crate) locals: Option<Box<FuturesUnordered<Local>>>,
+    pub(crate) more: Option<Box<More>>,
+    /// The start event, until the first poll.
+    pub(crate) start: Option<Payload>,
+    pub(crate) probe: Option<Arc<Probe>>,
+    pub(crate) polled: Vec<StepIx>,
+    pub(crate) now: Time,
+    pub(crate) max_running: usize,
+    /// Executions in tasks of their own.
+    pub(crate) in_tasks: usize,
+    pub(crate) ended: bool,
+}
+
+/// What few runs need, kept out of the others.
+#[derive(Default)]
+pub(crate) struct More {
+    /// When running attempts have used up their step's timeout.
+    pub(crate) deadlines: BTreeMap<(Time, ExecKey), ()>,
+    pub(crate) sleep: Option<Pin<Box<Sleep>>>,
+    /// The final error of the execution that failed last.
+    pub(crate) last_error: Option<(u64, StepError)>,
+    /// Answers to waits whose predicate does not exist yet after a restore.
+    pub(crate) deferred: Vec<Message>,
+    /// Records of executions that a restore has not begun again yet.
+    pub(crate) restored: BTreeMap<u64, crate::exec::OpLog>,
+    /// After the run's end: when executions that go on are dropped.
+    pub(crate) grace_until: Option<Time>,
+    #[cfg(feature = "testing")]
+    pub(crate) test: Option<crate::testing::TestHooks>,
+}
+
+impl RunCore {
+    pub(crate) fn new(state: RunState, now: Time, max_running: usize) -> Self {
+        RunCore {
+            state,
+            cmds: Commands::default(),
+            entries: Vec::new(),
+            locals: None,
+            more: None,
+            start: None,
+            probe: None,
+            polled: Vec::new(),
+            now,
+            max_running,
+            in_tasks: 0,
+            ended: false,
+        }
+    }
+
+    /// What is left of a run that has ended.
+    pub(crate) fn ended() -> Self {
+        RunCore { ended: true, ..RunCore::new(RunState::default(), Time(0), 0) }
+    }
+
+    pub(crate) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// The next execution to run; tests may choose among the ready ones.
+    pub(crate) fn take_ready(&mut self) -> Option<ExecKey> {
+        #[cfg(feature = "testing")]
+        if let Some(test) = self.more.as_ref().and_then(|more| more.test.clone()) {
+            return self.state.take_ready(|ready| test.pick(ready));
+        }
+        self.state.take_ready(|_| 0)
+    }
+
+    pub(crate) fn entry(&mut self, key: ExecKey) -> Option<&mut Entry> {
+        self.entries.get_mut(key.lane as usize)?.as_deref_mut().filter(|entry| entry.key == key)
+    }
+
+    pub(crate) fn put_entry(&mut self, entry: Entry) {
+        let lane = entry.key.lane as usize;
+        if self.entries.len() <= lane {
+            self.entries.reserve_exact(if lane == 0 { 1 } else { (lane + 1 - self.entries.len()).max(self.entries.len()) });
+            self.entries.resize_with(lane + 1, || None);
+        }
+        self.entries[lane] = Some(Box::new(entry));
+    }
+
+    pub(crate) fn take_entry(&mut self, key: ExecKey) -> Option<Entry> {
+        self.entry(key)?;
+        let entry = self.entries[key.lane as usize].take().map(|entry| *entry)?;
+        if let Some(deadline) = entry.deadline {
+            self.more().deadlines.remove(&(deadline, key));
+        }
+        if let Place::Task(_) = entry.place {
+            self.in_tasks -= 1;
+        }
+        Some(entry)
+    }
+
+    /// Whether nothing of the run is under way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.in_tasks == 0 && self.locals.as_ref().is_none_or(|locals| locals.is_empty()) && !self.state.has_ready()
+    }
+
+    pub(crate) fn has_timer(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.sleep.is_some())
+    }
+
+    /// The next moment at which something is due without anybody's doing.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        let more = self.more.as_deref();
+        let deadline = more.and_then(|more| more.deadlines.keys().next()).map(|(at, _)| *at);
+        let grace = more.and_then(|more| more.grace_until);
+        [self.state.next_timer(), deadline, self.state.timeout_at(self.now), grace].into_iter().flatten().min()
+    }
+
+    /// After a slice: if it took long altogether, the clock is read after each poll of its steps for a while.
+    pub(crate) fn judge_slice(&mut self, program: &Program, before: Time) {
+        if self.now.0.saturating_sub(before.0) > LONG_SLICE_MICROS {
+            for step in self.polled.drain(..) {
+                program.suspect(step);
+            }
+        }
+    }
+
+    /// Gives back the room that a run without work does not need.
+    pub(crate) fn shrink(&mut self) {
+        self.state.shrink();
+        self.locals = None;
+        self.probe = None;
+        self.polled = Vec::new();
+        while matches!(self.entries.last(), Some(None)) {
+            self.entries.pop();
+        }
+        self.entries.shrink_to_fit();
+        self.cmds = Commands::default();
+    }
+}
+
+impl std::fmt::Debug for RunCore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunCore").field("now", &self.now).field("ended", &self.ended).finish_non_exhaustive()
+    }
+}

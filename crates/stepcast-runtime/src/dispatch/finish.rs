@@ -1,0 +1,91 @@
+//! The end of a run, and the grace of what still goes on.
+
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use stepcast_core::engine::Outcome;
+
+use super::core::RunCore;
+use super::place::{self, Place};
+use super::{Dispatch, Round};
+use crate::clock;
+use crate::run::{Message, RunEnd, RunError, lock};
+
+/// How long executions may go on after the end, unless the options say otherwise.
+const GRACE: Duration = Duration::from_millis(500);
+
+impl Dispatch {
+    /// Records the outcome; executions that go on get a cancelled token and a grace.
+    pub(crate) fn finish(&mut self, core: &mut RunCore, outcome: Outcome) {
+        core.ended = true;
+        let run = Arc::clone(&self.env.run);
+        let last_error = core.more.as_deref_mut().and_then(|more| more.last_error.take());
+        run.finish(RunEnd::of(outcome, core.now, run.timeout(), last_error));
+        if let Some(extra) = run.extra_if_any() {
+            for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
+                child.post(Message::Cancel);
+            }
+        }
+        for entry in core.entries.iter_mut().filter_map(Option::as_deref_mut) {
+            if let Some(shared) = &entry.shared {
+                let wakers = shared.log().take_wakers();
+                wakers.into_iter().for_each(std::task::Waker::wake);
+            }
+        }
+        // What is parked waits for what never comes.
+        let parked: Vec<_> = core.entries.iter_mut().filter(|slot| {
+            slot.as_ref().is_some_and(|entry| matches!(entry.place, Place::Parked(_) | Place::Between))
+        }).filter_map(Option::take).collect();
+        place::drop_quietly(parked);
+        if core.entries.iter().any(Option::is_some) || core.locals.as_ref().is_some_and(|locals| !locals.is_empty()) {
+            let grace = run.options().and_then(|options| options.grace).unwrap_or(GRACE);
+            let until = core.now.after(grace);
+            core.more().grace_until = Some(until);
+        }
+    }
+
+    /// After the end: what still runs may go on for the grace; its results are dropped.
+    pub(crate) fn wind_down(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
+        core.now = clock::now();
+        while let Some(locals) = core.locals.as_deref_mut().filter(|locals| !locals.is_empty()) {
+            match locals.poll_next_unpin(cx) {
+                std::task::Poll::Ready(Some(done)) => {
+                    let entry = core.take_entry(done.key);
+                    place::drop_quietly((done.end, entry));
+                }
+                _ => break,
+            }
+        }
+        let until = core.more.as_deref().and_then(|more| more.grace_until);
+        let over = until.is_none_or(|until| until <= core.now);
+        if over || (core.in_tasks == 0 && core.locals.as_ref().is_none_or(|locals| locals.is_empty())) {
+            self.drop_all(core);
+            return Round::Dry;
+        }
+        self.fire_timers(core, cx);
+        Round::Dry
+    }
+
+    fn drop_all(&mut self, core: &mut RunCore) {
+        for entry in std::mem::take(&mut core.entries).into_iter().flatten() {
+            if let Some(shared) = &entry.shared {
+                shared.close();
+            }
+            if let Place::Task(task) = &entry.place {
+                task.abort();
+            }
+            place::drop_quietly(entry);
+        }
+        place::drop_quietly(core.locals.take());
+        core.in_tasks = 0;
+        core.more = None;
+        core.state = Default::default();
+    }
+
+    /// The tokio runtime is being shut down: who waits for the end must not wait for ever.
+    pub(crate) fn abandon(&self) {
+        self.env.run.finish(RunEnd::refused(RunError::Dropped, clock::now()));
+    }
+}

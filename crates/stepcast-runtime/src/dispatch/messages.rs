@@ -1,0 +1,193 @@
+//! Word from outside the dispatcher.
+
+use std::sync::Arc;
+use std::task::Context;
+
+use std::future::Future;
+use stepcast_core::engine::{Answer, Expected, External, Filter, Matches, TickKind};
+use stepcast_core::{Payload, Role};
+
+use super::Dispatch;
+use super::core::RunCore;
+use crate::clock;
+use crate::run::{Given, Message, RespondError, lock};
+
+impl Dispatch {
+    /// Handles everything in the inbox. Whether there was anything.
+    pub(crate) fn take_messages(&mut self, core: &mut RunCore) -> bool {
+        let mut worked = false;
+        loop {
+            let (messages, room) = {
+                let mut inbox = lock(&self.env.run.inbox);
+                if inbox.messages.is_empty() {
+                    break;
+                }
+                inbox.external = 0;
+                (std::mem::take(&mut inbox.messages), std::mem::take(&mut inbox.room))
+            };
+            room.into_iter().for_each(std::task::Waker::wake);
+            worked = true;
+            for message in messages {
+                self.message(core, message);
+            }
+        }
+        if core.more.as_deref().is_some_and(|more| !more.deferred.is_empty()) && !core.ended {
+            for message in std::mem::take(&mut core.more().deferred) {
+                self.message(core, message);
+            }
+        }
+        worked
+    }
+
+    fn message(&mut self, core: &mut RunCore, message: Message) {
+        if core.ended {
+            return self.too_late(core, message);
+        }
+        match message {
+            Message::Start(event) => self.tick(core, TickKind::Start { event }),
+            Message::External { event, to, id } => {
+                let mut matches = Matches::default();
+                if let Some(ix) = self.env.run.def().event_by_hash(event.meta().hash) {
+                    self.match_event(core, ix, &event, 0, &mut matches);
+                }
+                self.tick(core, TickKind::External(External { event, to, id, matches }));
+            }
+            Message::Respond { input, answer, reply } => match self.respond(core, input, answer) {
+                Ok(Responded::Done) => drop(reply.send(Ok(()))),
+                Ok(Responded::NotYet(answer)) => core.more().deferred.push(Message::Respond { input, answer, reply }),
+                Err(error) => drop(reply.send(Err(error))),
+            },
+            Message::Ended { exec, attempt, output } => self.task_ended(core, exec, attempt, output),
+            Message::Operation { exec, attempt, request } => self.operation(core, exec, attempt, request),
+            Message::Cancel => self.tick(core, TickKind::Cancel),
+            Message::Snapshot(reply) => drop(reply.send(self.snapshot(core))),
+            Message::Inputs(reply) => drop(reply.send(core.state.pending_inputs(self.env.run.def()))),
+            Message::HandleGone | Message::Nudge => {}
+        }
+    }
+
+    fn too_late(&mut self, core: &mut RunCore, message: Message) {
+        match message {
+            Message::Respond { input, reply, .. } => drop(reply.send(Err(RespondError::Ended { id: input.to_string() }))),
+            Message::Inputs(reply) => drop(reply.send(Vec::new())),
+            Message::Ended { exec, attempt, output } => self.task_ended(core, exec, attempt, output),
+            Message::Snapshot(reply) => drop(reply.send(self.snapshot(core))),
+            other => super::place::drop_quietly(other),
+        }
+    }
+
+    fn respond(&mut self, core: &mut RunCore, input: u64, answer: Given) -> Result<Responded, RespondError> {
+        let id = || input.to_string();
+        let Some(expected) = core.state.expected(input) else {
+            return Err(if input == 0 || input > core.state.last_id() {
+                let pending = core.state.pending_inputs(self.env.run.def());
+                RespondError::Unknown { id: id(), pending: pending.iter().map(|input| input.id.to_string()).collect() }
+            } else {
+                RespondError::Conflict { id: id() }
+            });
+        };
+        let answer = match expected {
+            Expected::Choice => match answer {
+                Given::Choice(choice) => Answer::Failure(choice),
+                Given::Value(value) => {
+                    let choice = value.get("choice").unwrap_or(&value).clone();
+                    let choice = serde_json::from_value(choice)
+                        .map_err(|_| wrong(input, "one of retry, skip, continue, fail", value.to_string()))?;
+                    Answer::Failure(choice)
+                }
+                Given::Event(event) => return Err(wrong(input, "one of retry, skip, continue, fail", event.tag().to_owned())),
+            },
+            Expected::Wait { unarmed: true, .. } => return Ok(Responded::NotYet(answer)),
+            Expected::Wait { event: ix, waiter, .. } => {
+                let event = self.answer_event(input, answer, Some(ix))?;
+                let mut matches = Matches::default();
+                self.match_event(core, ix, &event, 0, &mut matches);
+                let filtered = core.state.filtered_waiters(ix).any(|query| query.waiter == waiter && *query.filter != Filter::Any);
+                if filtered && !matches.0.iter().any(|(_, matched)| *matched == waiter) {
+                    return Err(RespondError::Filtered { id: id() });
+                }
+                Answer::Event { event, matches }
+            }
+            Expected::AnyResponse => {
+                let event = self.answer_event(input, answer, None)?;
+                let mut matches = Matches::default();
+                if let Some(ix) = self.env.run.def().event_by_hash(event.meta().hash) {
+                    self.match_event(core, ix, &event, 0, &mut matches);
+                }
+                Answer::Event { event, matches }
+            }
+        };
+        self.tick(core, TickKind::Answer { input, answer });
+        Ok(Responded::Done)
+    }
+
+    /// The answer as an event that the input takes.
+    fn answer_event(&self, input: u64, answer: Given, wanted: Option<u32>) -> Result<Payload, RespondError> {
+        let def = self.env.run.def();
+        let responses: Vec<u32> = match wanted {
+            Some(ix) => vec![ix],
+            None => def.events().filter(|meta| meta.role == Role::HumanResponse).filter_map(|meta| def.event_by_hash(meta.hash)).collect(),
+        };
+        let names = || responses.iter().map(|ix| format!("`{}`", def.event(*ix).tag)).collect::<Vec<_>>().join(" or ");
+        let (ix, value) = match answer {
+            Given::Choice(_) => return Err(wrong(input, &names(), "a choice about a failed step".to_owned())),
+            Given::Value(value) => match responses[..] {
+                [ix] => (ix, value),
+                _ => return Err(wrong(input, &names(), "data without a type".to_owned())),
+            },
+            Given::Event(event) => {
+                let found = def.event_by_tag(event.tag()).filter(|ix| responses.contains(ix));
+                let Some(ix) = found else { return Err(wrong(input, &names(), format!("`{}`", event.tag()))) };
+                if let Some(typed) = event.as_erased() {
+                    return Ok(Payload::Many(Arc::clone(typed)));
+                }
+                (ix, event.value())
+            }
+        };
+        def.event(ix).decode(value).map(Payload::One).map_err(|source| RespondError::Data {
+            id: input.to_string(),
+            tag: def.event(ix).tag.to_owned(),
+            source: Arc::new(source),
+        })
+    }
+
+    /// Does what is due, and sets the alarm for what is due next. Whether anything was done.
+    pub(crate) fn fire_timers(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> bool {
+        let Some(due) = core.next_due() else {
+            if let Some(more) = core.more.as_deref_mut() {
+                more.sleep = None;
+            }
+            return false;
+        };
+        if due <= core.now {
+            core.now = core.now.max(clock::now());
+            self.expire(core);
+            if !core.ended {
+                self.tick(core, TickKind::Timers);
+            }
+            return true;
+        }
+        let deadline = clock::instant(due);
+        let more = core.more();
+        let sleep = more.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        let rung = sleep.as_mut().poll(cx).is_ready();
+        if rung {
+            core.now = clock::now();
+        }
+        rung
+    }
+}
+
+/// What became of an answer.
+enum Responded {
+    Done,
+    /// The waiting step has to come to its wait again first.
+    NotYet(Given),
+}
+
+fn wrong(input: u64, expected: &str, found: String) -> RespondError {
+    RespondError::WrongAnswer { id: input.to_string(), expected: expected.to_owned(), found }
+}

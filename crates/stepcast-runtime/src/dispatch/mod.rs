@@ -1,0 +1,197 @@
+//! The dispatcher: one task per busy run. It owns the run's state, feeds ticks to the reducer and polls executions.
+
+mod apply;
+mod attempt;
+mod core;
+mod filters;
+mod finish;
+mod messages;
+mod place;
+mod requests;
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use stepcast_core::engine::TickKind;
+
+pub(crate) use self::core::RunCore;
+pub(crate) use self::place::{RunnerEnv, env_exec};
+use crate::clock;
+use crate::run::{RunShared, Task, lock};
+
+/// Polls between two looks at the clock and at the inbox.
+const SLICE: usize = 64;
+
+/// The dispatcher's future.
+pub(crate) struct Dispatch {
+    pub(crate) env: RunnerEnv,
+    /// Absent only while the run is put away or gone.
+    pub(crate) core: Option<Box<RunCore>>,
+}
+
+/// What a round of the dispatcher came to.
+enum Round {
+    /// Something was done; look again.
+    Worked,
+    /// The task has used up its share of the thread.
+    Yield,
+    /// There is nothing to do.
+    Dry,
+}
+
+impl Dispatch {
+    pub(crate) fn new(shared: Arc<RunShared>, core: Box<RunCore>) -> Self {
+        Dispatch { env: RunnerEnv::new(shared), core: Some(core) }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<RunShared> {
+        &self.env.run
+    }
+
+    /// Ends a run before its first step.
+    pub(crate) fn refuse(&mut self, error: crate::run::RunError) {
+        if let Some(core) = &mut self.core {
+            core.ended = true;
+            core.start = None;
+            self.env.run.finish(crate::run::RunEnd::refused(error, core.now));
+        }
+    }
+
+    fn round(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
+        if let Some(event) = core.start.take() {
+            self.tick(core, TickKind::Start { event });
+        }
+        let mut worked = self.take_messages(core);
+        if core.ended {
+            return self.wind_down(core, cx);
+        }
+        match self.poll_locals(core, cx) {
+            Round::Worked => worked = true,
+            Round::Yield => return Round::Yield,
+            Round::Dry => {}
+        }
+        match self.start_ready(core, cx) {
+            Round::Worked => worked = true,
+            Round::Yield => return Round::Yield,
+            Round::Dry => {}
+        }
+        if core.ended || worked || self.fire_timers(core, cx) { Round::Worked } else { Round::Dry }
+    }
+
+    /// Starts queued executions, a slice at a time.
+    fn start_ready(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
+        if !core.state.has_ready() {
+            return Round::Dry;
+        }
+        let mut round = Round::Dry;
+        let before = core.now;
+        core.polled.clear();
+        for _ in 0..SLICE {
+            if core.state.running() >= core.max_running {
+                break;
+            }
+            // Ready channels inside a step look pending once the task's budget is gone, so it is used up here.
+            if pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {
+                core.now = clock::now();
+                return Round::Yield;
+            }
+            let Some(key) = core.take_ready() else { break };
+            round = Round::Worked;
+            self.run(core, key);
+            if core.ended {
+                break;
+            }
+        }
+        core.now = clock::now();
+        core.judge_slice(&self.env.run.program, before);
+        round
+    }
+
+    /// Goes to sleep, or puts the run away, unless word has come in between.
+    fn rest(&mut self, mut core: Box<RunCore>, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = Arc::clone(self.shared());
+        if core.is_quiet() && !shared.can_be_sent_to() && !core.ended {
+            // Nobody can send any more: the reducer decides whether that matters.
+            let before = core.state.exec_keys().count();
+            self.tick(&mut core, TickKind::SendersGone);
+            if core.ended || core.state.exec_keys().count() != before {
+                cx.waker().wake_by_ref();
+                self.core = Some(core);
+                return Poll::Pending;
+            }
+        }
+        let away = core.is_quiet() && !core.has_timer();
+        if away {
+            core.shrink();
+        }
+        let mut inbox = lock(&shared.inbox);
+        if !inbox.messages.is_empty() {
+            drop(inbox);
+            cx.waker().wake_by_ref();
+            self.core = Some(core);
+            return Poll::Pending;
+        }
+        if core.ended && core.is_quiet() {
+            inbox.task = Task::Ended;
+            drop(inbox);
+            return Poll::Ready(());
+        }
+        if away {
+            inbox.task = Task::Idle(core);
+            return Poll::Ready(());
+        }
+        inbox.task = Task::Asleep(cx.waker().clone());
+        self.core = Some(core);
+        Poll::Pending
+    }
+}
+
+impl Future for Dispatch {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(mut core) = this.core.take() else { return Poll::Ready(()) };
+        core.now = clock::now();
+        {
+            // Whoever writes now need not wake a task that is awake.
+            let mut inbox = lock(&this.env.run.inbox);
+            if let Task::Asleep(_) = inbox.task {
+                inbox.task = Task::Active;
+            }
+        }
+        loop {
+            core.cmds.observe = this.env.run.wants_internal();
+            match this.round(&mut core, cx) {
+                Round::Worked => {}
+                Round::Yield => {
+                    this.core = Some(core);
+                    return Poll::Pending;
+                }
+                Round::Dry => return this.rest(core, cx),
+            }
+        }
+    }
+}
+
+impl Drop for Dispatch {
+    /// The tokio runtime is going away under a run that has not ended.
+    fn drop(&mut self) {
+        let Some(core) = self.core.take() else { return };
+        if !core.ended {
+            self.env.run.ending.store(true, Ordering::Release);
+            self.abandon();
+        }
+        lock(&self.env.run.inbox).task = Task::Ended;
+        place::drop_quietly(core);
+    }
+}
+
+impl std::fmt::Debug for Dispatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dispatch").finish_non_exhaustive()
+    }
+}

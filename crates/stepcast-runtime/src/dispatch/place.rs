@@ -1,0 +1,255 @@
+//! Where an execution is while it is under way, and what its steps find around them.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake};
+use std::time::Instant;
+
+use futures_util::task::AtomicWaker;
+use stepcast_core::engine::{ExecKey, Time};
+use stepcast_core::{BoxFuture, ErrorInfo, StepCall, StepError, StepIx, StepOutput, StepPanicked};
+use tokio::task::AbortHandle;
+
+use crate::exec::{ExecShared, OpLog};
+use crate::program::Program;
+use crate::run::RunShared;
+
+/// A poll that takes longer is worth a task of its own.
+const LONG_POLL_MICROS: u128 = 100;
+
+/// An execution that did not end in its first poll, or is between two attempts.
+pub(crate) struct Entry {
+    pub(crate) key: ExecKey,
+    pub(crate) step: StepIx,
+    pub(crate) attempt: u32,
+    pub(crate) started: Time,
+    /// When this attempt has used up its step's timeout.
+    pub(crate) deadline: Option<Time>,
+    /// What is left of the timeout while the execution is parked.
+    pub(crate) left: Option<std::time::Duration>,
+    pub(crate) shared: Option<Arc<ExecShared>>,
+    pub(crate) place: Place,
+}
+
+/// Where an execution's future is.
+pub(crate) enum Place {
+    /// Here: only its run can bring it on.
+    Parked(BoxFuture<'static, StepOutput>),
+    /// Among the futures that the dispatcher polls when they wake.
+    Local(Option<Arc<AbortFlag>>),
+    /// In a task of its own.
+    Task(AbortHandle),
+    /// In the blocking pool, which cannot be stopped.
+    Blocking,
+    /// Between two attempts.
+    Between,
+}
+
+/// The waker of a first poll. It tells whether somebody kept it, or woke it at once.
+#[derive(Default)]
+pub(crate) struct Probe {
+    woken: AtomicBool,
+}
+
+impl Wake for Probe {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::Relaxed);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Probe {
+    /// Whether nobody but the dispatcher has the waker and nobody woke it.
+    pub(crate) fn was_ignored(probe: &Arc<Probe>) -> bool {
+        Arc::strong_count(probe) == 2 && !probe.woken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the waker can serve the next first poll.
+    pub(crate) fn is_free(probe: &Arc<Probe>) -> bool {
+        Arc::strong_count(probe) == 1 && !probe.woken.load(Ordering::Relaxed)
+    }
+}
+
+/// What steps find around them when their parameters are taken.
+pub(crate) struct RunnerEnv {
+    pub(crate) run: Arc<RunShared>,
+    current: RefCell<Current>,
+}
+
+/// The attempt that is about to begin.
+#[derive(Default)]
+pub(crate) struct Current {
+    pub(crate) key: Option<ExecKey>,
+    pub(crate) step: StepIx,
+    pub(crate) attempt: u32,
+    pub(crate) log: OpLog,
+    pub(crate) shared: Option<Arc<ExecShared>>,
+    pub(crate) first_started: Option<Time>,
+    pub(crate) last_failure: Option<(ErrorInfo, Time)>,
+}
+
+impl RunnerEnv {
+    pub(crate) fn new(run: Arc<RunShared>) -> Self {
+        RunnerEnv { run, current: RefCell::default() }
+    }
+
+    pub(crate) fn begin(&self, current: Current) {
+        *self.current.borrow_mut() = current;
+    }
+
+    /// The attempt's shared part, if a parameter asked for it.
+    pub(crate) fn finish(&self) -> Option<Arc<ExecShared>> {
+        let mut current = self.current.borrow_mut();
+        if current.shared.is_none() && !current.log.is_empty() {
+            return Some(self.make(&mut current));
+        }
+        current.shared.take()
+    }
+
+    /// The attempt's shared part, made when the first parameter asks for it.
+    pub(crate) fn exec(&self) -> Arc<ExecShared> {
+        let mut current = self.current.borrow_mut();
+        if let Some(shared) = &current.shared {
+            return Arc::clone(shared);
+        }
+        let made = self.make(&mut current);
+        current.shared = Some(Arc::clone(&made));
+        made
+    }
+
+    pub(crate) fn attempt(&self) -> crate::params::Attempt {
+        let current = self.current.borrow();
+        crate::params::Attempt::new(current.attempt.max(1), current.first_started, current.last_failure.clone())
+    }
+
+    fn make(&self, current: &mut Current) -> Arc<ExecShared> {
+        let key = current.key.unwrap_or(ExecKey { lane: 0, serial: 0 });
+        let log = std::mem::take(&mut current.log);
+        Arc::new(ExecShared::new(Arc::clone(&self.run), key, current.step, current.attempt, log))
+    }
+}
+
+/// The shared part of the attempt that a call belongs to.
+pub(crate) fn env_exec(call: &StepCall<'_>) -> Option<Arc<ExecShared>> {
+    call.env::<RunnerEnv>().map(RunnerEnv::exec)
+}
+
+/// Polls an attempt; a panic becomes its error.
+pub(crate) fn poll_attempt(future: &mut BoxFuture<'static, StepOutput>, cx: &mut Context<'_>) -> Poll<StepOutput> {
+    match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll,
+        Err(panic) => Poll::Ready(Err(panicked(&*panic))),
+    }
+}
+
+/// A panic as a step's error.
+#[cold]
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> StepError {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    StepPanicked { message: text.unwrap_or_else(|| "a value that is not a text".to_owned()) }.into()
+}
+
+/// Drops what users made; a panic in a destructor ends here.
+pub(crate) fn drop_quietly<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+}
+
+/// An attempt that something outside its run will wake, polled by the dispatcher.
+pub(crate) struct Local {
+    pub(crate) key: ExecKey,
+    pub(crate) attempt: u32,
+    pub(crate) step: StepIx,
+    pub(crate) program: Arc<Program>,
+    pub(crate) started: Time,
+    pub(crate) future: Option<BoxFuture<'static, StepOutput>>,
+    /// Only for steps with a timeout.
+    pub(crate) abort: Option<Arc<AbortFlag>>,
+}
+
+/// Lets a [`Local`] be dropped before it wakes by itself.
+#[derive(Default)]
+pub(crate) struct AbortFlag {
+    set: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl AbortFlag {
+    pub(crate) fn abort(&self) {
+        self.set.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    fn is_set(&self, cx: &Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        self.set.load(Ordering::Acquire)
+    }
+}
+
+/// A [`Local`] that is done with.
+pub(crate) struct LocalDone {
+    pub(crate) key: ExecKey,
+    pub(crate) attempt: u32,
+    pub(crate) step: StepIx,
+    pub(crate) started: Time,
+    pub(crate) end: LocalEnd,
+}
+
+/// What became of a [`Local`].
+pub(crate) enum LocalEnd {
+    Output(StepOutput),
+    /// It took long, so it gets a task of its own.
+    Heavy(BoxFuture<'static, StepOutput>),
+    Aborted,
+}
+
+impl Future for Local {
+    type Output = LocalDone;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let (key, attempt, step, started) = (this.key, this.attempt, this.step, this.started);
+        let end = |end| Poll::Ready(LocalDone { key, attempt, step, started, end });
+        if this.abort.as_ref().is_some_and(|abort| abort.is_set(cx)) {
+            drop_quietly(this.future.take());
+            return end(LocalEnd::Aborted);
+        }
+        let Some(future) = &mut this.future else { return end(LocalEnd::Aborted) };
+        let timed = this.program.is_timed(this.step).then(Instant::now);
+        let poll = poll_attempt(future, cx);
+        let long = timed.is_some_and(|since| since.elapsed().as_micros() > LONG_POLL_MICROS);
+        judge(&this.program, this.step, timed.is_some(), long);
+        match (poll, this.future.take()) {
+            (Poll::Ready(output), future) => {
+                drop_quietly(future);
+                end(LocalEnd::Output(output))
+            }
+            (Poll::Pending, Some(future)) if long => end(LocalEnd::Heavy(future)),
+            (Poll::Pending, future) => {
+                this.future = future;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Notes how long a poll took.
+pub(crate) fn judge(program: &Program, step: StepIx, timed: bool, long: bool) {
+    match (timed, long) {
+        (true, true) => program.saw_long_poll(step),
+        (true, false) => program.saw_short_poll(step),
+        (false, _) => {}
+    }
+}
+
+/// Whether a poll that began then was long.
+pub(crate) fn was_long(since: Option<Instant>) -> bool {
+    since.is_some_and(|since| since.elapsed().as_micros() > LONG_POLL_MICROS)
+}

@@ -1,0 +1,80 @@
+//! What executions ask for through their contexts.
+
+use stepcast_core::engine::{CollectRequest, Commit, ExecKey, Matches, OpId, OpKind, Operation, TickKind, WaitRequest};
+use stepcast_core::Outputs;
+
+use super::Dispatch;
+use super::core::RunCore;
+use crate::exec::Recorded;
+use crate::run::{Deadline, Request};
+
+impl Dispatch {
+    pub(crate) fn operation(&mut self, core: &mut RunCore, exec: ExecKey, attempt: u32, request: Request) {
+        let live = core.entry(exec).is_some_and(|entry| entry.attempt == attempt);
+        if !live {
+            return;
+        }
+        match request {
+            Request::SendNow { id, event } => {
+                let mut outputs = Outputs::default();
+                outputs.push_payload(event);
+                let matches = self.match_outputs(core, &outputs);
+                self.commit(core, exec, outputs, matches, Operation::Deliver { id });
+            }
+            Request::Wait { id, event, filter, predicate, shared, announce, deadline } => {
+                let (outputs, matches) = self.take_outbox(core, exec);
+                let kept_matches = self.match_kept(core, event, &filter, predicate.as_ref());
+                if let (Some(predicate), Some(shared)) = (predicate, core.entry(exec).and_then(|entry| entry.shared.clone())) {
+                    shared.log().arm(&id, predicate);
+                }
+                let deadline = deadline.map(|deadline| match deadline {
+                    Deadline::After(duration) => core.now.after(duration),
+                    Deadline::At(time) => time,
+                });
+                let wait = WaitRequest { id, event, filter, shared, announce, deadline, kept_matches };
+                self.commit(core, exec, outputs, matches, Operation::Wait(wait));
+            }
+            Request::Collect { id, buffer, event, expected } => {
+                let collect = CollectRequest { id, buffer, event, expected };
+                // Only a collection that hands out its set is a commit point.
+                let (outputs, matches) = match core.state.completes(self.env.run.def(), exec, &collect) {
+                    true => self.take_outbox(core, exec),
+                    false => Default::default(),
+                };
+                self.commit(core, exec, outputs, matches, Operation::Collect(collect));
+            }
+            Request::Child { id } => {
+                let (outputs, matches) = self.take_outbox(core, exec);
+                self.commit(core, exec, outputs, matches, Operation::Child { id });
+            }
+            Request::ChildDone { id, run_id, end } => {
+                self.record(core, exec, &id, Recorded::Child { run_id, end: Some(end) });
+                self.commit(core, exec, Outputs::default(), Matches::default(), Operation::ChildDone { id });
+            }
+            Request::Withdraw { id } => {
+                self.commit(core, exec, Outputs::default(), Matches::default(), Operation::Withdraw { id });
+            }
+        }
+    }
+
+    fn commit(&mut self, core: &mut RunCore, exec: ExecKey, outputs: Outputs, matches: Matches, op: Operation) {
+        let Some(view) = core.state.exec(exec) else { return };
+        let commit = Commit { exec, attempt: view.attempt, seq: view.commits + 1, outputs, matches, op };
+        self.tick(core, TickKind::Commit(commit));
+    }
+
+    /// What the execution sent since its last commit point.
+    fn take_outbox(&mut self, core: &mut RunCore, exec: ExecKey) -> (Outputs, Matches) {
+        let Some(shared) = core.entry(exec).and_then(|entry| entry.shared.clone()) else { return Default::default() };
+        let outputs = shared.log().commit();
+        let matches = self.match_outputs(core, &outputs);
+        (outputs, matches)
+    }
+
+    fn record(&mut self, core: &mut RunCore, exec: ExecKey, id: &OpId, record: Recorded) {
+        let bound = self.env.run.def().policy().max_records;
+        if let Some(shared) = core.entry(exec).and_then(|entry| entry.shared.clone()) {
+            shared.log().record(OpKind::Child, &id.label, id.ordinal, record, bound.saturating_add(1));
+        }
+    }
+}

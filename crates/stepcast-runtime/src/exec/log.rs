@@ -1,0 +1,263 @@
+use std::borrow::Cow;
+use std::task::{Poll, Waker};
+
+use serde::{Deserialize, Serialize};
+use stepcast_core::engine::{OpId, OpKind, OpResult};
+use stepcast_core::{Outputs, Payload};
+
+use super::Recorded;
+
+/// A wait's filter that is code.
+pub(crate) type Predicate = Box<dyn Fn(&Payload) -> bool + Send>;
+
+/// What an execution has done through its context, by kind and label.
+///
+/// An operation is found again by its ordinal among those of its kind and label, so concurrent operations with
+/// different labels need no order.
+#[derive(Default)]
+pub(crate) struct OpLog {
+    labels: Vec<Label>,
+    /// Sent, but not delivered before the next commit point.
+    pub(crate) outbox: Outputs,
+    pending: Vec<Pending>,
+    results: usize,
+}
+
+struct Label {
+    kind: OpKind,
+    label: Cow<'static, str>,
+    /// Operations of this attempt so far.
+    cursor: u32,
+    /// Operations done, in this attempt or an earlier one.
+    done: u32,
+    /// Operations done up to the last commit point.
+    committed: u32,
+    results: Vec<Option<Recorded>>,
+}
+
+/// An operation whose result has not come yet.
+struct Pending {
+    id: OpId,
+    result: Option<OpResult>,
+    waker: Option<Waker>,
+    predicate: Option<Predicate>,
+}
+
+/// The serialized form of a log.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct LogSnapshot {
+    labels: Vec<LabelSnapshot>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct LabelSnapshot {
+    kind: OpKind,
+    label: String,
+    done: u32,
+    committed: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    results: Vec<Option<Recorded>>,
+}
+
+impl OpLog {
+    /// The next operation of this kind and label: its ordinal.
+    pub(crate) fn next(&mut self, kind: OpKind, label: Cow<'static, str>) -> u32 {
+        let label = self.label(kind, label);
+        label.cursor += 1;
+        label.cursor - 1
+    }
+
+    /// Counts an operation that leaves no result. `false` if an earlier attempt did it already.
+    pub(crate) fn count(&mut self, kind: OpKind, label: Cow<'static, str>) -> bool {
+        let label = self.label(kind, label);
+        label.cursor += 1;
+        let new = label.cursor > label.done;
+        if new {
+            label.done = label.cursor;
+        }
+        new
+    }
+
+    /// A counted operation was not done after all.
+    pub(crate) fn uncount(&mut self, kind: OpKind, label: &str) {
+        if let Some(label) = self.labels.iter_mut().find(|known| known.kind == kind && known.label == label) {
+            label.cursor -= 1;
+            label.done -= 1;
+        }
+    }
+
+    /// What is recorded of an operation.
+    pub(crate) fn recorded(&self, kind: OpKind, label: &str, ordinal: u32) -> Option<&Recorded> {
+        let found = self.labels.iter().find(|known| known.kind == kind && known.label == label)?;
+        found.results.get(ordinal as usize)?.as_ref()
+    }
+
+    /// Whether an operation without a result was done by an earlier attempt.
+    pub(crate) fn was_done(&self, kind: OpKind, label: &str, ordinal: u32) -> bool {
+        let found = self.labels.iter().find(|known| known.kind == kind && known.label == label);
+        found.is_some_and(|label| ordinal < label.done)
+    }
+
+    /// The operation was not done after all, so the next one has its ordinal.
+    pub(crate) fn step_back(&mut self, kind: OpKind, label: &str) {
+        if let Some(label) = self.labels.iter_mut().find(|known| known.kind == kind && known.label == label) {
+            label.cursor -= 1;
+        }
+    }
+
+    /// Whether no further result can be recorded.
+    pub(crate) fn is_full(&self, bound: usize) -> bool {
+        self.results >= bound
+    }
+
+    /// Records an operation. `false` if the record is full.
+    pub(crate) fn record(&mut self, kind: OpKind, label: &str, ordinal: u32, result: Recorded, bound: usize) -> bool {
+        if self.results >= bound && !matches!(result, Recorded::Done) {
+            return false;
+        }
+        let at = ordinal as usize;
+        let known = self.label(kind, Cow::Owned(label.to_owned()));
+        known.done = known.done.max(ordinal + 1);
+        if !matches!(result, Recorded::Done) {
+            if known.results.len() <= at {
+                known.results.resize_with(at + 1, || None);
+            }
+            let new = known.results[at].replace(result).is_none();
+            self.results += usize::from(new);
+        }
+        true
+    }
+
+    /// Everything done so far is behind a commit point.
+    pub(crate) fn commit(&mut self) -> Outputs {
+        for label in &mut self.labels {
+            label.committed = label.done;
+        }
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Begins the next attempt. After a failure, what was done behind the last commit point and can be done anew, is.
+    pub(crate) fn rewind(&mut self, failed: bool) {
+        for label in &mut self.labels {
+            label.cursor = 0;
+            let undone = matches!(label.kind, OpKind::Send) || (failed && matches!(label.kind, OpKind::Stream | OpKind::Edit));
+            if undone {
+                label.done = label.committed;
+                let dropped = label.results.split_off((label.committed as usize).min(label.results.len()));
+                self.results -= dropped.iter().flatten().count();
+            }
+        }
+        self.outbox = Outputs::default();
+        self.pending.clear();
+    }
+
+    /// Whether nothing is on record that a next attempt would need.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Registers an operation whose result will come.
+    pub(crate) fn expect(&mut self, id: OpId) {
+        self.pending.push(Pending { id, result: None, waker: None, predicate: None });
+    }
+
+    /// Gives a wait its predicate.
+    pub(crate) fn arm(&mut self, id: &OpId, predicate: Predicate) {
+        if let Some(pending) = self.pending.iter_mut().find(|pending| pending.id == *id) {
+            pending.predicate = Some(predicate);
+        }
+    }
+
+    /// An operation's result, once; otherwise keeps the waker.
+    pub(crate) fn poll(&mut self, id: &OpId, waker: Option<&Waker>) -> Poll<OpResult> {
+        let Some(at) = self.pending.iter().position(|pending| pending.id == *id) else { return Poll::Pending };
+        if self.pending[at].result.is_some() {
+            if let Some(result) = self.pending.swap_remove(at).result {
+                return Poll::Ready(result);
+            }
+        } else {
+            self.pending[at].waker = waker.cloned();
+        }
+        Poll::Pending
+    }
+
+    /// Hands a result over. Gives the waker of who polls for it.
+    pub(crate) fn resolve(&mut self, id: &OpId, result: OpResult) -> Option<Waker> {
+        let pending = self.pending.iter_mut().find(|pending| pending.id == *id)?;
+        pending.result = Some(result);
+        pending.waker.take()
+    }
+
+    /// Nobody polls for this operation any more.
+    pub(crate) fn abandon(&mut self, id: &OpId) -> bool {
+        let before = self.pending.len();
+        self.pending.retain(|pending| pending.id != *id || pending.result.is_some());
+        before != self.pending.len()
+    }
+
+    /// Applies a wait's predicate.
+    pub(crate) fn accepts(&self, id: &OpId, event: &Payload) -> Option<bool> {
+        let pending = self.pending.iter().find(|pending| pending.id == *id)?;
+        pending.predicate.as_ref().map(|predicate| predicate(event))
+    }
+
+    /// Wakers of everything that waits, for the run's end.
+    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
+        self.pending.iter_mut().filter_map(|pending| pending.waker.take()).collect()
+    }
+
+    pub(crate) fn snapshot(&self) -> LogSnapshot {
+        let labels = self.labels.iter().map(|label| LabelSnapshot {
+            kind: label.kind,
+            label: label.label.clone().into_owned(),
+            // What is in the outbox is not in the snapshot, so it counts as not sent.
+            done: if label.kind == OpKind::Send { label.committed } else { label.done },
+            committed: label.committed,
+            results: label.results.clone(),
+        });
+        LogSnapshot { labels: labels.collect() }
+    }
+
+    pub(crate) fn restore(snapshot: LogSnapshot) -> Self {
+        let labels: Vec<Label> = snapshot
+            .labels
+            .into_iter()
+            .map(|label| Label {
+                kind: label.kind,
+                label: Cow::Owned(label.label),
+                cursor: 0,
+                done: label.done,
+                committed: label.committed,
+                results: label.results,
+            })
+            .collect();
+        let results = labels.iter().map(|label| label.results.iter().flatten().count()).sum();
+        OpLog { labels, results, ..OpLog::default() }
+    }
+
+    fn label(&mut self, kind: OpKind, label: Cow<'static, str>) -> &mut Label {
+        let at = self.labels.iter().position(|known| known.kind == kind && known.label == label);
+        let at = at.unwrap_or_else(|| {
+            self.labels.push(Label { kind, label, cursor: 0, done: 0, committed: 0, results: Vec::new() });
+            self.labels.len() - 1
+        });
+        &mut self.labels[at]
+    }
+}
+
+impl LogSnapshot {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The events on record, whose types a restore has to resolve.
+    pub(crate) fn payloads_mut(&mut self) -> impl Iterator<Item = &mut Payload> {
+        self.labels.iter_mut().flat_map(|label| label.results.iter_mut().flatten()).flat_map(|result| result.payloads_mut())
+    }
+}
+
+impl std::fmt::Debug for OpLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpLog").field("labels", &self.labels.len()).field("pending", &self.pending.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::task::{Context, Waker};
+
+use stepcast_core::engine::ExecKey;
+use stepcast_core::{StepDef, StepIx};
+use tokio_util::sync::CancellationToken;
+
+use super::OpLog;
+use crate::run::{RunShared, lock};
+
+/// One attempt of an execution, as its context reaches it. Made only for steps that take something injected.
+#[derive(Debug)]
+pub(crate) struct ExecShared {
+    pub(crate) run: Arc<RunShared>,
+    pub(crate) key: ExecKey,
+    pub(crate) step: StepIx,
+    pub(crate) attempt: u32,
+    log: Mutex<OpLog>,
+    /// Address of the waker that the dispatcher polls with in place; 0 once the future has a task of its own.
+    in_place: AtomicUsize,
+    over: AtomicBool,
+    cancel: OnceLock<CancellationToken>,
+}
+
+impl ExecShared {
+    pub(crate) fn new(run: Arc<RunShared>, key: ExecKey, step: StepIx, attempt: u32, log: OpLog) -> Self {
+        ExecShared {
+            run,
+            key,
+            step,
+            attempt,
+            log: Mutex::new(log),
+            in_place: AtomicUsize::new(0),
+            over: AtomicBool::new(false),
+            cancel: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, OpLog> {
+        lock(&self.log)
+    }
+
+    pub(crate) fn step_def(&self) -> &StepDef {
+        self.run.def().step(self.step)
+    }
+
+    /// The waker to keep for an operation that the dispatcher will complete.
+    ///
+    /// Polled in place, none: the dispatcher knows by itself to poll again, and a kept waker would tell it that
+    /// something else can wake the future.
+    pub(crate) fn waker<'a>(&self, cx: &'a Context<'_>) -> Option<&'a Waker> {
+        let in_place = self.in_place.load(Ordering::Relaxed);
+        (cx.waker().data() as usize != in_place).then(|| cx.waker())
+    }
+
+    pub(crate) fn polled_in_place(&self, waker: Option<&Waker>) {
+        self.in_place.store(waker.map_or(0, |waker| waker.data() as usize), Ordering::Relaxed);
+    }
+
+    /// Ends the attempt: what still holds its context can do nothing with it any more.
+    pub(crate) fn close(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(token) = self.cancel.get() {
+            token.cancel();
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Cancelled with the run, or when this attempt is dropped.
+    pub(crate) fn cancel_token(&self) -> CancellationToken {
+        self.cancel.get_or_init(|| self.run.cancel_token().child_token()).clone()
+    }
+}

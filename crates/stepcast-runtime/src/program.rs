@@ -1,0 +1,71 @@
+//! A definition and what this process learned about its steps. One per workflow type, shared by its runs.
+
+use std::any::TypeId;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use dashmap::DashMap;
+use stepcast_core::{DefinitionError, StepIx, Workflow, WorkflowDef};
+
+/// A step's first polls are timed until so many were short.
+const UNKNOWN: u8 = 4;
+/// A step with a long poll gets a task of its own until so many polls were short.
+const SLOW: u8 = 24;
+
+/// A definition, and how long its steps take to their first await.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) def: Arc<WorkflowDef>,
+    heat: Box<[AtomicU8]>,
+    /// Whether any step can wait: then outputs have to be held against filters.
+    pub(crate) has_waits: bool,
+}
+
+impl Program {
+    pub(crate) fn new(def: WorkflowDef) -> Self {
+        let heat = def.steps().iter().map(|_| AtomicU8::new(UNKNOWN)).collect();
+        let has_waits = def.steps().iter().any(|step| !step.waits().is_empty());
+        Program { def: Arc::new(def), heat, has_waits }
+    }
+
+    /// The program of a workflow type, built at its first use.
+    pub(crate) fn of<W: Workflow>() -> Result<Arc<Program>, Arc<DefinitionError>> {
+        type Built = Result<Arc<Program>, Arc<DefinitionError>>;
+        static PROGRAMS: OnceLock<DashMap<TypeId, Built>> = OnceLock::new();
+        let programs = PROGRAMS.get_or_init(DashMap::new);
+        if let Some(built) = programs.get(&TypeId::of::<W>()) {
+            return built.clone();
+        }
+        let built = WorkflowDef::of::<W>().map(|def| Arc::new(Program::new(def))).map_err(Arc::new);
+        programs.entry(TypeId::of::<W>()).or_insert(built).clone()
+    }
+
+    /// Whether the step's polls are not known to be short, so that one is worth timing.
+    pub(crate) fn is_timed(&self, step: StepIx) -> bool {
+        self.heat[step as usize].load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a poll of the step was long, so that it gets a task of its own at once.
+    pub(crate) fn is_slow(&self, step: StepIx) -> bool {
+        self.heat[step as usize].load(Ordering::Relaxed) > UNKNOWN
+    }
+
+    pub(crate) fn saw_short_poll(&self, step: StepIx) {
+        let heat = &self.heat[step as usize];
+        let value = heat.load(Ordering::Relaxed);
+        // A lost race between two polls costs one timing more.
+        heat.store(value.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn saw_long_poll(&self, step: StepIx) {
+        self.heat[step as usize].store(SLOW, Ordering::Relaxed);
+    }
+
+    /// A slice of polls took long altogether: its steps are timed one by one again.
+    pub(crate) fn suspect(&self, step: StepIx) {
+        let heat = &self.heat[step as usize];
+        if heat.load(Ordering::Relaxed) == 0 {
+            heat.store(UNKNOWN, Ordering::Relaxed);
+        }
+    }
+}

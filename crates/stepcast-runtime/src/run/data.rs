@@ -1,0 +1,85 @@
+use std::any::{Any, TypeId};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use stepcast_core::state_cell::State;
+use stepcast_core::store::CellMap;
+
+use super::lock;
+use crate::stream::{Frames, StreamLog};
+
+/// What the steps of a run share: stream, store and state cells. One lock, so that a snapshot sees one moment.
+#[derive(Debug)]
+pub(crate) struct RunData {
+    pub(crate) log: StreamLog,
+    pub(crate) frames: Option<Box<Frames>>,
+    pub(crate) store: Option<Box<CellMap>>,
+    pub(crate) cells: Vec<(TypeId, Arc<dyn AnyCell>)>,
+    /// Cells of a restored run whose type has not been asked for yet.
+    pub(crate) stored_cells: Vec<(String, Value)>,
+    pub(crate) ended: bool,
+}
+
+/// A typed state cell.
+pub(crate) struct Cell<S> {
+    pub(crate) value: Mutex<S>,
+}
+
+/// A state cell whose type is known only at run time.
+pub(crate) trait AnyCell: Any + Send + Sync + std::fmt::Debug {
+    fn name(&self) -> &'static str;
+    /// Calls `then` with the cell's value while the cell is locked.
+    fn while_locked(&self, then: &mut dyn FnMut(Result<Value, serde_json::Error>));
+}
+
+impl<S: State> AnyCell for Cell<S> {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn while_locked(&self, then: &mut dyn FnMut(Result<Value, serde_json::Error>)) {
+        let value = lock(&self.value);
+        then(serde_json::to_value(&*value));
+    }
+}
+
+impl<S> std::fmt::Debug for Cell<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cell")
+    }
+}
+
+impl RunData {
+    pub(crate) fn new(bound: usize, last_seq: u64) -> Self {
+        RunData {
+            log: StreamLog::new(bound, last_seq),
+            frames: None,
+            store: None,
+            cells: Vec::new(),
+            stored_cells: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// The cell of a state type; begun with its default, or with what a snapshot brought.
+    pub(crate) fn cell<S: State>(&mut self) -> Result<Arc<Cell<S>>, serde_json::Error> {
+        let wanted = TypeId::of::<S>();
+        if let Some((_, cell)) = self.cells.iter().find(|(known, _)| *known == wanted) {
+            let cell: Arc<dyn Any + Send + Sync> = Arc::clone(cell) as _;
+            if let Ok(cell) = cell.downcast::<Cell<S>>() {
+                return Ok(cell);
+            }
+        }
+        let stored = self.stored_cells.iter().position(|(name, _)| name == S::NAME);
+        let value = match stored {
+            Some(at) => serde_json::from_value(self.stored_cells[at].1.clone())?,
+            None => S::default(),
+        };
+        if let Some(at) = stored {
+            self.stored_cells.swap_remove(at);
+        }
+        let cell = Arc::new(Cell { value: Mutex::new(value) });
+        self.cells.push((wanted, Arc::clone(&cell) as _));
+        Ok(cell)
+    }
+}

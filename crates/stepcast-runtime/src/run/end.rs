@@ -1,0 +1,102 @@
+use stepcast_core::engine::{Outcome, RunFailure, Time};
+use stepcast_core::{
+    AnyEvent, ErrorInfo, Event, Payload, StepError, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent,
+};
+use std::time::Duration;
+
+use super::{RunError, SharedError, StoredError};
+
+/// How a run ended, once and for all.
+#[derive(Debug)]
+pub(crate) struct RunEnd {
+    pub(crate) result: Result<Payload, RunError>,
+    /// Executions given up under `on_failure = "continue"`.
+    pub(crate) failures: u32,
+    pub(crate) at: Time,
+    failed: Option<WorkflowFailedEvent>,
+}
+
+impl RunEnd {
+    pub(crate) fn of(outcome: Outcome, at: Time, timeout: Option<Duration>, last_error: Option<(u64, StepError)>) -> Self {
+        let mut failed = None;
+        let mut failures = 0;
+        let result = match outcome {
+            Outcome::Completed { stop, failures: given_up } => {
+                failures = given_up;
+                Ok(stop)
+            }
+            Outcome::Failed(failure) => {
+                let error = run_error(failure, last_error, &mut failed);
+                failed.get_or_insert_with(|| WorkflowFailedEvent {
+                    step_name: None,
+                    exception: info_of(&error),
+                    attempts: None,
+                    elapsed_seconds: None,
+                });
+                Err(error)
+            }
+            Outcome::TimedOut { active_steps } => {
+                Err(RunError::TimedOut { after: timeout.unwrap_or_default(), active_steps })
+            }
+            _ => Err(RunError::Cancelled),
+        };
+        RunEnd { result, failures, at, failed }
+    }
+
+    /// A run that had given its stop event.
+    pub(crate) fn completed(stop: Payload, at: Time) -> Self {
+        RunEnd { result: Ok(stop), failures: 0, at, failed: None }
+    }
+
+    /// A run that ended before it began.
+    pub(crate) fn refused(error: RunError, at: Time) -> Self {
+        let failed = WorkflowFailedEvent { step_name: None, exception: info_of(&error), attempts: None, elapsed_seconds: None };
+        RunEnd { result: Err(error), failures: 0, at, failed: Some(failed) }
+    }
+
+    /// The last event of the run's stream.
+    pub(crate) fn terminal_event(&self) -> AnyEvent {
+        match &self.result {
+            Ok(stop) => AnyEvent::from_payload(stop.clone()),
+            Err(RunError::TimedOut { after, active_steps }) => AnyEvent::new(WorkflowTimedOutEvent {
+                timeout: after.as_secs_f64(),
+                active_steps: active_steps.clone(),
+            }),
+            Err(RunError::Cancelled) => AnyEvent::new(WorkflowCancelledEvent {}),
+            Err(_) => self.failed.clone().map_or_else(|| AnyEvent::new(WorkflowCancelledEvent {}), AnyEvent::new),
+        }
+    }
+
+    /// The stop event, as the type the workflow declares.
+    pub(crate) fn stop_event<S: Event>(&self) -> Result<S, RunError> {
+        match &self.result {
+            Ok(stop) => stop.downcast_ref::<S>().cloned().ok_or(RunError::Dropped),
+            Err(error) => Err(error.clone()),
+        }
+    }
+}
+
+fn info_of(error: &RunError) -> ErrorInfo {
+    StepError::from(error.clone()).info()
+}
+
+fn run_error(failure: RunFailure, last: Option<(u64, StepError)>, failed: &mut Option<WorkflowFailedEvent>) -> RunError {
+    match failure {
+        RunFailure::Step { step, error, attempts, elapsed_micros, execution } => {
+            *failed = Some(WorkflowFailedEvent {
+                step_name: Some(step.clone()),
+                exception: error.clone(),
+                attempts: Some(attempts),
+                elapsed_seconds: Some(elapsed_micros as f64 / 1e6),
+            });
+            let source = match last {
+                Some((serial, original)) if serial == execution => original.into_source(),
+                _ => Box::new(StoredError { info: error }),
+            };
+            RunError::StepFailed { step, attempts, source: SharedError::new(source) }
+        }
+        RunFailure::Stuck { reason } => RunError::Stuck { reason },
+        RunFailure::QueueFull { step, event, bound } => RunError::QueueFull { step, event, bound },
+        _ => RunError::Cancelled,
+    }
+}

@@ -1,0 +1,354 @@
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde_json::Value;
+use stepcast_core::engine::FailureChoice;
+use stepcast_core::state_cell::State;
+use stepcast_core::store::StorePath;
+use stepcast_core::{AnyEvent, Event, Payload, Role, StepIx, Taker};
+use tokio::sync::oneshot;
+
+use super::{Given, Message, RespondError, RunError, RunId, RunShared, SendError, Task, lock};
+use crate::snapshot::{RunSnapshot, SnapshotError, StoreSnapshot};
+use crate::stream::{EventStream, StreamStart, Wanted};
+use crate::view::{InputId, InputRecord};
+
+/// A handle of a run whose stop event is an `S`. Awaited, it gives the stop event. Dropped, it detaches: the run goes on.
+///
+/// Everything else it can do is on [`AnyRun`], which it dereferences to.
+pub struct Run<S> {
+    run: AnyRun,
+    stop: PhantomData<fn() -> S>,
+}
+
+/// A handle of a run of any workflow. Clones are handles of the same run.
+pub struct AnyRun {
+    shared: Arc<RunShared>,
+}
+
+impl<S: Event> Run<S> {
+    pub(crate) fn new(run: AnyRun) -> Self {
+        Run { run, stop: PhantomData }
+    }
+
+    /// The stop event, once the run has ended; the handle stays usable.
+    ///
+    /// # Errors
+    /// [`RunError`] when the run ended without a stop event.
+    pub async fn result(&self) -> Result<S, RunError> {
+        self.run.shared.ended().await;
+        self.run.stop_event()
+    }
+
+    /// A handle that does not know the stop event's type.
+    pub fn into_any(self) -> AnyRun {
+        self.run
+    }
+}
+
+impl<S> Deref for Run<S> {
+    type Target = AnyRun;
+
+    fn deref(&self) -> &AnyRun {
+        &self.run
+    }
+}
+
+impl<S: Event> Future for Run<S> {
+    type Output = Result<S, RunError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.run.shared.poll_ended(cx) {
+            Poll::Ready(()) => Poll::Ready(self.run.stop_event()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S> std::fmt::Debug for Run<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&self.run, f)
+    }
+}
+
+impl Clone for AnyRun {
+    fn clone(&self) -> Self {
+        AnyRun::new(Arc::clone(&self.shared))
+    }
+}
+
+impl Drop for AnyRun {
+    fn drop(&mut self) {
+        self.shared.drop_handle();
+    }
+}
+
+impl std::fmt::Debug for AnyRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run").field("workflow", &self.workflow()).field("id", self.run_id()).field("done", &self.is_done()).finish()
+    }
+}
+
+impl AnyRun {
+    pub(crate) fn new(shared: Arc<RunShared>) -> Self {
+        shared.add_handle();
+        AnyRun { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<RunShared> {
+        &self.shared
+    }
+
+    /// The run's id.
+    pub fn run_id(&self) -> &RunId {
+        self.shared.id()
+    }
+
+    /// The name of the run's workflow.
+    pub fn workflow(&self) -> &str {
+        self.shared.def().name()
+    }
+
+    /// The id of the run that started this one as its child.
+    pub fn parent_id(&self) -> Option<RunId> {
+        self.shared.parent().map(|parent| parent.id().clone())
+    }
+
+    /// Whether the run has ended.
+    pub fn is_done(&self) -> bool {
+        self.shared.has_ended()
+    }
+
+    /// Executions that were given up under `on_failure = "continue"`, once the run has ended.
+    pub fn failures(&self) -> u32 {
+        self.shared.outcome().map_or(0, |end| end.failures)
+    }
+
+    /// The run's last event, once it has ended: its stop event, whatever type that has.
+    ///
+    /// # Errors
+    /// [`RunError`] when the run ended without a stop event.
+    pub async fn outcome(&self) -> Result<AnyEvent, RunError> {
+        self.shared.ended().await;
+        match self.shared.outcome().map(|end| &end.result) {
+            Some(Ok(stop)) => Ok(AnyEvent::from_payload(stop.clone())),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(RunError::Dropped),
+        }
+    }
+
+    fn stop_event<S: Event>(&self) -> Result<S, RunError> {
+        self.shared.outcome().map_or(Err(RunError::Dropped), |end| end.stop_event())
+    }
+
+    /// The run's stream from its beginning: what steps wrote, announcements, questions, the terminal event, and
+    /// ephemeral frames while they pass. Any number of times, also after the end.
+    pub fn stream_events(&self) -> EventStream {
+        self.stream_from(StreamStart::Beginning)
+    }
+
+    /// The run's stream from a place of choice.
+    pub fn stream_from(&self, start: StreamStart) -> EventStream {
+        EventStream::new(Arc::clone(&self.shared), start, Wanted::Ephemeral)
+    }
+
+    /// As [`stream_events`](Self::stream_events), with the runtime's own frames: step state changes, unhandled events,
+    /// calls. They are made while somebody subscribes, or from the first on with `RunOptions::record_internal`.
+    pub fn events_internal(&self) -> EventStream {
+        EventStream::new(Arc::clone(&self.shared), StreamStart::Beginning, Wanted::All)
+    }
+
+    /// Sends an event to the run: to the steps that take it, to who waits for it, or kept for who will.
+    ///
+    /// # Errors
+    /// [`SendError`] with the event when the workflow does not take it from outside, when the run has ended, or when
+    /// its mailbox is full.
+    pub fn send_event(&self, event: impl Into<AnyEvent>) -> Result<(), SendError> {
+        let (event, payload) = self.outside_event(event.into())?;
+        self.post_external(event, payload, None)
+    }
+
+    /// Sends an event to one step only.
+    ///
+    /// # Errors
+    /// As for [`send_event`](Self::send_event), and when there is no such step or it does not take the event.
+    pub fn send_event_to(&self, step: &str, event: impl Into<AnyEvent>) -> Result<(), SendError> {
+        let (event, payload) = self.outside_event(event.into())?;
+        let def = self.shared.def();
+        let taken = def.event_by_hash(payload.meta().hash).map_or(&[][..], |ix| def.takers(ix));
+        let takers: Vec<StepIx> = taken.iter().filter_map(|taker| match taker {
+            Taker::Single(step) => Some(*step),
+            _ => None,
+        }).collect();
+        match def.step_named(step).filter(|ix| takers.contains(ix)) {
+            Some(ix) => self.post_external(event, payload, Some(ix)),
+            None => Err(SendError::Step {
+                workflow: self.workflow().to_owned(),
+                step: step.to_owned(),
+                event,
+                takers: takers.iter().map(|ix| def.step(*ix).name().to_owned()).collect(),
+            }),
+        }
+    }
+
+    /// Sends an event, waiting for room in the run's mailbox.
+    ///
+    /// # Errors
+    /// As for [`send_event`](Self::send_event), except for a full mailbox.
+    pub async fn send_event_wait(&self, event: impl Into<AnyEvent>) -> Result<(), SendError> {
+        let (event, payload) = self.outside_event(event.into())?;
+        let mut next = Some((event, payload));
+        std::future::poll_fn(|cx| {
+            let Some((event, payload)) = next.take() else { return Poll::Ready(Ok(())) };
+            let bound = self.shared.mailbox().bound;
+            let mut inbox = lock(&self.shared.inbox);
+            if inbox.external >= bound && !matches!(inbox.task, Task::Ended) {
+                inbox.room.push(cx.waker().clone());
+                next = Some((event, payload));
+                return Poll::Pending;
+            }
+            drop(inbox);
+            Poll::Ready(self.post_external(event, payload, None))
+        })
+        .await
+    }
+
+    /// The event as a typed one, if it may come from outside.
+    fn outside_event(&self, event: AnyEvent) -> Result<(AnyEvent, Payload), SendError> {
+        let def = self.shared.def();
+        let expected = || {
+            let outside = def.events().filter(|meta| may_come_from_outside(meta.role));
+            outside.map(|meta| meta.tag.to_owned()).collect::<Vec<_>>()
+        };
+        let workflow = || self.workflow().to_owned();
+        let Some(ix) = def.event_by_tag(event.tag()) else {
+            return Err(SendError::Undeclared { workflow: workflow(), event, expected: expected() });
+        };
+        let meta = def.event(ix);
+        if !may_come_from_outside(meta.role) && !def.is_waited(ix) {
+            return Err(SendError::NotExternal { workflow: workflow(), event, expected: expected() });
+        }
+        match event.as_erased() {
+            // A type of the same tag from elsewhere is decoded like any other data.
+            Some(typed) if typed.meta().type_id() == meta.type_id() => {
+                let payload = Payload::Many(Arc::clone(typed));
+                Ok((event, payload))
+            }
+            _ => match meta.decode(event.value()) {
+                Ok(typed) => Ok((event, Payload::One(typed))),
+                Err(source) => Err(SendError::Data { event, source: Arc::new(source) }),
+            },
+        }
+    }
+
+    fn post_external(&self, event: AnyEvent, payload: Payload, to: Option<StepIx>) -> Result<(), SendError> {
+        let mailbox = self.shared.mailbox();
+        let mut inbox = lock(&self.shared.inbox);
+        if matches!(inbox.task, Task::Ended) || self.shared.has_ended() {
+            return Err(SendError::Ended { event });
+        }
+        if inbox.external >= mailbox.bound {
+            drop(inbox);
+            if mailbox.drop_when_full {
+                self.shared.report_dropped(&event);
+                return Ok(());
+            }
+            return Err(SendError::Full { event, bound: mailbox.bound });
+        }
+        inbox.external += 1;
+        inbox.messages.push_back(Message::External { event: payload, to, id: None });
+        self.shared.rouse(inbox);
+        Ok(())
+    }
+
+    /// What the run and its children ask of people, oldest first.
+    pub async fn pending_inputs(&self) -> Vec<InputRecord> {
+        let mut all = Vec::new();
+        for run in self.shared.with_children() {
+            let (reply, inputs) = oneshot::channel();
+            if run.post(Message::Inputs(reply)).is_some() {
+                continue;
+            }
+            for input in inputs.await.unwrap_or_default() {
+                all.push(InputRecord { id: InputId { run_id: run.id().clone(), number: input.id }, input });
+            }
+        }
+        all
+    }
+
+    /// Answers a pending input of the run or of one of its children with an event.
+    ///
+    /// # Errors
+    /// [`RespondError`]; a second answer to one input is a conflict and not used.
+    pub async fn respond(&self, input: &InputId, event: impl Into<AnyEvent>) -> Result<(), RespondError> {
+        self.give(input, Given::Event(event.into())).await
+    }
+
+    /// Answers a pending input with data in the form of the event that it takes.
+    ///
+    /// # Errors
+    /// As for [`respond`](Self::respond).
+    pub async fn respond_value(&self, input: &InputId, value: Value) -> Result<(), RespondError> {
+        self.give(input, Given::Value(value)).await
+    }
+
+    /// Says what becomes of a step that failed under `on_failure = "pause"`.
+    ///
+    /// # Errors
+    /// As for [`respond`](Self::respond).
+    pub async fn respond_failure(&self, input: &InputId, choice: FailureChoice) -> Result<(), RespondError> {
+        self.give(input, Given::Choice(choice)).await
+    }
+
+    async fn give(&self, input: &InputId, answer: Given) -> Result<(), RespondError> {
+        let id = || input.to_string();
+        let Some(run) = self.shared.with_children().into_iter().find(|run| *run.id() == input.run_id) else {
+            let pending = self.pending_inputs().await;
+            return Err(RespondError::Unknown { id: id(), pending: pending.iter().map(|input| input.id.to_string()).collect() });
+        };
+        let (reply, answered) = oneshot::channel();
+        if run.post(Message::Respond { input: input.number, answer, reply }).is_some() {
+            return Err(RespondError::Ended { id: id() });
+        }
+        answered.await.unwrap_or_else(|_| Err(RespondError::Ended { id: id() }))
+    }
+
+    /// Ends the run. Its executions get a cancelled token and a grace; awaiting it gives `RunError::Cancelled`.
+    pub fn cancel(&self) {
+        self.shared.post(Message::Cancel);
+    }
+
+    /// The whole run as data, taken between two ticks: it can go on from there in another process.
+    ///
+    /// # Errors
+    /// When an event or a state of the run cannot be serialized.
+    pub async fn snapshot(&self) -> Result<RunSnapshot, SnapshotError> {
+        self.shared.take_snapshot().await
+    }
+
+    /// A copy of the run's store and typed state.
+    pub fn store_snapshot(&self) -> StoreSnapshot {
+        StoreSnapshot::of(&self.shared)
+    }
+
+    /// A value of the run's store, by dot path.
+    pub fn store_value(&self, path: &str) -> Option<Value> {
+        let path = StorePath::new(path).ok()?;
+        self.shared.data().store.as_deref().and_then(|store| store.get(&path)).cloned()
+    }
+
+    /// A copy of the run's typed state; its default if no step has used it.
+    pub fn state<S: State>(&self) -> Option<S> {
+        let cell = self.shared.data().cell::<S>().ok()?;
+        let value = lock(&cell.value).clone();
+        Some(value)
+    }
+}
+
+fn may_come_from_outside(role: Role) -> bool {
+    matches!(role, Role::External | Role::HumanResponse)
+}

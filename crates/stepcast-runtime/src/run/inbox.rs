@@ -1,0 +1,109 @@
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Duration;
+
+use serde_json::Value;
+use stepcast_core::engine::{ExecKey, FailureChoice, Filter, OpId, SenderSeq, Time};
+use stepcast_core::{AnyEvent, ErrorInfo, EventIx, Payload, StepIx, StepOutput};
+use tokio::sync::oneshot;
+
+use super::RespondError;
+use crate::dispatch::RunCore;
+use crate::exec::Predicate;
+use crate::snapshot::{RunSnapshot, SnapshotError};
+use crate::view::PendingInputs;
+
+/// Where everything that is not the dispatcher leaves word for it.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) messages: VecDeque<Message>,
+    /// Events from outside among the messages.
+    pub(crate) external: usize,
+    pub(crate) task: Task,
+    /// Who waits for room in the mailbox.
+    pub(crate) room: Vec<Waker>,
+    /// Who waits for the run's end.
+    pub(crate) end: Vec<Waker>,
+}
+
+/// Where the dispatcher is.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// In its task, and going to look here.
+    Active,
+    /// In its task, asleep.
+    Asleep(Waker),
+    /// Put away: the run has nothing to do.
+    Idle(Box<RunCore>),
+    /// Gone with the run's end.
+    Ended,
+}
+
+/// Word for the dispatcher.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The run begins.
+    Start(Payload),
+    /// An event from outside.
+    External { event: Payload, to: Option<StepIx>, id: Option<SenderSeq> },
+    /// A person's answer.
+    Respond { input: u64, answer: Given, reply: oneshot::Sender<Result<(), RespondError>> },
+    /// An attempt in a task of its own has ended.
+    Ended { exec: ExecKey, attempt: u32, output: StepOutput },
+    /// An execution asks for something.
+    Operation { exec: ExecKey, attempt: u32, request: Request },
+    /// End the run.
+    Cancel,
+    /// Take a snapshot.
+    Snapshot(oneshot::Sender<Result<RunSnapshot, SnapshotError>>),
+    /// List the pending inputs.
+    Inputs(oneshot::Sender<PendingInputs>),
+    /// The last handle is gone.
+    HandleGone,
+    /// Look again.
+    Nudge,
+}
+
+/// A person's answer as it was given.
+#[derive(Debug)]
+pub(crate) enum Given {
+    Event(AnyEvent),
+    Value(Value),
+    Choice(FailureChoice),
+}
+
+/// What an execution asks the dispatcher for.
+pub(crate) enum Request {
+    SendNow { id: OpId, event: Payload },
+    Wait { id: OpId, event: EventIx, filter: Filter, predicate: Option<Predicate>, shared: bool, announce: Option<Payload>, deadline: Option<Deadline> },
+    Collect { id: OpId, buffer: String, event: Payload, expected: Vec<EventIx> },
+    Child { id: OpId },
+    ChildDone { id: OpId, run_id: String, end: Result<Value, ErrorInfo> },
+    Withdraw { id: OpId },
+}
+
+/// When a wait gives up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deadline {
+    After(Duration),
+    At(Time),
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Request::SendNow { .. } => "SendNow",
+            Request::Wait { .. } => "Wait",
+            Request::Collect { .. } => "Collect",
+            Request::Child { .. } => "Child",
+            Request::ChildDone { .. } => "ChildDone",
+            Request::Withdraw { .. } => "Withdraw",
+        })
+    }
+}
+
+impl Inbox {
+    pub(crate) fn new() -> Self {
+        Inbox { messages: VecDeque::new(), external: 0, task: Task::Active, room: Vec::new(), end: Vec::new() }
+    }
+}

@@ -1,0 +1,22 @@
+//! A run from outside: its shared record, its handle, its options and its end.
+
+mod data;
+mod end;
+mod error;
+mod handle;
+mod id;
+mod inbox;
+mod options;
+mod shared;
+mod start;
+
+pub(crate) use data::{AnyCell, Cell, RunData};
+pub(crate) use end::RunEnd;
+pub use error::{RespondError, RunError, SendError, SharedError, StoredError};
+pub use handle::{AnyRun, Run};
+pub use id::RunId;
+pub(crate) use inbox::{Deadline, Given, Inbox, Message, Request, Task};
+pub use options::{Mailbox, RunOptions};
+pub(crate) use shared::{RunShared, lock};
+pub use start::RunWorkflow;
+pub(crate) use start::{Begin, launch, refused, start_child};

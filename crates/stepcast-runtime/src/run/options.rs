@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use super::{AnyRun, RunId};
+use crate::resources::Resources;
+use crate::snapshot::StoreSnapshot;
+
+/// How a run differs from the default one.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepcast_runtime::RunOptions;
+///
+/// let options = RunOptions::new().run_id("order-17").timeout(Duration::from_secs(60));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) store: Option<StoreSnapshot>,
+    pub(crate) resources: Option<Resources>,
+    pub(crate) stream_bound: Option<usize>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) record_internal: bool,
+    pub(crate) max_running: Option<usize>,
+    pub(crate) grace: Option<Duration>,
+    #[cfg(feature = "testing")]
+    pub(crate) test: Option<crate::testing::TestHooks>,
+}
+
+/// The bound of what comes from outside, and what happens past it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Events that may wait to be routed. Default 65,536.
+    pub bound: usize,
+    /// What `send_event` does when there is no room: drop the event and report it as unhandled (`true`), or give it
+    /// back as an error (`false`, the default). `send_event_wait` waits in either case.
+    pub drop_when_full: bool,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        Mailbox { bound: 65_536, drop_when_full: false }
+    }
+}
+
+impl RunOptions {
+    /// The default options.
+    pub fn new() -> Self {
+        RunOptions::default()
+    }
+
+    /// A chosen id; a live run of the same id in the same [`Runtime`](crate::Runtime) is an error of the run.
+    #[must_use]
+    pub fn run_id(mut self, id: impl Into<RunId>) -> Self {
+        self.run_id = Some(id.into());
+        self
+    }
+
+    /// The run fails once something of it was queued or running for so long. Waiting for a person, an event, a retry
+    /// or a deadline does not count. No timeout by default.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Begins with a copy of another run's store and typed state.
+    #[must_use]
+    pub fn state_from(mut self, run: &AnyRun) -> Self {
+        self.store = Some(run.store_snapshot());
+        self
+    }
+
+    /// Supplies the `Res<T>` parameters of the steps.
+    #[must_use]
+    pub fn resources(mut self, resources: Resources) -> Self {
+        self.resources = Some(resources);
+        self
+    }
+
+    /// Logged stream events kept in memory. Default 65,536; a reader that comes too late finds a `Lagged` item.
+    #[must_use]
+    pub fn stream_bound(mut self, events: usize) -> Self {
+        self.stream_bound = Some(events.max(1));
+        self
+    }
+
+    /// The bound of events that come from outside, and what happens past it.
+    #[must_use]
+    pub fn mailbox(mut self, mailbox: Mailbox) -> Self {
+        self.mailbox = mailbox;
+        self
+    }
+
+    /// Keeps internal frames from the first moment on, for graphs and causal chains of the whole run.
+    #[must_use]
+    pub fn record_internal(mut self) -> Self {
+        self.record_internal = true;
+        self
+    }
+
+    /// Executions that may run at the same time in the run. Default 65,536.
+    #[must_use]
+    pub fn max_running(mut self, executions: usize) -> Self {
+        self.max_running = Some(executions.max(1));
+        self
+    }
+
+    /// How long executions may go on after the run's end, their token cancelled. Default 0.5 s.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+}

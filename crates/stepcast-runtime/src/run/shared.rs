@@ -1,0 +1,295 @@
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use stepcast_core::{AnyEvent, UnhandledEvent, WorkflowDef};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Inbox, Message, RunData, RunEnd, RunId, RunOptions, Task};
+use crate::dispatch::Dispatch;
+use crate::program::Program;
+use crate::resources::Resolved;
+use crate::runtime::RuntimeLink;
+use crate::stream::{EventKind, Frame};
+
+/// Retained stream events, by default.
+pub(crate) const STREAM_BOUND: usize = 65_536;
+
+/// A run as everybody holds it: handles, streams, contexts and its dispatcher.
+pub(crate) struct RunShared {
+    pub(crate) program: Arc<Program>,
+    pub(crate) instance: Option<Arc<dyn Any + Send + Sync>>,
+    /// Absent only for a run that never begins.
+    pub(crate) tokio: Option<Handle>,
+    pub(crate) inbox: Mutex<Inbox>,
+    data: Mutex<RunData>,
+    end: OnceLock<RunEnd>,
+    id: OnceLock<RunId>,
+    /// Those who want internal frames.
+    observers: AtomicUsize,
+    /// Handles that could still send.
+    handles: AtomicUsize,
+    pub(crate) ending: AtomicBool,
+    extra: OnceLock<Box<Extra>>,
+}
+
+/// What few runs need, kept out of the others.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    pub(crate) options: OnceLock<RunOptions>,
+    pub(crate) parent: OnceLock<Weak<RunShared>>,
+    pub(crate) children: Mutex<Vec<Weak<RunShared>>>,
+    pub(crate) token: OnceLock<CancellationToken>,
+    pub(crate) span: OnceLock<tracing::Span>,
+    pub(crate) resolved: OnceLock<Resolved>,
+    pub(crate) runtime: OnceLock<RuntimeLink>,
+    /// Snapshots of children that ran when this run was stored, by run id.
+    pub(crate) stored_children: Mutex<Vec<(String, crate::snapshot::RunSnapshot)>>,
+}
+
+/// A lock whose holder panicked still guards whole data: every change under it is complete before user code runs.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RunShared {
+    pub(crate) fn new(program: Arc<Program>, instance: Option<Arc<dyn Any + Send + Sync>>, tokio: Option<Handle>, data: RunData) -> Self {
+        RunShared {
+            program,
+            instance,
+            tokio,
+            inbox: Mutex::new(Inbox::new()),
+            data: Mutex::new(data),
+            end: OnceLock::new(),
+            id: OnceLock::new(),
+            observers: AtomicUsize::new(0),
+            handles: AtomicUsize::new(0),
+            ending: AtomicBool::new(false),
+            extra: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn def(&self) -> &WorkflowDef {
+        &self.program.def
+    }
+
+    pub(crate) fn id(&self) -> &RunId {
+        self.id.get_or_init(RunId::random)
+    }
+
+    pub(crate) fn set_id(&self, id: RunId) {
+        // Only the run's maker sets it, before anybody else holds the run.
+        let _ = self.id.set(id);
+    }
+
+    pub(crate) fn extra(&self) -> &Extra {
+        self.extra.get_or_init(Box::default)
+    }
+
+    pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
+        self.extra.get().map(|extra| &**extra)
+    }
+
+    pub(crate) fn options(&self) -> Option<&RunOptions> {
+        self.extra_if_any()?.options.get()
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.options()?.timeout
+    }
+
+    pub(crate) fn data(&self) -> MutexGuard<'_, RunData> {
+        lock(&self.data)
+    }
+
+    pub(crate) fn outcome(&self) -> Option<&RunEnd> {
+        self.end.get()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.get().is_some()
+    }
+
+    pub(crate) fn cancel_token(&self) -> CancellationToken {
+        self.extra().token.get_or_init(CancellationToken::new).clone()
+    }
+
+    pub(crate) fn wants_internal(&self) -> bool {
+        self.observers.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn observe(&self, change: isize) {
+        if change > 0 {
+            self.observers.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.observers.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn add_handle(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn drop_handle(self: &Arc<Self>) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 && !self.has_ended() {
+            self.post(Message::HandleGone);
+        }
+    }
+
+    /// Whether somebody outside could still send to the run.
+    pub(crate) fn can_be_sent_to(&self) -> bool {
+        self.handles.load(Ordering::Acquire) > 0
+    }
+
+    /// Leaves word for the dispatcher and sees to it that it looks. Gives the message back if the run has ended.
+    pub(crate) fn post(self: &Arc<Self>, message: Message) -> Option<Message> {
+        let mut inbox = lock(&self.inbox);
+        if let Task::Ended = inbox.task {
+            return Some(message);
+        }
+        inbox.messages.push_back(message);
+        self.rouse(inbox);
+        None
+    }
+
+    /// Wakes the dispatcher, or starts it again if it was put away.
+    pub(crate) fn rouse(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox>) {
+        match std::mem::replace(&mut inbox.task, Task::Active) {
+            Task::Active => {}
+            Task::Asleep(waker) => {
+                drop(inbox);
+                waker.wake();
+            }
+            Task::Idle(core) => {
+                drop(inbox);
+                if let Some(tokio) = &self.tokio {
+                    tokio.spawn(Dispatch::new(Arc::clone(self), core));
+                }
+            }
+            Task::Ended => inbox.task = Task::Ended,
+        }
+    }
+
+    pub(crate) fn parent(&self) -> Option<Arc<RunShared>> {
+        self.extra_if_any()?.parent.get()?.upgrade()
+    }
+
+    /// The children that are still held by somebody.
+    pub(crate) fn children(&self) -> Vec<Arc<RunShared>> {
+        let Some(extra) = self.extra_if_any() else { return Vec::new() };
+        lock(&extra.children).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The run and everything below it.
+    pub(crate) fn with_children(self: &Arc<Self>) -> Vec<Arc<RunShared>> {
+        let mut all = vec![Arc::clone(self)];
+        let mut at = 0;
+        while at < all.len() {
+            let below = all[at].children();
+            all.extend(below);
+            at += 1;
+        }
+        all
+    }
+
+    pub(crate) fn mailbox(&self) -> super::Mailbox {
+        self.options().map(|options| options.mailbox).unwrap_or_default()
+    }
+
+    /// Reports an event from outside that found no room.
+    pub(crate) fn report_dropped(&self, event: &AnyEvent) {
+        let frame = UnhandledEvent {
+            event_type: event.tag().to_owned(),
+            qualified_name: event.meta().map(|meta| meta.qualified_name.to_owned()),
+            step_name: None,
+            idle: false,
+        };
+        tracing::warn!(target: "stepcast", event = event.tag(), "the run's mailbox is full; an event was dropped");
+        self.frame(EventKind::Internal, AnyEvent::new(frame));
+    }
+
+    /// The run's span, made when the first execution asks for it.
+    pub(crate) fn span(&self) -> &tracing::Span {
+        self.extra().span.get_or_init(|| {
+            let (run, workflow) = (self.id().as_str(), self.def().name());
+            tracing::debug_span!(target: "stepcast", parent: None, "run", run, workflow)
+        })
+    }
+
+    /// Ready once the run has ended.
+    pub(crate) fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_ended() {
+            return Poll::Ready(());
+        }
+        let mut inbox = lock(&self.inbox);
+        // The end is set before the inbox is asked who waits for it.
+        if self.has_ended() {
+            return Poll::Ready(());
+        }
+        if !inbox.end.iter().any(|known| known.will_wake(cx.waker())) {
+            inbox.end.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    pub(crate) async fn ended(&self) {
+        std::future::poll_fn(|cx| self.poll_ended(cx)).await;
+    }
+
+    /// Records the end, once, and wakes everybody who waits for it.
+    pub(crate) fn finish(&self, end: RunEnd) {
+        self.ending.store(true, Ordering::Release);
+        if self.end.set(end).is_err() {
+            return;
+        }
+        let readers = {
+            let mut data = self.data();
+            data.ended = true;
+            data.log.take_wakers()
+        };
+        let waiting = {
+            let mut inbox = lock(&self.inbox);
+            let mut all = std::mem::take(&mut inbox.end);
+            all.append(&mut inbox.room);
+            all
+        };
+        readers.into_iter().chain(waiting).for_each(std::task::Waker::wake);
+        if let Some(token) = self.extra_if_any().and_then(|extra| extra.token.get()) {
+            token.cancel();
+        }
+        if let Some(link) = self.extra_if_any().and_then(|extra| extra.runtime.get()) {
+            link.ended(self.id());
+        }
+    }
+
+    /// Appends an event to the log and wakes its readers.
+    pub(crate) fn publish(&self, event: AnyEvent) {
+        let wakers = {
+            let mut data = self.data();
+            data.log.push(event);
+            if data.log.has_listeners() { data.log.take_wakers() } else { Vec::new() }
+        };
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+
+    /// Shows a frame to whoever listens.
+    pub(crate) fn frame(&self, kind: EventKind, event: AnyEvent) {
+        let wakers = {
+            let mut data = self.data();
+            let after = data.log.last();
+            let Some(frames) = data.frames.as_deref_mut() else { return };
+            frames.push(Frame { after, kind, event });
+            if data.log.has_listeners() { data.log.take_wakers() } else { Vec::new() }
+        };
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+}
+
+impl std::fmt::Debug for RunShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunShared").field("workflow", &self.def().name()).field("ended", &self.has_ended()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,66 @@
+use serde::{Deserialize, Serialize};
+use stepcast_core::{AnyEvent, Event};
+
+/// What a subscriber of a run's stream receives.
+#[derive(Clone, Debug)]
+pub enum StreamItem {
+    /// An event.
+    Event(StreamEvent),
+    /// Events that are not retained any more: the subscriber asked too late or read too slowly.
+    Lagged {
+        /// Sequence number of the first one missed.
+        from: u64,
+        /// Sequence number of the last one missed.
+        to: u64,
+    },
+}
+
+/// An event on a run's stream.
+#[derive(Clone, Debug)]
+pub struct StreamEvent {
+    /// For a logged event its own number in the log, 1..n without gaps; for any other that of the event it came after.
+    pub seq: u64,
+    /// Whether it is in the log.
+    pub kind: EventKind,
+    /// The event.
+    pub event: AnyEvent,
+}
+
+/// How an event on a run's stream is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// In the log: every subscriber sees it once.
+    Logged,
+    /// A passing frame, such as a token or a percentage: only who listens at that moment sees it.
+    Ephemeral,
+    /// A frame of the runtime itself.
+    Internal,
+}
+
+impl StreamItem {
+    /// The event, if the item is an `E`.
+    pub fn get<E: Event>(&self) -> Option<&E> {
+        match self {
+            StreamItem::Event(item) => item.event.get(),
+            StreamItem::Lagged { .. } => None,
+        }
+    }
+
+    /// The event, if the item is one.
+    pub fn event(&self) -> Option<&AnyEvent> {
+        match self {
+            StreamItem::Event(item) => Some(&item.event),
+            StreamItem::Lagged { .. } => None,
+        }
+    }
+
+    /// The sequence number of a logged event.
+    pub fn seq(&self) -> Option<u64> {
+        match self {
+            StreamItem::Event(item) if item.kind == EventKind::Logged => Some(item.seq),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! A run's stream: an append-only log with cursors, and internal and ephemeral frames beside it.
+
+mod frames;
+mod item;
+mod log;
+mod reader;
+
+pub(crate) use frames::{Frame, Frames};
+pub use item::{EventKind, StreamEvent, StreamItem};
+pub(crate) use log::StreamLog;
+pub(crate) use reader::Wanted;
+pub use reader::{EventStream, StreamStart};

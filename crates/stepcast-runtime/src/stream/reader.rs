@@ -1,0 +1,184 @@
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio_stream::Stream;
+
+use super::{EventKind, StreamEvent, StreamItem};
+use crate::run::{RunData, RunShared};
+
+/// How many items a reader takes out of the log under one lock.
+const BATCH: usize = 256;
+
+/// Where a subscriber begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamStart {
+    /// At the oldest retained event.
+    #[default]
+    Beginning,
+    /// After the event with this number.
+    After(u64),
+    /// With what comes from now on.
+    Now,
+}
+
+/// A subscription to a run's stream. Ends after the terminal event. Any number may exist, also after the run's end.
+///
+/// A slow reader slows nobody: it may find a [`StreamItem::Lagged`] where the log's bound has dropped what it had not read.
+pub struct EventStream {
+    run: Arc<RunShared>,
+    cursor: u64,
+    frame: u64,
+    frames: Wanted,
+    ready: VecDeque<StreamItem>,
+    ended: bool,
+}
+
+/// Which frames a subscriber wants beside the logged events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Ephemeral,
+    All,
+}
+
+impl EventStream {
+    pub(crate) fn new(run: Arc<RunShared>, start: StreamStart, frames: Wanted) -> Self {
+        let (cursor, frame) = {
+            let mut data = run.data();
+            let cursor = match start {
+                StreamStart::Beginning => data.log.first() - 1,
+                StreamStart::After(seq) => seq,
+                StreamStart::Now => data.log.last(),
+            };
+            let kept = data.frames.get_or_insert_default();
+            kept.listeners += 1;
+            let frame = match start {
+                StreamStart::Beginning => kept.first(),
+                StreamStart::After(_) | StreamStart::Now => kept.end(),
+            };
+            (cursor, frame)
+        };
+        if frames == Wanted::All {
+            run.observe(1);
+        }
+        EventStream { run, cursor, frame, frames, ready: VecDeque::new(), ended: false }
+    }
+
+    /// The next item; `None` after the terminal event.
+    pub async fn next(&mut self) -> Option<StreamItem> {
+        std::future::poll_fn(|cx| self.poll_item(cx)).await
+    }
+
+    /// Moves up to `max` items that are there into `buffer`, waiting for the first. 0 only after the terminal event.
+    pub async fn recv_many(&mut self, buffer: &mut Vec<StreamItem>, max: usize) -> usize {
+        let Some(first) = self.next().await else { return 0 };
+        let before = buffer.len();
+        buffer.push(first);
+        while buffer.len() - before < max {
+            match self.ready.pop_front() {
+                Some(item) => buffer.push(item),
+                None => break,
+            }
+        }
+        buffer.len() - before
+    }
+
+    /// The number of the last logged event that was handed out: where to go on after a reconnection.
+    pub fn last_seq(&self) -> u64 {
+        let waiting = self.ready.iter().find_map(StreamItem::seq);
+        waiting.map_or(self.cursor, |seq| seq - 1)
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<StreamItem>> {
+        if let Some(item) = self.ready.pop_front() {
+            return Poll::Ready(Some(item));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let run = Arc::clone(&self.run);
+        let mut data = run.data();
+        self.fill(&data);
+        if let Some(item) = self.ready.pop_front() {
+            return Poll::Ready(Some(item));
+        }
+        // The end is recorded under the same lock, after everything else was logged.
+        if data.ended {
+            self.ended = true;
+            return Poll::Ready(self.terminal(&data));
+        }
+        data.log.listen(cx.waker());
+        Poll::Pending
+    }
+
+    fn fill(&mut self, data: &RunData) {
+        let oldest = data.log.first();
+        if self.cursor + 1 < oldest {
+            self.ready.push_back(StreamItem::Lagged { from: self.cursor + 1, to: oldest - 1 });
+            self.cursor = oldest - 1;
+        }
+        let mut logged = data.log.after(self.cursor);
+        while self.ready.len() < BATCH {
+            let frame = data.frames.as_deref().and_then(|frames| {
+                self.frame = self.frame.max(frames.first());
+                frames.get(self.frame)
+            });
+            match frame {
+                Some(frame) if frame.after <= self.cursor => {
+                    self.frame += 1;
+                    if self.wants(frame.kind) {
+                        let (seq, kind, event) = (frame.after, frame.kind, frame.event.clone());
+                        self.ready.push_back(StreamItem::Event(StreamEvent { seq, kind, event }));
+                    }
+                }
+                _ => {
+                    let Some((seq, event)) = logged.next() else { break };
+                    self.cursor = seq;
+                    let event = StreamEvent { seq, kind: EventKind::Logged, event: event.clone() };
+                    self.ready.push_back(StreamItem::Event(event));
+                }
+            }
+        }
+    }
+
+    fn wants(&self, kind: EventKind) -> bool {
+        kind == EventKind::Ephemeral || self.frames == Wanted::All
+    }
+
+    fn terminal(&mut self, data: &RunData) -> Option<StreamItem> {
+        let seq = data.log.last() + 1;
+        if self.cursor >= seq {
+            return None;
+        }
+        self.cursor = seq;
+        let event = self.run.outcome()?.terminal_event();
+        Some(StreamItem::Event(StreamEvent { seq, kind: EventKind::Logged, event }))
+    }
+}
+
+impl Stream for EventStream {
+    type Item = StreamItem;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<StreamItem>> {
+        self.poll_item(cx)
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        if let Some(frames) = self.run.data().frames.as_deref_mut() {
+            frames.listeners -= 1;
+        }
+        if self.frames == Wanted::All {
+            self.run.observe(-1);
+        }
+    }
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventStream").field("cursor", &self.cursor).field("ended", &self.ended).finish_non_exhaustive()
+    }
+}

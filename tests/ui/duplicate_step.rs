@@ -1,0 +1,41 @@
+#![allow(unused_variables, dead_code)]
+
+use stepcast::prelude::*;
+
+#[event(start)]
+struct Topic {
+    topic: String,
+}
+
+#[event]
+struct Joke {
+    text: String,
+}
+
+#[event(stop)]
+struct Done;
+
+struct Flow;
+
+#[workflow(Topic => Done)]
+impl Flow {
+    #[step]
+    async fn write(&self, ev: Topic) -> Joke {
+        Joke { text: ev.topic }
+    }
+
+    #[step(name = "write")]
+    async fn review(&self, joke: Joke) -> Done {
+        Done
+    }
+}
+
+#[step]
+async fn once(ev: Topic) -> Done {
+    Done
+}
+
+#[workflow(Topic => Done, steps(once, once))]
+struct Listed;
+
+fn main() {}

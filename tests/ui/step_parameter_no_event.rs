@@ -1,0 +1,25 @@
+#![allow(unused_variables, dead_code)]
+
+use stepcast::prelude::*;
+
+#[event(start)]
+struct Topic {
+    topic: String,
+}
+
+#[event]
+struct Joke {
+    text: String,
+}
+
+#[event(stop)]
+struct Done;
+
+struct Plain;
+
+#[step]
+async fn write(ev: Topic, plain: Plain) -> Joke {
+    Joke { text: ev.topic }
+}
+
+fn main() {}

@@ -1,0 +1,27 @@
+#![allow(unused_variables, dead_code)]
+
+use stepcast::prelude::*;
+
+#[event(start)]
+struct Topic {
+    topic: String,
+}
+
+#[event]
+struct Joke {
+    text: String,
+}
+
+#[event(stop)]
+struct Done;
+
+struct Flow;
+
+impl Flow {
+    #[step]
+    async fn write(&self, ev: Topic) -> Done {
+        Done
+    }
+}
+
+fn main() {}
