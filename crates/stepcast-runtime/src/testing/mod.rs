@@ -1,0 +1,5 @@
+//! The test kit.
+
+mod hooks;
+
+pub use hooks::TestHooks;
