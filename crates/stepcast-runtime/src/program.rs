@@ -61,11 +61,13 @@ impl Program {
         self.heat[step as usize].store(SLOW, Ordering::Relaxed);
     }
 
-    /// A slice of polls took long altogether: its steps are timed one by one again.
-    pub(crate) fn suspect(&self, step: StepIx) {
-        let heat = &self.heat[step as usize];
-        if heat.load(Ordering::Relaxed) == 0 {
-            heat.store(UNKNOWN, Ordering::Relaxed);
+    /// A slice of polls took long altogether: its steps, given by number modulo 64, are timed one by one again.
+    pub(crate) fn suspect(&self, polled: u64) {
+        let polled = self.heat.iter().enumerate().filter(|(step, _)| polled & (1 << (step % 64)) != 0);
+        for (_, heat) in polled {
+            if heat.load(Ordering::Relaxed) == 0 {
+                heat.store(UNKNOWN, Ordering::Relaxed);
+            }
         }
     }
 }

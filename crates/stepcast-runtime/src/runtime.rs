@@ -182,14 +182,14 @@ impl Runtime {
         let def = &found.program.def;
         let meta: &'static EventMeta = def.event(def.start());
         let event = meta.decode(start).map_err(|source| RuntimeError::Start { workflow: name.to_owned(), event: meta.tag, source })?;
-        Ok(self.launch(found, Begin::Start(Payload::One(event)), options, None))
+        Ok(self.launch(found, Begin::Start(Payload::from_box(event)), options, None))
     }
 
     /// Starts a run of a workflow that need not be registered, typed.
     pub fn run<W: Workflow>(&self, flow: impl Into<Arc<W>>, start: W::Start, options: RunOptions) -> Run<W::Stop> {
         let program = match Program::of::<W>() {
             Ok(program) => program,
-            Err(error) => return Run::new(AnyRun::new(refused(W::SPEC.name, RunError::Definition(error)))),
+            Err(error) => return Run::new(AnyRun::first(refused(W::SPEC.name, RunError::Definition(error)))),
         };
         let instance: Arc<dyn Any + Send + Sync> = flow.into();
         let limit = self.inner.workflows.get(W::SPEC.name).and_then(|entry| entry.limit.clone());
@@ -222,7 +222,7 @@ impl Runtime {
     fn launch(&self, found: Registered, begin: Begin, mut options: RunOptions, id: Option<RunId>) -> AnyRun {
         let name = found.program.def.name().to_owned();
         if self.inner.closing.load(Ordering::Acquire) {
-            return AnyRun::new(refused(&name, RunError::ShuttingDown));
+            return AnyRun::first(refused(&name, RunError::ShuttingDown));
         }
         let id = id.or_else(|| options.run_id.clone()).unwrap_or_else(RunId::random);
         options.run_id = Some(id.clone());
@@ -230,10 +230,10 @@ impl Runtime {
             options.resources = lock(&self.inner.resources).clone();
         }
         match self.inner.runs.entry(id) {
-            Entry::Occupied(taken) => AnyRun::new(refused(&name, RunError::DuplicateRunId { id: taken.key().to_string() })),
+            Entry::Occupied(taken) => AnyRun::first(refused(&name, RunError::DuplicateRunId { id: taken.key().to_string() })),
             Entry::Vacant(free) => {
                 let link = RuntimeLink { runtime: Arc::downgrade(&self.inner), limit: found.limit, permit: Mutex::new(None) };
-                let run = AnyRun::new(launch(found.program, Some(found.instance), begin, Some(options), None, Some(link)));
+                let run = AnyRun::first(launch(found.program, Some(found.instance), begin, Some(options), None, Some(link)));
                 // A run that ended while it was made has removed nothing yet.
                 if !run.is_done() {
                     free.insert(run.clone());

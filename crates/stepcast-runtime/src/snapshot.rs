@@ -186,7 +186,7 @@ impl RunSnapshot {
             None => None,
             Some(Ok(stop)) => {
                 let stop = def.event(def.stop()).decode(stop).map_err(|source| RestoreRunError::Stop { source })?;
-                Some(RunEnd::completed(Payload::One(stop), crate::clock::now()))
+                Some(RunEnd::completed(Payload::from_box(stop), crate::clock::now()))
             }
             Some(Err(info)) => {
                 let source = SharedError::new(Box::new(StoredError { info }));

@@ -32,8 +32,9 @@ pub(crate) enum Asked {
         recovery: Recovery,
         cause: u64,
     },
-    /// A wait announced itself: the answer satisfies that wait alone.
-    Wait { waiter: u64, event: Payload },
+    /// A wait announced itself: the answer satisfies that wait alone. The announcement is only shown, so its type need
+    /// not be one that the workflow declares.
+    Wait { waiter: u64, event: crate::AnyEvent },
     /// A step failed for good under `on_failure = "pause"`.
     Failure { exec: ExecKey, error: ErrorInfo, attempts: u32 },
 }

@@ -101,7 +101,7 @@ impl WorkflowDef {
         let ix = found.ok_or_else(|| Difference::EventGone { tag: stored.tag.clone() })?;
         let event = self.event(ix).decode(stored.value.clone());
         let event = event.map_err(|source| Difference::EventData { tag: stored.tag.clone(), source })?;
-        *payload = Payload::One(event);
+        *payload = Payload::from_box(event);
         Ok(())
     }
 }
@@ -174,6 +174,15 @@ impl Mapping<'_> {
         }
     }
 
+    /// An announcement is typed again if the workflow declares its type, and else kept as it came.
+    fn announcement(&mut self, event: &mut crate::AnyEvent) {
+        let Some(ix) = self.def.event_by_tag(event.tag()) else { return };
+        match self.def.event(ix).decode(event.value()) {
+            Ok(typed) => *event = crate::AnyEvent::from_payload(Payload::from_box(typed)),
+            Err(source) => self.differences.push(Difference::EventData { tag: event.tag().to_owned(), source }),
+        }
+    }
+
     fn recovery(&mut self, recovery: &mut Recovery) -> Result<(), RestoreError> {
         for (step, _) in recovery.iter_mut().flat_map(|counts| counts.iter_mut()) {
             self.step(step)?;
@@ -217,7 +226,7 @@ impl Mapping<'_> {
                         self.payload(event);
                         self.recovery(recovery)?;
                     }
-                    Asked::Wait { event, .. } => self.payload(event),
+                    Asked::Wait { event, .. } => self.announcement(event),
                     Asked::Failure { .. } => {}
                 }
             }

@@ -23,11 +23,11 @@ pub enum TickKind {
         event: Payload,
     },
     /// An event came from outside.
-    External(External),
+    External(Box<External>),
     /// An attempt ended.
     Report(Report),
     /// An execution reached a commit point, or delivers at once.
-    Commit(Commit),
+    Commit(Box<Commit>),
     /// An execution has nothing to do until something it waits for arrives; it gives up its worker slot.
     Parked {
         /// The execution.
@@ -72,11 +72,23 @@ pub struct SenderSeq {
 
 /// The ids of the filtered waiters that an event satisfies, by the position of the event in its tick.
 #[derive(Clone, Debug, Default)]
-pub struct Matches(pub Vec<(u32, u64)>);
+// Boxed: almost every tick has none, and ticks are moved several times.
+#[allow(clippy::box_collection)]
+pub struct Matches(Option<Box<Vec<(u32, u64)>>>);
 
 impl Matches {
+    /// The event at this position satisfies this waiter's filter.
+    pub fn push(&mut self, position: u32, waiter: u64) {
+        self.0.get_or_insert_default().push((position, waiter));
+    }
+
+    /// Positions and waiters, in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.0.iter().flat_map(|matches| matches.iter().copied())
+    }
+
     pub(crate) fn contains(&self, position: u32, waiter: u64) -> bool {
-        self.0.iter().any(|(at, id)| *at == position && *id == waiter)
+        self.iter().any(|found| found == (position, waiter))
     }
 }
 
@@ -90,7 +102,7 @@ pub struct Report {
     /// When the attempt began.
     pub started: Time,
     /// What it gave, or why it failed.
-    pub outcome: Result<Outputs, Failure>,
+    pub outcome: Result<Outputs, Box<Failure>>,
     /// Which filtered waiters the outputs satisfy.
     pub matches: Matches,
 }

@@ -63,6 +63,12 @@ impl RunState {
         self.phase != Phase::Created
     }
 
+    /// What beginning an attempt needs of an execution: its step, which attempt it is, and its events.
+    pub fn exec_input(&self, key: ExecKey) -> Option<(StepIx, u32, &[Payload])> {
+        let exec = self.exec_ref(key)?;
+        Some((exec.step, exec.attempt, exec.input.as_slice()))
+    }
+
     /// One execution, if it is still there.
     pub fn exec(&self, key: ExecKey) -> Option<ExecView<'_>> {
         let exec = self.exec_ref(key)?;
@@ -126,11 +132,14 @@ impl RunState {
         inputs
             .map(|(id, input)| {
                 let (reason, event, expects, choices, error) = match &input.asked {
-                    Asked::Event { event, .. } => (InputReason::InputRequired, Some(event), None, vec![], None),
+                    Asked::Event { event, .. } => {
+                        let event = AnyEvent::from_payload(event.clone());
+                        (InputReason::InputRequired, Some(event), None, vec![], None)
+                    }
                     Asked::Wait { waiter, event } => {
                         let waiter = self.waits.as_deref().and_then(|waits| waits.waiters.get(waiter));
                         let expects = waiter.map(|waiter| def.event(waiter.event).tag.to_owned());
-                        (InputReason::InputRequired, Some(event), expects, vec![], None)
+                        (InputReason::InputRequired, Some(event.clone()), expects, vec![], None)
                     }
                     Asked::Failure { error, .. } => (
                         InputReason::StepFailure,
@@ -144,7 +153,7 @@ impl RunState {
                     id: *id,
                     step: def.step(input.step).name.clone(),
                     reason,
-                    event: event.map(|event| AnyEvent::from_payload(event.clone())),
+                    event,
                     expects,
                     choices,
                     error,

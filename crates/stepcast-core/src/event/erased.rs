@@ -36,44 +36,76 @@ impl<E: Event> ErasedEvent for E {
 
 /// An event on its way through a run: owned where one step takes it, shared where several do.
 #[derive(Debug)]
-pub enum Payload {
-    /// The only copy.
-    One(Box<dyn ErasedEvent>),
-    /// A copy that others read too.
-    Many(Arc<dyn ErasedEvent>),
-}
+pub struct Payload(Box<dyn ErasedEvent>);
 
 impl Payload {
     /// Boxes an event.
     pub fn new<E: Event>(event: E) -> Self {
-        Payload::One(Box::new(event))
+        Payload(Box::new(event))
+    }
+
+    /// Takes an event that is boxed already.
+    pub fn from_box(event: Box<dyn ErasedEvent>) -> Self {
+        Payload(event)
+    }
+
+    /// Takes an event that others hold too; clones of the payload share it.
+    pub fn from_arc(event: Arc<dyn ErasedEvent>) -> Self {
+        Payload(Box::new(Shared(event)))
     }
 
     /// The event behind the box.
     pub fn as_erased(&self) -> &dyn ErasedEvent {
-        match self {
-            Payload::One(event) => &**event,
-            Payload::Many(event) => &**event,
-        }
+        &*self.0
     }
 
     /// The description of the event's type.
     pub fn meta(&self) -> &'static EventMeta {
-        self.as_erased().meta()
+        self.0.meta()
     }
 
     /// The event, if it is an `E`.
     pub fn downcast_ref<E: Event>(&self) -> Option<&E> {
-        let any: &dyn Any = self.as_erased();
-        any.downcast_ref()
+        let any: &dyn Any = &*self.0;
+        // The common case is an owned event; a shared one is a box further away.
+        any.downcast_ref::<E>().or_else(|| {
+            let shared: &dyn Any = &*any.downcast_ref::<Shared>()?.0;
+            shared.downcast_ref()
+        })
     }
 
-    /// The shared form, without keeping another handle.
+    /// The same payload in the form whose clones share the event.
+    #[must_use]
+    pub fn into_shared(self) -> Self {
+        let any: &dyn Any = &*self.0;
+        if any.is::<Shared>() { self } else { Payload::from_arc(Arc::from(self.0)) }
+    }
+
+    /// A handle of the event itself.
     pub fn into_arc(self) -> Arc<dyn ErasedEvent> {
-        match self {
-            Payload::One(event) => Arc::from(event),
-            Payload::Many(event) => event,
+        let any: &dyn Any = &*self.0;
+        match any.downcast_ref::<Shared>() {
+            Some(shared) => Arc::clone(&shared.0),
+            None => Arc::from(self.0),
         }
+    }
+}
+
+/// A shared event as an event: its clones are handles.
+#[derive(Debug)]
+struct Shared(Arc<dyn ErasedEvent>);
+
+impl ErasedEvent for Shared {
+    fn meta(&self) -> &'static EventMeta {
+        self.0.meta()
+    }
+
+    fn to_value(&self) -> Result<Value, serde_json::Error> {
+        self.0.to_value()
+    }
+
+    fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
+        Box::new(Shared(Arc::clone(&self.0)))
     }
 }
 
@@ -116,15 +148,12 @@ impl Serialize for Payload {
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        StoredEvent::deserialize(deserializer).map(|stored| Payload::One(Box::new(stored)))
+        StoredEvent::deserialize(deserializer).map(|stored| Payload(Box::new(stored)))
     }
 }
 
 impl Clone for Payload {
     fn clone(&self) -> Self {
-        match self {
-            Payload::One(event) => Payload::One(event.clone_boxed()),
-            Payload::Many(event) => Payload::Many(Arc::clone(event)),
-        }
+        Payload(self.0.clone_boxed())
     }
 }

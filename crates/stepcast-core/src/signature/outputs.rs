@@ -6,7 +6,9 @@ use crate::{Event, Payload};
 #[derive(Debug, Default)]
 pub struct Outputs {
     first: Option<OutToken>,
-    rest: Vec<OutToken>,
+    // Boxed: most executions give one event, and what they give is moved several times on its way.
+    #[allow(clippy::box_collection)]
+    rest: Option<Box<Vec<OutToken>>>,
     member_pending: bool,
 }
 
@@ -29,8 +31,6 @@ pub enum OutToken {
 /// An event on its way out of a step.
 #[derive(Clone, Debug)]
 pub struct OutEvent {
-    /// Hash of the event's tag.
-    pub hash: u64,
     /// Whether this event begins the next member of the innermost open batch.
     pub begins_member: bool,
     /// The event.
@@ -41,24 +41,20 @@ impl Outputs {
     /// Adds an event.
     pub fn push<E: Event>(&mut self, event: E) {
         let begins_member = std::mem::take(&mut self.member_pending);
-        self.token(OutToken::Event(OutEvent {
-            hash: const { E::META.hash },
-            begins_member,
-            payload: Payload::new(event),
-        }));
+        self.token(OutToken::Event(OutEvent { begins_member, payload: Payload::new(event) }));
     }
 
     /// Adds an event whose type is known only at run time.
     pub fn push_payload(&mut self, payload: Payload) {
         let begins_member = std::mem::take(&mut self.member_pending);
-        self.token(OutToken::Event(OutEvent { hash: payload.meta().hash, begins_member, payload }));
+        self.token(OutToken::Event(OutEvent { begins_member, payload }));
     }
 
     /// Begins a batch of so many members, each giving what `kind` stands for.
     pub fn open_batch(&mut self, kind: u64, members: usize) {
         self.settle_member();
         if self.first.is_some() || members > 0 {
-            self.rest.reserve(members + 2);
+            self.rest.get_or_insert_default().reserve(members + 2);
         }
         self.token(OutToken::Open { kind });
     }
@@ -83,6 +79,16 @@ impl Outputs {
         }
     }
 
+    /// The event, if it is the only token and begins no member of a batch.
+    pub(crate) fn into_single(mut self) -> Result<Payload, Self> {
+        match self.first.take() {
+            Some(OutToken::Event(OutEvent { payload, begins_member: false })) if self.rest.is_none() && !self.member_pending => {
+                Ok(payload)
+            }
+            first => Err(Outputs { first, ..self }),
+        }
+    }
+
     /// Whether nothing was given.
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
@@ -90,12 +96,12 @@ impl Outputs {
 
     /// How many tokens there are.
     pub fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
+        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     /// The tokens, in order.
     pub fn iter(&self) -> impl Iterator<Item = &OutToken> {
-        self.first.iter().chain(self.rest.iter())
+        self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
 
     /// A member that begins without an event of its own needs a token to exist.
@@ -109,8 +115,16 @@ impl Outputs {
         if self.first.is_none() {
             self.first = Some(token);
         } else {
-            self.rest.push(token);
+            self.rest.get_or_insert_default().push(token);
         }
+    }
+}
+
+impl From<Payload> for Outputs {
+    fn from(payload: Payload) -> Self {
+        let mut outputs = Outputs::default();
+        outputs.push_payload(payload);
+        outputs
     }
 }
 
@@ -119,6 +133,6 @@ impl IntoIterator for Outputs {
     type IntoIter = std::iter::Chain<std::option::IntoIter<OutToken>, std::vec::IntoIter<OutToken>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(self.rest)
+        self.first.into_iter().chain(self.rest.map(|rest| *rest).unwrap_or_default())
     }
 }

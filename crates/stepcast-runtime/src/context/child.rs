@@ -9,7 +9,7 @@ use stepcast_core::{BoxFuture, ErrorInfo, Event, Workflow};
 use super::op::{Gone, OpFuture};
 use super::{Context, SendSet};
 use crate::exec::{ExecShared, Recorded};
-use crate::run::{Message, Request, RunId, RunOptions, RunShared, lock, start_child};
+use crate::run::{Message, Request, RunId, RunOptions, RunShared, start_child};
 
 /// A child run, made by [`Context::run_child`]. Await it.
 #[must_use = "a child run does nothing until it is awaited"]
@@ -115,7 +115,6 @@ impl<W: Workflow> RunChild<W> {
         };
         let waiting = OpFuture::join(&exec, id.clone());
         let child = start_child(&exec.run, flow, event, options, RunId::from(run_id.as_str()));
-        lock(&exec.run.extra().children).push(Arc::downgrade(&child));
         tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id.clone()));
         match waiting.await? {
             OpResult::ChildEnded => {}

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::StreamExt;
@@ -13,7 +13,7 @@ use stepcast_core::{
 };
 
 use super::core::RunCore;
-use super::place::{self, AbortFlag, Current, Entry, Local, LocalEnd, Place, Probe};
+use super::place::{self, AbortFlag, Entry, Local, LocalEnd, Place, ProbeWaker, Rare, RunnerEnv};
 use super::{Dispatch, Round, SLICE};
 use crate::exec::ExecShared;
 use crate::run::Message;
@@ -30,116 +30,118 @@ struct Begun {
 impl Dispatch {
     /// Runs an execution that got a worker slot: a new attempt, or a parked one that goes on.
     pub(crate) fn run(&mut self, core: &mut RunCore, key: ExecKey) {
-        let parked = match core.entry(key) {
-            Some(entry) if matches!(entry.place, Place::Parked(_)) => core.take_entry(key),
-            Some(_) => None,
-            None => None,
-        };
-        match parked {
-            Some(entry) => self.go_on(core, entry),
-            None => self.begin(core, key),
-        }
-    }
-
-    fn go_on(&mut self, core: &mut RunCore, entry: Entry) {
-        let Entry { key, step, attempt, started, shared, place, left, .. } = entry;
-        let Place::Parked(future) = place else { return };
         if core.cmds.observe {
             self.running_frame(core, key);
         }
-        let begun = Begun { key, step, attempt, started, shared };
-        self.first_poll(core, begun, future, left);
-    }
-
-    fn begin(&mut self, core: &mut RunCore, key: ExecKey) {
-        let before = core.take_entry(key).and_then(|entry| entry.shared);
-        if core.cmds.observe {
-            self.running_frame(core, key);
-        }
-        let log = match &before {
-            Some(shared) => std::mem::take(&mut *shared.log()),
-            None => core.more.as_deref_mut().and_then(|more| more.restored.remove(&key.serial)).unwrap_or_default(),
-        };
-        let Some(view) = core.state.exec(key) else { return };
-        let (step, attempt) = (view.step, view.attempt);
-        self.env.begin(Current {
-            key: Some(key),
-            step,
-            attempt,
-            log,
-            shared: None,
-            first_started: view.first_started,
-            last_failure: view.last_failure.map(|(error, at)| (error.clone(), at)),
-        });
-        let def = &self.env.run.program.def;
-        let call = StepCall::new(view.input, self.env.run.instance.as_ref(), &self.env);
-        #[cfg(feature = "testing")]
-        let injected = core.more.as_ref().and_then(|more| more.test.as_ref()?.fault(def.step(step).name(), attempt));
-        #[cfg(not(feature = "testing"))]
-        let injected: Option<StepError> = None;
-        // Taking the parameters clones events: user code.
-        let invocation = match injected {
-            Some(error) => Err(error),
-            None => catch_unwind(AssertUnwindSafe(|| def.step(step).body().invoke(call)))
-                .map_err(|panic| place::panicked(&*panic)),
-        };
-        let begun = Begun { key, step, attempt, started: core.now, shared: self.env.finish() };
-        match invocation {
-            Ok(Invocation::Future(future)) => {
-                let future = self.traced(&begun, future);
-                if self.env.run.program.is_slow(step) {
-                    let timeout = self.env.run.def().step(step).timeout();
-                    self.give_task(core, begun, future, timeout);
-                } else {
-                    let timeout = self.env.run.def().step(step).timeout();
-                    self.first_poll(core, begun, future, timeout);
-                }
+        match core.take_entry(key) {
+            None => self.begin(core, key, None),
+            Some(Entry { place: Place::Parked(future), step, attempt, started, shared, left, .. }) => {
+                self.go_on(core, Begun { key, step, attempt, started, shared }, future, left);
             }
-            Ok(Invocation::Blocking(body)) => self.block(core, begun, body),
-            Ok(Invocation::Refused(error)) => self.end_attempt(core, begun, Err(StepError::from(error).fatal())),
-            Err(error) => self.end_attempt(core, begun, Err(error)),
+            Some(entry) => self.begin(core, key, entry.shared),
         }
     }
 
-    /// Polls in place. What stays pending is parked if only its run can bring it on, and kept or given a task otherwise.
-    fn first_poll(
+    /// Polls a parked attempt again.
+    fn go_on(
         &mut self,
         core: &mut RunCore,
         begun: Begun,
         mut future: BoxFuture<'static, StepOutput>,
-        timeout: Option<std::time::Duration>,
+        left: Option<std::time::Duration>,
     ) {
-        let program = &self.env.run.program;
-        let probe = core.probe.take().filter(Probe::is_free).unwrap_or_default();
-        let waker = Waker::from(Arc::clone(&probe));
+        let probe = core.probe.take().filter(ProbeWaker::was_ignored).unwrap_or_default();
         if let Some(shared) = &begun.shared {
-            shared.polled_in_place(Some(&waker));
+            shared.polled_with(probe.waker.data() as usize);
         }
-        let timed = program.is_timed(begun.step).then(Instant::now);
-        let poll = place::poll_attempt(&mut future, &mut Context::from_waker(&waker));
-        place::judge(program, begun.step, timed.is_some(), place::was_long(timed));
-        core.polled.push(begun.step);
-        match poll {
+        let timed = self.env.run.program.is_timed(begun.step).then(Instant::now);
+        let poll = place::poll_attempt(&mut future, &mut Context::from_waker(&probe.waker));
+        place::judge(&self.env.run.program, begun.step, timed.is_some(), place::was_long(timed));
+        let first = match poll {
             Poll::Ready(output) => {
-                drop(waker);
-                core.probe = Some(probe);
                 place::drop_quietly(future);
+                First::Ready(output)
+            }
+            Poll::Pending => First::Pending(future),
+        };
+        self.place(core, begun, first, probe, left);
+    }
+
+    /// Begins an attempt and polls it once in place.
+    fn begin(&mut self, core: &mut RunCore, key: ExecKey, before: Option<Arc<ExecShared>>) {
+        let Some((step, attempt, _)) = core.state.exec_input(key) else { return };
+        let rare = match (before, core.more.as_deref_mut()) {
+            (Some(shared), _) => Some(std::mem::take(&mut *shared.log())),
+            (None, Some(more)) if !more.restored.is_empty() => more.restored.remove(&key.serial),
+            (None, _) => None,
+        };
+        let rare = (rare.is_some() || attempt > 1).then(|| {
+            let view = core.state.exec(key);
+            let last_failure = view.as_ref().and_then(|view| view.last_failure).map(|(error, at)| (error.clone(), at));
+            let first_started = view.and_then(|view| view.first_started);
+            Box::new(Rare { log: rare.unwrap_or_default(), first_started, last_failure })
+        });
+        let Some((_, _, input)) = core.state.exec_input(key) else { return };
+        let probe = core.probe.take().filter(ProbeWaker::was_ignored).unwrap_or_default();
+        self.env.begin(key, step, attempt, &probe.waker, rare);
+        let program = &self.env.run.program;
+        let def = program.def.step(step);
+        let call = StepCall::new(input, self.env.run.instance.as_ref(), &self.env);
+        #[cfg(feature = "testing")]
+        let injected = core.more.as_ref().and_then(|more| more.test.as_ref()?.fault(def.name(), attempt));
+        #[cfg(not(feature = "testing"))]
+        let injected: Option<StepError> = None;
+        let traced = tracing::enabled!(target: "stepcast", tracing::Level::DEBUG);
+        let (slow, timed) = (program.is_slow(step), program.is_timed(step));
+        let since = timed.then(Instant::now);
+        // Taking the parameters clones events, so it is user code as much as the body and its destructor.
+        let first = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(error) = injected {
+                return First::Ready(Err(error));
+            }
+            match def.body().invoke(call) {
+                Invocation::Future(future) if slow => First::Slow(future),
+                Invocation::Future(future) => {
+                    let mut future = if traced { self.traced(key, step, attempt, future) } else { future };
+                    match future.as_mut().poll(&mut Context::from_waker(&probe.waker)) {
+                        Poll::Ready(output) => First::Ready(output),
+                        Poll::Pending => First::Pending(future),
+                    }
+                }
+                Invocation::Blocking(body) => First::Blocking(body),
+                Invocation::Refused(error) => First::Ready(Err(StepError::from(error).fatal())),
+            }
+        }));
+        let first = first.unwrap_or_else(|panic| First::Ready(Err(place::panicked(&*panic))));
+        if timed && !slow {
+            place::judge(&self.env.run.program, step, true, place::was_long(since));
+        }
+        let begun = Begun { key, step, attempt, started: core.now, shared: self.env.finish() };
+        core.polled |= 1 << (step % 64);
+        self.place(core, begun, first, probe, def_timeout(&self.env, step));
+    }
+
+    /// What has ended is reported; what goes on is parked if only its run can bring it on, and else kept here or
+    /// given a task.
+    fn place(&mut self, core: &mut RunCore, begun: Begun, first: First, probe: ProbeWaker, timeout: Option<std::time::Duration>) {
+        match first {
+            First::Ready(output) => {
+                core.probe = Some(probe);
                 self.end_attempt(core, begun, output);
             }
-            Poll::Pending if Probe::was_ignored(&probe) && begun.shared.is_some() => {
-                drop(waker);
+            First::Pending(future) if begun.shared.is_some() && probe.was_ignored() => {
                 core.probe = Some(probe);
                 self.park(core, begun, future, timeout);
             }
-            Poll::Pending => {
-                if let Some(shared) = &begun.shared {
-                    shared.polled_in_place(None);
-                }
-                if program.is_slow(begun.step) {
-                    self.give_task(core, begun, future, timeout);
-                } else {
-                    self.keep(core, begun, future, timeout);
-                }
+            First::Pending(future) if self.env.run.program.is_slow(begun.step) => self.give_task(core, begun, future, timeout),
+            First::Pending(future) => self.keep(core, begun, future, timeout),
+            First::Slow(future) => {
+                core.probe = Some(probe);
+                self.give_task(core, begun, future, timeout);
+            }
+            First::Blocking(body) => {
+                core.probe = Some(probe);
+                self.block(core, begun, body);
             }
         }
     }
@@ -153,6 +155,9 @@ impl Dispatch {
     /// Keeps a pending attempt among those that the dispatcher polls when they wake.
     fn keep(&mut self, core: &mut RunCore, begun: Begun, future: BoxFuture<'static, StepOutput>, timeout: Option<std::time::Duration>) {
         let Begun { key, step, attempt, started, shared } = begun;
+        if let Some(shared) = &shared {
+            shared.polled_with(0);
+        }
         let abort = timeout.map(|_| Arc::<AbortFlag>::default());
         let program = Arc::clone(&self.env.run.program);
         let local = Local { key, attempt, step, program, started, future: Some(future), abort: abort.clone() };
@@ -164,7 +169,7 @@ impl Dispatch {
     fn give_task(&mut self, core: &mut RunCore, begun: Begun, mut future: BoxFuture<'static, StepOutput>, timeout: Option<std::time::Duration>) {
         let Begun { key, step, attempt, started, shared } = begun;
         if let Some(shared) = &shared {
-            shared.polled_in_place(None);
+            shared.polled_with(0);
         }
         let run = Arc::clone(&self.env.run);
         // The dispatcher itself runs on this runtime.
@@ -299,7 +304,7 @@ impl Dispatch {
                     shared.close();
                     shared.log().rewind(true);
                 }
-                Err(failure)
+                Err(Box::new(failure))
             }
         };
         if let (Err(_), Some(shared)) = (&outcome, shared) {
@@ -336,15 +341,24 @@ impl Dispatch {
         Failure { error: info, retry_after }
     }
 
-    fn traced(&self, begun: &Begun, future: BoxFuture<'static, StepOutput>) -> BoxFuture<'static, StepOutput> {
-        if !tracing::enabled!(target: "stepcast", tracing::Level::DEBUG) {
-            return future;
-        }
-        // A root span linked to its run: spans nested along the events would grow without bound.
-        let name = self.env.run.def().step(begun.step).name();
-        let run = self.env.run.id().as_str();
-        let span = tracing::debug_span!(target: "stepcast", parent: None, "execution", run, step = name, execution = begun.key.serial, attempt = begun.attempt);
+    /// A root span linked to its run: spans nested along the events would grow without bound.
+    fn traced(&self, key: ExecKey, step: StepIx, attempt: u32, future: BoxFuture<'static, StepOutput>) -> BoxFuture<'static, StepOutput> {
+        let (run, step) = (self.env.run.id().as_str(), self.env.run.def().step(step).name());
+        let span = tracing::debug_span!(target: "stepcast", parent: None, "execution", run, step, execution = key.serial, attempt);
         span.follows_from(self.env.run.span());
         Box::pin(tracing::Instrument::instrument(future, span))
     }
+}
+
+/// What a first poll came to.
+enum First {
+    Ready(StepOutput),
+    Pending(BoxFuture<'static, StepOutput>),
+    /// Not polled: the step is known to be slow.
+    Slow(BoxFuture<'static, StepOutput>),
+    Blocking(Box<dyn FnOnce() -> StepOutput + Send>),
+}
+
+fn def_timeout(env: &RunnerEnv, step: StepIx) -> Option<std::time::Duration> {
+    env.run.def().step(step).timeout()
 }

@@ -1,13 +1,12 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use futures_util::stream::FuturesUnordered;
 use stepcast_core::engine::{Commands, ExecKey, RunState, Time};
-use stepcast_core::{Payload, StepError, StepIx};
+use stepcast_core::{Payload, StepError};
 use tokio::time::Sleep;
 
-use super::place::{Entry, Local, Place, Probe};
+use super::place::{Entry, Local, Place, ProbeWaker};
 use crate::program::Program;
 use crate::run::Message;
 
@@ -24,8 +23,9 @@ pub(crate) struct RunCore {
     pub(crate) more: Option<Box<More>>,
     /// The start event, until the first poll.
     pub(crate) start: Option<Payload>,
-    pub(crate) probe: Option<Arc<Probe>>,
-    pub(crate) polled: Vec<StepIx>,
+    pub(crate) probe: Option<ProbeWaker>,
+    /// Steps that were polled in this slice, by number modulo 64.
+    pub(crate) polled: u64,
     pub(crate) now: Time,
     pub(crate) max_running: usize,
     /// Executions in tasks of their own.
@@ -61,7 +61,7 @@ impl RunCore {
             more: None,
             start: None,
             probe: None,
-            polled: Vec::new(),
+            polled: 0,
             now,
             max_running,
             in_tasks: 0,
@@ -132,9 +132,7 @@ impl RunCore {
     /// After a slice: if it took long altogether, the clock is read after each poll of its steps for a while.
     pub(crate) fn judge_slice(&mut self, program: &Program, before: Time) {
         if self.now.0.saturating_sub(before.0) > LONG_SLICE_MICROS {
-            for step in self.polled.drain(..) {
-                program.suspect(step);
-            }
+            program.suspect(self.polled);
         }
     }
 
@@ -143,7 +141,6 @@ impl RunCore {
         self.state.shrink();
         self.locals = None;
         self.probe = None;
-        self.polled = Vec::new();
         while matches!(self.entries.last(), Some(None)) {
             self.entries.pop();
         }

@@ -17,7 +17,7 @@ impl Dispatch {
         let mut position = 0;
         for token in outputs.iter() {
             if let OutToken::Event(event) = token {
-                if let Some(ix) = self.env.run.def().event_by_hash(event.hash) {
+                if let Some(ix) = self.env.run.def().event_by_hash(event.payload.meta().hash) {
                     self.match_event(core, ix, &event.payload, position, &mut matches);
                 }
                 position += 1;
@@ -36,7 +36,7 @@ impl Dispatch {
         }
         for (waiter, exec, op, filter) in waiting {
             if self.accepts(core, exec, &op, &filter, event) {
-                matches.0.push((position, waiter));
+                matches.push(position, waiter);
             }
         }
     }
@@ -51,7 +51,7 @@ impl Dispatch {
             }
             let mut matches = Matches::default();
             self.match_event(core, ix, &event, 0, &mut matches);
-            all.extend(matches.0.into_iter().map(|(_, waiter)| (serial, waiter)));
+            all.extend(matches.iter().map(|(_, waiter)| (serial, waiter)));
         }
         all
     }

@@ -50,7 +50,7 @@ impl Dispatch {
                 if let Some(ix) = self.env.run.def().event_by_hash(event.meta().hash) {
                     self.match_event(core, ix, &event, 0, &mut matches);
                 }
-                self.tick(core, TickKind::External(External { event, to, id, matches }));
+                self.tick(core, TickKind::External(Box::new(External { event, to, id, matches })));
             }
             Message::Respond { input, answer, reply } => match self.respond(core, input, answer) {
                 Ok(Responded::Done) => drop(reply.send(Ok(()))),
@@ -103,7 +103,7 @@ impl Dispatch {
                 let mut matches = Matches::default();
                 self.match_event(core, ix, &event, 0, &mut matches);
                 let filtered = core.state.filtered_waiters(ix).any(|query| query.waiter == waiter && *query.filter != Filter::Any);
-                if filtered && !matches.0.iter().any(|(_, matched)| *matched == waiter) {
+                if filtered && !matches.iter().any(|(_, matched)| matched == waiter) {
                     return Err(RespondError::Filtered { id: id() });
                 }
                 Answer::Event { event, matches }
@@ -139,12 +139,12 @@ impl Dispatch {
                 let found = def.event_by_tag(event.tag()).filter(|ix| responses.contains(ix));
                 let Some(ix) = found else { return Err(wrong(input, &names(), format!("`{}`", event.tag()))) };
                 if let Some(typed) = event.as_erased() {
-                    return Ok(Payload::Many(Arc::clone(typed)));
+                    return Ok(Payload::from_arc(Arc::clone(typed)));
                 }
                 (ix, event.value())
             }
         };
-        def.event(ix).decode(value).map(Payload::One).map_err(|source| RespondError::Data {
+        def.event(ix).decode(value).map(Payload::from_box).map_err(|source| RespondError::Data {
             id: input.to_string(),
             tag: def.event(ix).tag.to_owned(),
             source: Arc::new(source),

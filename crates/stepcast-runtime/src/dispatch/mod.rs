@@ -88,7 +88,7 @@ impl Dispatch {
         }
         let mut round = Round::Dry;
         let before = core.now;
-        core.polled.clear();
+        core.polled = 0;
         for _ in 0..SLICE {
             if core.state.running() >= core.max_running {
                 break;

@@ -1,12 +1,12 @@
 //! Where an execution is while it is under way, and what its steps find around them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
@@ -49,7 +49,7 @@ pub(crate) enum Place {
     Between,
 }
 
-/// The waker of a first poll. It tells whether somebody kept it, or woke it at once.
+/// Notes whether a first poll's waker was woken.
 #[derive(Default)]
 pub(crate) struct Probe {
     woken: AtomicBool,
@@ -65,74 +65,103 @@ impl Wake for Probe {
     }
 }
 
-impl Probe {
-    /// Whether nobody but the dispatcher has the waker and nobody woke it.
-    pub(crate) fn was_ignored(probe: &Arc<Probe>) -> bool {
-        Arc::strong_count(probe) == 2 && !probe.woken.load(Ordering::Relaxed)
-    }
+/// The waker of first polls. It tells whether somebody kept it, or woke it at once; ignored, it serves the next one.
+pub(crate) struct ProbeWaker {
+    probe: Arc<Probe>,
+    pub(crate) waker: Waker,
+}
 
-    /// Whether the waker can serve the next first poll.
-    pub(crate) fn is_free(probe: &Arc<Probe>) -> bool {
-        Arc::strong_count(probe) == 1 && !probe.woken.load(Ordering::Relaxed)
+impl Default for ProbeWaker {
+    fn default() -> Self {
+        let probe = Arc::<Probe>::default();
+        let waker = Waker::from(Arc::clone(&probe));
+        ProbeWaker { probe, waker }
+    }
+}
+
+impl ProbeWaker {
+    /// Whether nobody but the dispatcher has the waker and nobody woke it.
+    pub(crate) fn was_ignored(&self) -> bool {
+        Arc::strong_count(&self.probe) == 2 && !self.probe.woken.load(Ordering::Relaxed)
     }
 }
 
 /// What steps find around them when their parameters are taken.
 pub(crate) struct RunnerEnv {
     pub(crate) run: Arc<RunShared>,
-    current: RefCell<Current>,
+    /// The attempt that is about to begin. Cells, because most steps ask for none of it.
+    key: Cell<ExecKey>,
+    step: Cell<StepIx>,
+    attempt: Cell<u32>,
+    waker: Cell<usize>,
+    shared: RefCell<Option<Arc<ExecShared>>>,
+    rare: RefCell<Option<Box<Rare>>>,
 }
 
-/// The attempt that is about to begin.
+/// What an attempt brings with it that is not its execution's first.
 #[derive(Default)]
-pub(crate) struct Current {
-    pub(crate) key: Option<ExecKey>,
-    pub(crate) step: StepIx,
-    pub(crate) attempt: u32,
+pub(crate) struct Rare {
     pub(crate) log: OpLog,
-    pub(crate) shared: Option<Arc<ExecShared>>,
     pub(crate) first_started: Option<Time>,
     pub(crate) last_failure: Option<(ErrorInfo, Time)>,
 }
 
 impl RunnerEnv {
     pub(crate) fn new(run: Arc<RunShared>) -> Self {
-        RunnerEnv { run, current: RefCell::default() }
-    }
-
-    pub(crate) fn begin(&self, current: Current) {
-        *self.current.borrow_mut() = current;
-    }
-
-    /// The attempt's shared part, if a parameter asked for it.
-    pub(crate) fn finish(&self) -> Option<Arc<ExecShared>> {
-        let mut current = self.current.borrow_mut();
-        if current.shared.is_none() && !current.log.is_empty() {
-            return Some(self.make(&mut current));
+        RunnerEnv {
+            run,
+            key: Cell::new(ExecKey { lane: 0, serial: 0 }),
+            step: Cell::new(0),
+            attempt: Cell::new(1),
+            waker: Cell::new(0),
+            shared: RefCell::new(None),
+            rare: RefCell::new(None),
         }
-        current.shared.take()
+    }
+
+    pub(crate) fn begin(&self, key: ExecKey, step: StepIx, attempt: u32, waker: &Waker, rare: Option<Box<Rare>>) {
+        self.key.set(key);
+        self.step.set(step);
+        self.attempt.set(attempt);
+        self.waker.set(waker.data() as usize);
+        if rare.is_some() {
+            *self.rare.borrow_mut() = rare;
+        }
+    }
+
+    /// The attempt's shared part, if a parameter asked for it or an earlier attempt left records.
+    pub(crate) fn finish(&self) -> Option<Arc<ExecShared>> {
+        let shared = self.shared.borrow_mut().take();
+        match self.rare.borrow_mut().take() {
+            Some(rare) if shared.is_none() && !rare.log.is_empty() => Some(self.make(rare.log)),
+            _ => shared,
+        }
     }
 
     /// The attempt's shared part, made when the first parameter asks for it.
     pub(crate) fn exec(&self) -> Arc<ExecShared> {
-        let mut current = self.current.borrow_mut();
-        if let Some(shared) = &current.shared {
+        let mut shared = self.shared.borrow_mut();
+        if let Some(shared) = &*shared {
             return Arc::clone(shared);
         }
-        let made = self.make(&mut current);
-        current.shared = Some(Arc::clone(&made));
+        let log = self.rare.borrow_mut().as_mut().map(|rare| std::mem::take(&mut rare.log));
+        let made = self.make(log.unwrap_or_default());
+        *shared = Some(Arc::clone(&made));
         made
     }
 
     pub(crate) fn attempt(&self) -> crate::params::Attempt {
-        let current = self.current.borrow();
-        crate::params::Attempt::new(current.attempt.max(1), current.first_started, current.last_failure.clone())
+        let rare = self.rare.borrow();
+        let rare = rare.as_deref();
+        let first_started = rare.and_then(|rare| rare.first_started);
+        let last_failure = rare.and_then(|rare| rare.last_failure.clone());
+        crate::params::Attempt::new(self.attempt.get(), first_started, last_failure)
     }
 
-    fn make(&self, current: &mut Current) -> Arc<ExecShared> {
-        let key = current.key.unwrap_or(ExecKey { lane: 0, serial: 0 });
-        let log = std::mem::take(&mut current.log);
-        Arc::new(ExecShared::new(Arc::clone(&self.run), key, current.step, current.attempt, log))
+    fn make(&self, log: OpLog) -> Arc<ExecShared> {
+        let made = ExecShared::new(Arc::clone(&self.run), self.key.get(), self.step.get(), self.attempt.get(), log);
+        made.polled_with(self.waker.get());
+        Arc::new(made)
     }
 }
 

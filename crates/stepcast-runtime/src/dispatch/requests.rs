@@ -60,7 +60,7 @@ impl Dispatch {
     fn commit(&mut self, core: &mut RunCore, exec: ExecKey, outputs: Outputs, matches: Matches, op: Operation) {
         let Some(view) = core.state.exec(exec) else { return };
         let commit = Commit { exec, attempt: view.attempt, seq: view.commits + 1, outputs, matches, op };
-        self.tick(core, TickKind::Commit(commit));
+        self.tick(core, TickKind::Commit(Box::new(commit)));
     }
 
     /// What the execution sent since its last commit point.

@@ -54,8 +54,9 @@ impl ExecShared {
         (cx.waker().data() as usize != in_place).then(|| cx.waker())
     }
 
-    pub(crate) fn polled_in_place(&self, waker: Option<&Waker>) {
-        self.in_place.store(waker.map_or(0, |waker| waker.data() as usize), Ordering::Relaxed);
+    /// The address of the waker that the dispatcher is about to poll with in place; 0 from when it does not any more.
+    pub(crate) fn polled_with(&self, waker: usize) {
+        self.in_place.store(waker, Ordering::Relaxed);
     }
 
     /// Ends the attempt: what still holds its context can do nothing with it any more.

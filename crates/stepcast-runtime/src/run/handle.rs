@@ -77,7 +77,8 @@ impl<S> std::fmt::Debug for Run<S> {
 
 impl Clone for AnyRun {
     fn clone(&self) -> Self {
-        AnyRun::new(Arc::clone(&self.shared))
+        self.shared.add_handle();
+        AnyRun { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -94,8 +95,8 @@ impl std::fmt::Debug for AnyRun {
 }
 
 impl AnyRun {
-    pub(crate) fn new(shared: Arc<RunShared>) -> Self {
-        shared.add_handle();
+    /// The handle of whoever launched the run.
+    pub(crate) fn first(shared: Arc<RunShared>) -> Self {
         AnyRun { shared }
     }
 
@@ -235,11 +236,11 @@ impl AnyRun {
         match event.as_erased() {
             // A type of the same tag from elsewhere is decoded like any other data.
             Some(typed) if typed.meta().type_id() == meta.type_id() => {
-                let payload = Payload::Many(Arc::clone(typed));
+                let payload = Payload::from_arc(Arc::clone(typed));
                 Ok((event, payload))
             }
             _ => match meta.decode(event.value()) {
-                Ok(typed) => Ok((event, Payload::One(typed))),
+                Ok(typed) => Ok((event, Payload::from_box(typed))),
                 Err(source) => Err(SendError::Data { event, source: Arc::new(source) }),
             },
         }

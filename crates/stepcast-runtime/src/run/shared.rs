@@ -30,7 +30,7 @@ pub(crate) struct RunShared {
     id: OnceLock<RunId>,
     /// Those who want internal frames.
     observers: AtomicUsize,
-    /// Handles that could still send.
+    /// Handles that could still send; begins with the one of whoever launches the run, so that it is never without.
     handles: AtomicUsize,
     pub(crate) ending: AtomicBool,
     extra: OnceLock<Box<Extra>>,
@@ -66,7 +66,7 @@ impl RunShared {
             end: OnceLock::new(),
             id: OnceLock::new(),
             observers: AtomicUsize::new(0),
-            handles: AtomicUsize::new(0),
+            handles: AtomicUsize::new(1),
             ending: AtomicBool::new(false),
             extra: OnceLock::new(),
         }
@@ -135,13 +135,16 @@ impl RunShared {
 
     pub(crate) fn drop_handle(self: &Arc<Self>) {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 && !self.has_ended() {
-            self.post(Message::HandleGone);
+            // Who could send to a run could answer its children too.
+            for run in self.with_children() {
+                run.post(Message::HandleGone);
+            }
         }
     }
 
     /// Whether somebody outside could still send to the run.
     pub(crate) fn can_be_sent_to(&self) -> bool {
-        self.handles.load(Ordering::Acquire) > 0
+        self.handles.load(Ordering::Acquire) > 0 || self.parent().is_some_and(|parent| parent.can_be_sent_to())
     }
 
     /// Leaves word for the dispatcher and sees to it that it looks. Gives the message back if the run has ended.

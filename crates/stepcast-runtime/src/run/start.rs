@@ -43,7 +43,7 @@ pub trait RunWorkflow: SharedWorkflow {
         let program = Program::of::<Self::Flow>().map_err(RestoreRunError::Definition)?;
         let restored = snapshot.restore(&program)?;
         let shared = launch(program, Some(flow), Begin::Restored(Box::new(restored)), Some(options), None, None);
-        Ok(Run::new(AnyRun::new(shared)))
+        Ok(Run::new(AnyRun::first(shared)))
     }
 }
 
@@ -59,13 +59,11 @@ pub(crate) enum Begin {
 pub(crate) fn launch_workflow<W: Workflow>(flow: Arc<W>, start: W::Start, options: Option<RunOptions>) -> Run<W::Stop> {
     let shared = match Program::of::<W>() {
         Ok(program) => {
-            // A workflow without a value of its own has nothing for its steps to find.
-            let instance = (size_of::<W>() > 0).then_some(flow as Arc<dyn Any + Send + Sync>);
-            launch(program, instance, Begin::Start(Payload::new(start)), options, None, None)
+            launch(program, Some(flow), Begin::Start(Payload::new(start)), options, None, None)
         }
         Err(error) => refused(W::SPEC.name, RunError::Definition(error)),
     };
-    Run::new(AnyRun::new(shared))
+    Run::new(AnyRun::first(shared))
 }
 
 /// A run that could not begin.
@@ -105,7 +103,11 @@ pub(crate) fn start_child<W: Workflow>(
         None => Begin::Start(Payload::new(start)),
     };
     let instance = Some(flow as Arc<dyn Any + Send + Sync>);
-    launch(program, instance, begin, Some(options), Some(parent), None)
+    let child = launch(program, instance, begin, Some(options), Some(parent), None);
+    lock(&parent.extra().children).push(Arc::downgrade(&child));
+    // Nobody holds a handle of a child: it is sent to through its parent.
+    child.drop_handle();
+    child
 }
 
 /// Makes a run and sets its dispatcher to work.

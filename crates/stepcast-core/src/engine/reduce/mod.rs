@@ -27,12 +27,19 @@ pub fn reduce(def: &WorkflowDef, state: &mut RunState, tick: Tick, out: &mut Com
     if engine.state.phase == Phase::Ended {
         return;
     }
+    let tick = match tick.kind {
+        TickKind::Report(report) => match engine.pass_on(report) {
+            None => return,
+            Some(report) => TickKind::Report(report),
+        },
+        kind => kind,
+    };
     engine.count_time();
-    match tick.kind {
+    match tick {
         TickKind::Report(report) => engine.report(report),
         TickKind::Start { event } => engine.start(event),
-        TickKind::External(external) => engine.external(external),
-        TickKind::Commit(commit) => engine.commit(commit),
+        TickKind::External(external) => engine.external(*external),
+        TickKind::Commit(commit) => engine.commit(*commit),
         TickKind::Parked { exec } => engine.parked(exec),
         TickKind::Timers => engine.timers(),
         TickKind::Answer { input, answer } => engine.answer(input, answer),

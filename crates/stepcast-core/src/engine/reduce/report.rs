@@ -1,12 +1,66 @@
 //! The end of an attempt.
 
 use super::{Engine, Lineage};
-use crate::engine::exec::{ROOT, ScopeIx, Status};
+use crate::engine::exec::{Activity, Input, ROOT, ScopeIx, Status};
+use crate::engine::state::Phase;
 use crate::engine::{Command, ExecKey, Matches, Report};
-use crate::definition::StepIx;
-use crate::{OutToken, Outputs};
+use crate::definition::{StepIx, Taker};
+use crate::{OutToken, Outputs, Payload, Role};
 
 impl Engine<'_> {
+    /// The common end of an attempt: one event, for one step, nothing to wait for and nobody watching. The execution's
+    /// place is reused for the next one, which is what taking it out and putting the next one in would come to.
+    /// Gives the report back if it is anything else.
+    pub(crate) fn pass_on(&mut self, report: Report) -> Option<Report> {
+        let Report { exec: key, attempt, started, outcome, matches } = report;
+        let outputs = match outcome {
+            Ok(outputs) if !self.out.observe && self.state.timeout_micros.is_none() => outputs,
+            outcome => return Some(Report { exec: key, attempt, started, outcome, matches }),
+        };
+        let outputs = match outputs.into_single() {
+            Ok(event) => match self.succeed_in_place(key, attempt, event) {
+                None => return None,
+                Some(event) => Outputs::from(event),
+            },
+            Err(outputs) => outputs,
+        };
+        Some(Report { exec: key, attempt, started, outcome: Ok(outputs), matches })
+    }
+
+    fn succeed_in_place(&mut self, key: ExecKey, attempt: u32, event: Payload) -> Option<Payload> {
+        let def = self.def;
+        let state = &mut *self.state;
+        let full = state.schedule.queued >= def.policy.max_queued;
+        let Some(exec) = state.execs.get_mut(key.lane).filter(|exec| exec.serial == key.serial) else { return Some(event) };
+        let step = &def.steps[exec.step as usize];
+        let plain = exec.attempt == attempt && exec.more.is_none() && exec.commits == 0 && !full;
+        if !plain || exec.activity != Activity::Running || step.workers.is_some() || state.phase != Phase::Running {
+            return Some(event);
+        }
+        let hash = event.meta().hash;
+        let Some((_, ix)) = step.outs.iter().find(|(known, _)| *known == hash) else { return Some(event) };
+        let entry = &def.events[*ix as usize];
+        let next = match entry.takers[..] {
+            [Taker::Single(next)] if !entry.waited && entry.meta.role == Role::Plain => next,
+            _ => return Some(event),
+        };
+        if def.steps[next as usize].workers.is_some() {
+            return Some(event);
+        }
+        state.next_event += 1;
+        state.next_exec += 1;
+        exec.serial = state.next_exec;
+        exec.step = next;
+        exec.attempt = 1;
+        exec.cause = state.next_event;
+        exec.activity = Activity::Queued;
+        exec.input = Input::One(event);
+        state.schedule.running -= 1;
+        state.schedule.queued += 1;
+        state.schedule.ready.push_back(ExecKey { lane: key.lane, serial: exec.serial });
+        None
+    }
+
     pub(crate) fn report(&mut self, report: Report) {
         let Some(exec) = self.state.exec_ref(report.exec) else { return };
         if exec.attempt != report.attempt || exec.status != Status::Active {
@@ -14,7 +68,7 @@ impl Engine<'_> {
         }
         match report.outcome {
             Ok(outputs) => self.succeeded(report.exec, outputs, &report.matches),
-            Err(failure) => self.attempt_failed(report.exec, report.started, failure),
+            Err(failure) => self.attempt_failed(report.exec, report.started, *failure),
         }
     }
 
@@ -47,8 +101,9 @@ impl Engine<'_> {
                     if event.begins_member {
                         self.next_member(&mut nest, &mut current);
                     }
-                    let known = outs.iter().find(|(hash, _)| *hash == event.hash).map(|(_, ix)| *ix);
-                    if let Some(ix) = known.or_else(|| def.event_by_hash(event.hash)) {
+                    let hash = event.payload.meta().hash;
+                    let known = outs.iter().find(|(known, _)| *known == hash).map(|(_, ix)| *ix);
+                    if let Some(ix) = known.or_else(|| def.event_by_hash(hash)) {
                         self.deliver_known(ix, event.payload, &current, position, matches);
                     }
                     position += 1;

@@ -81,7 +81,7 @@ impl Engine<'_> {
     fn route(&mut self, ix: EventIx, serial: u64, event: Payload, from: &Lineage, skip: Option<StepIx>, handled: &mut bool) {
         let def = self.def;
         let takers = &def.events[ix as usize].takers;
-        let mut event = Some(if takers.len() > 1 { Payload::Many(event.into_arc()) } else { event });
+        let mut event = Some(if takers.len() > 1 { event.into_shared() } else { event });
         for (at, taker) in takers.iter().enumerate() {
             let last = at + 1 == takers.len();
             let Some(copy) = (if last { event.take() } else { event.clone() }) else { break };

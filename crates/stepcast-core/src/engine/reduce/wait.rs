@@ -101,11 +101,12 @@ impl Engine<'_> {
         let after = if wait.announce.is_some() { self.state.next_event + 1 } else { 0 };
         let mut input = None;
         if let Some(event) = &wait.announce {
-            self.out.push(Command::Publish(AnyEvent::from_payload(event.clone())));
+            let event = AnyEvent::from_payload(event.clone());
+            self.out.push(Command::Publish(event.clone()));
             self.state.next_id += 1;
             input = Some(self.state.next_id);
             let step = self.state.exec_ref(exec).map_or(0, |exec| exec.step);
-            let asked = Asked::Wait { waiter: id, event: event.clone() };
+            let asked = Asked::Wait { waiter: id, event };
             let pending = Input { asked, step, created: self.now };
             self.state.inputs.get_or_insert_default().0.insert(self.state.next_id, pending);
         }
