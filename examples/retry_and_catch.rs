@@ -38,7 +38,7 @@ async fn fetch(request: Request, attempt: Attempt) -> Result<Page> {
 /// Takes the final failures of `fetch`, unless there is nothing to be done.
 #[step(catch(fetch))]
 async fn fall_back(failed: StepFailedEvent) -> Result<Page> {
-    println!("caught after {} attempts: {}", failed.attempts, failed.exception.exception_message);
+    println!("caught after {} attempt(s): {}", failed.attempts, failed.exception.exception_message);
     if failed.exception.exception_message.contains("no such host") {
         return Err(StepError::msg("nowhere to fall back to"));
     }

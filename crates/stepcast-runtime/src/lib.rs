@@ -15,6 +15,7 @@ mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod view;
+mod wakers;
 
 pub use context::{
     Call, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context, Declared, Effect, EmitError, MaySend,

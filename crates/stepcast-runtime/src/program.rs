@@ -1,6 +1,7 @@
 //! A definition and what this process learned about its steps. One per workflow type, shared by its runs.
 
 use std::any::TypeId;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -30,6 +31,23 @@ impl Program {
 
     /// The program of a workflow type, built at its first use.
     pub(crate) fn of<W: Workflow>() -> Result<Arc<Program>, Arc<DefinitionError>> {
+        thread_local! {
+            // The program that this thread asked for last: runs of one workflow come in rows.
+            static LAST: RefCell<Option<(TypeId, Arc<Program>)>> = const { RefCell::new(None) };
+        }
+        let wanted = TypeId::of::<W>();
+        let last = LAST.with_borrow(|last| last.as_ref().filter(|(known, _)| *known == wanted).map(|(_, program)| Arc::clone(program)));
+        if let Some(program) = last {
+            return Ok(program);
+        }
+        let built = Program::look_up::<W>();
+        if let Ok(program) = &built {
+            LAST.set(Some((wanted, Arc::clone(program))));
+        }
+        built
+    }
+
+    fn look_up<W: Workflow>() -> Result<Arc<Program>, Arc<DefinitionError>> {
         type Built = Result<Arc<Program>, Arc<DefinitionError>>;
         static PROGRAMS: OnceLock<DashMap<TypeId, Built>> = OnceLock::new();
         let programs = PROGRAMS.get_or_init(DashMap::new);

@@ -249,7 +249,7 @@ impl Dispatch {
             named.insert(name, value);
         }
         named.extend(data.stored_cells.iter().cloned());
-        let end = match run.outcome().map(|end| &end.result) {
+        let end = match run.outcome().map(RunEnd::result) {
             None => None,
             Some(Ok(stop)) => Some(Ok(stop.as_erased().to_value().map_err(|source| SnapshotError::Stop { source: Arc::new(source) })?)),
             Some(Err(error)) => Some(Err(StepError::from(error.clone()).info())),

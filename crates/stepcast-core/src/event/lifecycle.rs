@@ -98,7 +98,7 @@ pub struct StepStateChanged {
     pub at: u64,
     /// Serial numbers of the events it runs for.
     pub cause: Vec<u64>,
-    /// Serial numbers and tags of the events it gave, once it is over.
+    /// Serial numbers and tags of the events it gave: once it is over, and at each commit point before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<(u64, String)>,
     /// Why the attempt failed, if it did.

@@ -9,7 +9,7 @@ use stepcast_core::{BoxFuture, ErrorInfo, Event, Workflow};
 use super::op::{Gone, OpFuture};
 use super::{Context, SendSet};
 use crate::exec::{ExecShared, Recorded};
-use crate::run::{Message, Request, RunId, RunOptions, RunShared, start_child};
+use crate::run::{Message, Request, RunEnd, RunId, RunOptions, RunShared, start_child};
 
 /// A child run, made by [`Context::run_child`]. Await it.
 #[must_use = "a child run does nothing until it is awaited"]
@@ -135,7 +135,7 @@ fn suffix(ordinal: u32) -> String {
 /// Brings the child's end to its parent's dispatcher.
 async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: String) {
     child.ended().await;
-    let end = match child.outcome().map(|end| &end.result) {
+    let end = match child.outcome().map(RunEnd::result) {
         Some(Ok(stop)) => stop.as_erased().to_value().map_err(|error| stepcast_core::StepError::from(error).info()),
         Some(Err(error)) => Err(stepcast_core::StepError::from(error.clone()).info()),
         None => return,

@@ -21,9 +21,9 @@ impl<S: SendSet> Context<S> {
                 return;
             }
             data.log.push(AnyEvent::new(event));
-            if data.log.has_listeners() { data.log.take_wakers() } else { Vec::new() }
+            data.log.take_wakers()
         };
-        wakers.into_iter().for_each(std::task::Waker::wake);
+        wakers.wake();
     }
 
     /// Shows a passing event, such as a token or a percentage, to those who listen at this moment. It is not kept, has

@@ -24,7 +24,7 @@ impl Dispatch {
             match command {
                 Command::Publish(event) => self.publish(event),
                 Command::Frame(event) => {
-                    if core.cmds.observe || self.env.run.wants_internal() {
+                    if self.env.run.wants_internal() {
                         self.env.run.frame(EventKind::Internal, event);
                     } else if let Some(unhandled) = event.get::<stepcast_core::UnhandledEvent>() {
                         tracing::debug!(target: "stepcast", event = unhandled.event_type, "unhandled event");
@@ -40,9 +40,7 @@ impl Dispatch {
                 _ => {}
             }
         }
-        let observe = core.cmds.observe;
         core.cmds = cmds;
-        core.cmds.observe = observe;
     }
 
     fn publish(&self, event: AnyEvent) {

@@ -52,7 +52,7 @@ pub(crate) struct More {
 }
 
 impl RunCore {
-    pub(crate) fn new(state: RunState, now: Time, max_running: usize) -> Self {
+    pub(crate) fn new(state: RunState, max_running: usize) -> Self {
         RunCore {
             state,
             cmds: Commands::default(),
@@ -62,7 +62,7 @@ impl RunCore {
             start: None,
             probe: None,
             polled: 0,
-            now,
+            now: Time(0),
             max_running,
             in_tasks: 0,
             ended: false,
@@ -71,7 +71,7 @@ impl RunCore {
 
     /// What is left of a run that has ended.
     pub(crate) fn ended() -> Self {
-        RunCore { ended: true, ..RunCore::new(RunState::default(), Time(0), 0) }
+        RunCore { ended: true, ..RunCore::new(RunState::default(), 0) }
     }
 
     pub(crate) fn more(&mut self) -> &mut More {

@@ -23,9 +23,9 @@ impl Dispatch {
                     break;
                 }
                 inbox.external = 0;
-                (std::mem::take(&mut inbox.messages), std::mem::take(&mut inbox.room))
+                (std::mem::take(&mut inbox.messages), inbox.room.take())
             };
-            room.into_iter().for_each(std::task::Waker::wake);
+            room.wake();
             worked = true;
             for message in messages {
                 self.message(core, message);

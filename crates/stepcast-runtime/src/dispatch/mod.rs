@@ -105,8 +105,11 @@ impl Dispatch {
                 break;
             }
         }
-        core.now = clock::now();
-        core.judge_slice(&self.env.run.program, before);
+        // A run that has just ended needs no time any more.
+        if !core.ended {
+            core.now = clock::now();
+            core.judge_slice(&self.env.run.program, before);
+        }
         round
     }
 

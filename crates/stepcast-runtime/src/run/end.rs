@@ -9,11 +9,18 @@ use super::{RunError, SharedError, StoredError};
 /// How a run ended, once and for all.
 #[derive(Debug)]
 pub(crate) struct RunEnd {
-    pub(crate) result: Result<Payload, RunError>,
+    // Boxed: almost every run completes, and each holds room for its end.
+    result: Result<Payload, Box<Failed>>,
     /// Executions given up under `on_failure = "continue"`.
     pub(crate) failures: u32,
     pub(crate) at: Time,
-    failed: Option<WorkflowFailedEvent>,
+}
+
+/// Why there is no stop event, and what the stream says of it.
+#[derive(Debug)]
+struct Failed {
+    error: RunError,
+    event: Option<WorkflowFailedEvent>,
 }
 
 impl RunEnd {
@@ -40,36 +47,45 @@ impl RunEnd {
             }
             _ => Err(RunError::Cancelled),
         };
-        RunEnd { result, failures, at, failed }
+        let result = result.map_err(|error| Box::new(Failed { error, event: failed }));
+        RunEnd { result, failures, at }
     }
 
     /// A run that had given its stop event.
     pub(crate) fn completed(stop: Payload, at: Time) -> Self {
-        RunEnd { result: Ok(stop), failures: 0, at, failed: None }
+        RunEnd { result: Ok(stop), failures: 0, at }
     }
 
     /// A run that ended before it began.
     pub(crate) fn refused(error: RunError, at: Time) -> Self {
-        let failed = WorkflowFailedEvent { step_name: None, exception: info_of(&error), attempts: None, elapsed_seconds: None };
-        RunEnd { result: Err(error), failures: 0, at, failed: Some(failed) }
+        let event = WorkflowFailedEvent { step_name: None, exception: info_of(&error), attempts: None, elapsed_seconds: None };
+        RunEnd { result: Err(Box::new(Failed { error, event: Some(event) })), failures: 0, at }
     }
 
     /// The last event of the run's stream.
     pub(crate) fn terminal_event(&self) -> AnyEvent {
-        match &self.result {
-            Ok(stop) => AnyEvent::from_payload(stop.clone()),
-            Err(RunError::TimedOut { after, active_steps }) => AnyEvent::new(WorkflowTimedOutEvent {
+        let failed = match &self.result {
+            Ok(stop) => return AnyEvent::from_payload(stop.clone()),
+            Err(failed) => failed,
+        };
+        match &failed.error {
+            RunError::TimedOut { after, active_steps } => AnyEvent::new(WorkflowTimedOutEvent {
                 timeout: after.as_secs_f64(),
                 active_steps: active_steps.clone(),
             }),
-            Err(RunError::Cancelled) => AnyEvent::new(WorkflowCancelledEvent {}),
-            Err(_) => self.failed.clone().map_or_else(|| AnyEvent::new(WorkflowCancelledEvent {}), AnyEvent::new),
+            RunError::Cancelled => AnyEvent::new(WorkflowCancelledEvent {}),
+            _ => failed.event.clone().map_or_else(|| AnyEvent::new(WorkflowCancelledEvent {}), AnyEvent::new),
         }
+    }
+
+    /// The stop event, or why there is none.
+    pub(crate) fn result(&self) -> Result<&Payload, &RunError> {
+        self.result.as_ref().map_err(|failed| &failed.error)
     }
 
     /// The stop event, as the type the workflow declares.
     pub(crate) fn stop_event<S: Event>(&self) -> Result<S, RunError> {
-        match &self.result {
+        match self.result() {
             Ok(stop) => stop.downcast_ref::<S>().cloned().ok_or(RunError::Dropped),
             Err(error) => Err(error.clone()),
         }

@@ -12,7 +12,7 @@ use stepcast_core::store::StorePath;
 use stepcast_core::{AnyEvent, Event, Payload, Role, StepIx, Taker};
 use tokio::sync::oneshot;
 
-use super::{Given, Message, RespondError, RunError, RunId, RunShared, SendError, Task, lock};
+use super::{Given, Message, RespondError, RunEnd, RunError, RunId, RunShared, SendError, Task, lock};
 use crate::snapshot::{RunSnapshot, SnapshotError, StoreSnapshot};
 use crate::stream::{EventStream, StreamStart, Wanted};
 use crate::view::{InputId, InputRecord};
@@ -135,7 +135,7 @@ impl AnyRun {
     /// [`RunError`] when the run ended without a stop event.
     pub async fn outcome(&self) -> Result<AnyEvent, RunError> {
         self.shared.ended().await;
-        match self.shared.outcome().map(|end| &end.result) {
+        match self.shared.outcome().map(RunEnd::result) {
             Some(Ok(stop)) => Ok(AnyEvent::from_payload(stop.clone())),
             Some(Err(error)) => Err(error.clone()),
             None => Err(RunError::Dropped),
@@ -208,7 +208,7 @@ impl AnyRun {
             let bound = self.shared.mailbox().bound;
             let mut inbox = lock(&self.shared.inbox);
             if inbox.external >= bound && !matches!(inbox.task, Task::Ended) {
-                inbox.room.push(cx.waker().clone());
+                inbox.room.add(cx.waker());
                 next = Some((event, payload));
                 return Poll::Pending;
             }

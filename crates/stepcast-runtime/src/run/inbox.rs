@@ -12,6 +12,7 @@ use crate::dispatch::RunCore;
 use crate::exec::Predicate;
 use crate::snapshot::{RunSnapshot, SnapshotError};
 use crate::view::PendingInputs;
+use crate::wakers::WakerSet;
 
 /// Where everything that is not the dispatcher leaves word for it.
 #[derive(Debug)]
@@ -21,9 +22,9 @@ pub(crate) struct Inbox {
     pub(crate) external: usize,
     pub(crate) task: Task,
     /// Who waits for room in the mailbox.
-    pub(crate) room: Vec<Waker>,
+    pub(crate) room: WakerSet,
     /// Who waits for the run's end.
-    pub(crate) end: Vec<Waker>,
+    pub(crate) end: WakerSet,
 }
 
 /// Where the dispatcher is.
@@ -104,6 +105,6 @@ impl std::fmt::Debug for Request {
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Inbox { messages: VecDeque::new(), external: 0, task: Task::Active, room: Vec::new(), end: Vec::new() }
+        Inbox { messages: VecDeque::new(), external: 0, task: Task::Active, room: WakerSet::default(), end: WakerSet::default() }
     }
 }

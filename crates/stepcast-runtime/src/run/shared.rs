@@ -232,9 +232,7 @@ impl RunShared {
         if self.has_ended() {
             return Poll::Ready(());
         }
-        if !inbox.end.iter().any(|known| known.will_wake(cx.waker())) {
-            inbox.end.push(cx.waker().clone());
-        }
+        inbox.end.add(cx.waker());
         Poll::Pending
     }
 
@@ -253,13 +251,13 @@ impl RunShared {
             data.ended = true;
             data.log.take_wakers()
         };
-        let waiting = {
+        let (waiting, room) = {
             let mut inbox = lock(&self.inbox);
-            let mut all = std::mem::take(&mut inbox.end);
-            all.append(&mut inbox.room);
-            all
+            (inbox.end.take(), inbox.room.take())
         };
-        readers.into_iter().chain(waiting).for_each(std::task::Waker::wake);
+        readers.wake();
+        waiting.wake();
+        room.wake();
         if let Some(token) = self.extra_if_any().and_then(|extra| extra.token.get()) {
             token.cancel();
         }
@@ -273,9 +271,9 @@ impl RunShared {
         let wakers = {
             let mut data = self.data();
             data.log.push(event);
-            if data.log.has_listeners() { data.log.take_wakers() } else { Vec::new() }
+            data.log.take_wakers()
         };
-        wakers.into_iter().for_each(std::task::Waker::wake);
+        wakers.wake();
     }
 
     /// Shows a frame to whoever listens.
@@ -285,9 +283,9 @@ impl RunShared {
             let after = data.log.last();
             let Some(frames) = data.frames.as_deref_mut() else { return };
             frames.push(Frame { after, kind, event });
-            if data.log.has_listeners() { data.log.take_wakers() } else { Vec::new() }
+            data.log.take_wakers()
         };
-        wakers.into_iter().for_each(std::task::Waker::wake);
+        wakers.wake();
     }
 }
 

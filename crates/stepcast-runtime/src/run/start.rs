@@ -136,7 +136,7 @@ pub(crate) fn launch(
             if let Some(store) = options.as_ref().and_then(|options| options.store.clone()) {
                 store.fill(&mut data);
             }
-            let mut begun = RunCore::new(RunState::new(timeout), clock::now(), max_running);
+            let mut begun = RunCore::new(RunState::new(timeout), max_running);
             begun.start = Some(start);
             core = Some(begun);
         }
@@ -147,7 +147,7 @@ pub(crate) fn launch(
             match restored.end {
                 Some(ended) => end = Some(ended),
                 None => {
-                    let mut begun = RunCore::new(restored.state, clock::now(), max_running);
+                    let mut begun = RunCore::new(restored.state, max_running);
                     if !restored.records.is_empty() {
                         begun.more().restored = restored.records;
                     }
@@ -193,13 +193,12 @@ fn settle(
         let _ = shared.extra().runtime.set(link);
     }
     let shared = Arc::new(shared);
-    let (Some(mut core), Some(tokio)) = (core, shared.tokio.clone()) else {
+    let (Some(mut core), Some(tokio)) = (core, shared.tokio.as_ref()) else {
         let end = end.unwrap_or_else(|| RunEnd::refused(RunError::NoRuntime, clock::now()));
         lock(&shared.inbox).task = super::Task::Ended;
         shared.finish(end);
         return shared;
     };
-    core.now = clock::now();
     #[cfg(feature = "testing")]
     if let Some(test) = shared.options().and_then(|options| options.test.clone()) {
         core.more().test = Some(test);

@@ -3,6 +3,8 @@ use std::task::Waker;
 
 use stepcast_core::AnyEvent;
 
+use crate::wakers::WakerSet;
+
 /// The logged events of a run. A bound drops the oldest; numbers go on.
 #[derive(Debug)]
 pub(crate) struct StreamLog {
@@ -10,12 +12,12 @@ pub(crate) struct StreamLog {
     /// Number of the first retained event.
     first: u64,
     bound: usize,
-    wakers: Vec<Waker>,
+    wakers: WakerSet,
 }
 
 impl StreamLog {
     pub(crate) fn new(bound: usize, last: u64) -> Self {
-        StreamLog { events: VecDeque::new(), first: last + 1, bound, wakers: Vec::new() }
+        StreamLog { events: VecDeque::new(), first: last + 1, bound, wakers: WakerSet::default() }
     }
 
     /// The number of the newest event.
@@ -45,17 +47,11 @@ impl StreamLog {
     }
 
     pub(crate) fn listen(&mut self, waker: &Waker) {
-        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
-            self.wakers.push(waker.clone());
-        }
+        self.wakers.add(waker);
     }
 
     /// Readers to wake, once the log's lock is free.
-    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.wakers)
-    }
-
-    pub(crate) fn has_listeners(&self) -> bool {
-        !self.wakers.is_empty()
+    pub(crate) fn take_wakers(&mut self) -> WakerSet {
+        self.wakers.take()
     }
 }

@@ -15,6 +15,9 @@ impl Engine<'_> {
         let (step, key) = (exec.step, commit.exec);
         if !commit.outputs.is_empty() {
             let from = Lineage { scope: exec.scope, recovery: exec.recovery.clone(), step: Some(step) };
+            if self.out.observe {
+                self.frame_outputs(key, crate::StepState::Running, &commit.outputs);
+            }
             self.deliver_outputs(step, commit.outputs, from, &commit.matches);
             if self.state.exec_ref(key).is_none() {
                 return;

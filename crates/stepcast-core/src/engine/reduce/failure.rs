@@ -92,6 +92,9 @@ impl Engine<'_> {
             elapsed_seconds: self.now.since(first_started).as_secs_f64(),
             failed_at: self.now.0,
         };
+        if self.out.observe {
+            self.frame_recovered(key, self.state.next_event + 1);
+        }
         let Some(exec) = self.take_exec(key) else { return false };
         let mut recovery = exec.recovery;
         let counts = recovery.get_or_insert_default();

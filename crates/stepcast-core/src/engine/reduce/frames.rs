@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::definition::{EventIx, StepIx, WorkflowDef};
 use crate::engine::{Command, ExecKey, RunState, Time};
-use crate::{AnyEvent, ErrorInfo, OutToken, Outputs, StepState, StepStateChanged, UnhandledEvent};
+use crate::{AnyEvent, ErrorInfo, Event, OutToken, Outputs, StepFailedEvent, StepState, StepStateChanged, UnhandledEvent};
 
 impl RunState {
     /// The frame that tells where an execution stands.
@@ -33,9 +33,9 @@ impl Engine<'_> {
         }
     }
 
-    /// The last frame of an execution names what it gave: the serials are those that delivery is about to assign.
-    pub(crate) fn frame_done(&mut self, key: ExecKey, outputs: &Outputs) {
-        let Some(mut frame) = self.state.state_frame(self.def, key, StepState::NotRunning, self.now) else { return };
+    /// A frame that names what an execution gives: the serials are those that delivery is about to assign.
+    pub(crate) fn frame_outputs(&mut self, key: ExecKey, state: StepState, outputs: &Outputs) {
+        let Some(mut frame) = self.state.state_frame(self.def, key, state, self.now) else { return };
         let mut serial = self.state.next_event;
         for token in outputs.iter() {
             if let OutToken::Event(event) = token {
@@ -44,6 +44,15 @@ impl Engine<'_> {
             }
         }
         frame.output_event_name = frame.outputs.first().map(|(_, tag)| tag.clone());
+        self.out.push(Command::Frame(AnyEvent::new(frame)));
+    }
+
+    /// The last frame of an execution that failed for good and was recovered: it gives the failure to a `catch` step.
+    pub(crate) fn frame_recovered(&mut self, key: ExecKey, serial: u64) {
+        let Some(mut frame) = self.state.state_frame(self.def, key, StepState::NotRunning, self.now) else { return };
+        let tag = <StepFailedEvent as Event>::META.tag.to_owned();
+        frame.output_event_name = Some(tag.clone());
+        frame.outputs.push((serial, tag));
         self.out.push(Command::Frame(AnyEvent::new(frame)));
     }
 

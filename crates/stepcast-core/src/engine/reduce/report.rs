@@ -75,7 +75,7 @@ impl Engine<'_> {
     /// The execution is over: what it gave is delivered, then it leaves its batch member.
     pub(crate) fn succeeded(&mut self, key: ExecKey, outputs: Outputs, matches: &Matches) {
         if self.out.observe {
-            self.frame_done(key, &outputs);
+            self.frame_outputs(key, crate::StepState::NotRunning, &outputs);
         }
         let Some(exec) = self.take_exec(key) else { return };
         if exec.commits > 0 {

@@ -1,0 +1,43 @@
+//! Who waits for something: mostly one task, so the first waker needs no allocation.
+
+use std::task::Waker;
+
+/// A set of wakers.
+#[derive(Debug, Default)]
+pub(crate) struct WakerSet {
+    first: Option<Waker>,
+    // Boxed: runs hold several of these, and almost none has a second waker.
+    #[allow(clippy::box_collection)]
+    more: Option<Box<Vec<Waker>>>,
+}
+
+impl WakerSet {
+    /// Adds a waker, unless one that wakes the same task is there.
+    pub(crate) fn add(&mut self, waker: &Waker) {
+        match &self.first {
+            None => self.first = Some(waker.clone()),
+            Some(first) if first.will_wake(waker) => {}
+            Some(_) => {
+                let more = self.more.get_or_insert_default();
+                if !more.iter().any(|known| known.will_wake(waker)) {
+                    more.push(waker.clone());
+                }
+            }
+        }
+    }
+
+    /// The wakers, to wake once no lock is held; the set is empty afterwards.
+    pub(crate) fn take(&mut self) -> WakerSet {
+        std::mem::take(self)
+    }
+
+    /// Wakes all of them.
+    pub(crate) fn wake(self) {
+        if let Some(first) = self.first {
+            first.wake();
+        }
+        for waker in self.more.into_iter().flat_map(|more| *more) {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,34 @@
+# What is done often. `just` lists it.
+
+default:
+    @just --list
+
+# A workflow runs.
+hello:
+    cargo run --example hello
+
+# The tests, as the README has them.
+test:
+    cargo test --workspace
+
+# Everything that has to pass.
+ci:
+    .ci/run
+
+fmt:
+    cargo fmt --all
+    cargo fmt --manifest-path benches/Cargo.toml
+
+lint:
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+
+# The benchmarks: `just bench --quick` for a minute of them.
+bench *args:
+    cargo run --release --manifest-path benches/Cargo.toml --features peers -- {{args}}
+
+# Licences, advisories and sources of all dependencies.
+deny:
+    cargo deny check
