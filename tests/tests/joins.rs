@@ -113,23 +113,25 @@ async fn slots_are_first_in_first_out() {
     assert_eq!(stop, done(&["0+100", "1+101", "2+102", "3+103"]));
 }
 
+/// A join whose second slot stays empty.
+mod half {
+    use super::*;
+
+    #[step]
+    pub async fn begin(ev: Begin) -> (Left, Option<Right>) {
+        (Left { n: ev.n }, None)
+    }
+
+    #[step]
+    pub async fn join(left: Left, _right: Right) -> Done {
+        done(&[&left.n.to_string()])
+    }
+
+    flow!(pub Half: Begin => Done { begin, join });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_half_filled_join_is_named_when_the_run_gets_stuck() {
-    mod half {
-        use super::super::*;
-
-        #[step]
-        pub async fn begin(ev: Begin) -> (Left, Option<Right>) {
-            (Left { n: ev.n }, None)
-        }
-
-        #[step]
-        pub async fn join(left: Left, _right: Right) -> Done {
-            done(&[&left.n.to_string()])
-        }
-
-        flow!(pub Half: Begin => Done { begin, join });
-    }
     let error = within(half::Half.run(Begin { n: 1 })).await.unwrap_err();
     assert!(error.to_string().contains("the join `join` still misses `Right`"), "{error}");
     let RunError::Stuck { reason: StuckReason::NoStopEvent { waiting_joins, .. } } = error else { panic!("{error}") };

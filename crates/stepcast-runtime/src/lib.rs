@@ -19,7 +19,7 @@ mod wakers;
 
 pub use context::{
     Call, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context, Declared, Effect, EmitError, MaySend,
-    RunChild, SendSet, Store, StoreEditError, WaitError, WaitForEvent,
+    RunChild, SendSet, Store, StoreEditError, WaitError, WaitForEvent, Waiting,
 };
 pub use params::{Attempt, CancelToken, EditStateError, Res, State};
 pub use resources::*;

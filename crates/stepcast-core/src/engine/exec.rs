@@ -35,16 +35,24 @@ pub(crate) struct Exec {
 pub(crate) struct More {
     /// Serials of the further events of a join or collector.
     pub(crate) causes: Vec<u64>,
-    pub(crate) first_started: Option<Time>,
-    pub(crate) last_failed: Option<Time>,
-    pub(crate) last_error: Option<ErrorInfo>,
-    /// Operations whose events were delivered at once: label and how many.
-    pub(crate) delivered: Vec<(String, u32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failed: Option<Box<Failed>>,
+    /// The input that asks what becomes of its failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<u64>,
     /// Waits and children that are not resolved.
     pub(crate) open_waits: Vec<u64>,
     pub(crate) open_children: Vec<super::OpId>,
     /// The timer of a delayed retry.
     pub(crate) retry_timer: Option<(Time, u64)>,
+}
+
+/// What is known of an execution's failed attempts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Failed {
+    pub(crate) first_started: Time,
+    pub(crate) last_failed: Time,
+    pub(crate) last_error: ErrorInfo,
 }
 
 /// What an execution waits for before its next attempt.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,7 @@ pub struct OpId {
     /// What it does.
     pub kind: OpKind,
     /// Call label, event tag or wait id, store path or state name.
-    pub label: String,
+    pub label: Arc<str>,
     /// 0 for the first of that kind and label.
     pub ordinal: u32,
 }

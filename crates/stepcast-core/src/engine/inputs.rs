@@ -1,8 +1,7 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::exec::{Recovery, ScopeIx};
+use super::small_map::SmallMap;
 use super::{ExecKey, FailureChoice, Time};
 use crate::definition::StepIx;
 use crate::{ErrorInfo, Payload};
@@ -10,7 +9,7 @@ use crate::{ErrorInfo, Payload};
 /// Questions to people that have no answer yet.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Inputs(#[serde(with = "super::pairs")] pub(crate) BTreeMap<u64, Input>);
+pub(crate) struct Inputs(pub(crate) SmallMap<u64, Input>);
 
 /// A pending input.
 #[derive(Clone, Debug, Serialize, Deserialize)]

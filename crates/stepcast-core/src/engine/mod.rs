@@ -10,6 +10,7 @@ mod pairs;
 mod reduce;
 mod scopes;
 mod slab;
+mod small_map;
 mod restore;
 mod snapshot;
 mod state;

@@ -250,11 +250,11 @@ impl Mapping<'_> {
         for waiter in waits.waiters.values_mut() {
             self.event(&mut waiter.event)?;
         }
-        for (mut ix, ids) in std::mem::take(&mut waits.by_event) {
+        for ((mut ix, id), ()) in waits.by_event.take() {
             self.event(&mut ix)?;
-            waits.by_event.insert(ix, ids);
+            waits.by_event.insert((ix, id), ());
         }
-        for (mut ix, mut kept) in std::mem::take(&mut waits.kept) {
+        for (mut ix, mut kept) in waits.kept.take() {
             self.event(&mut ix)?;
             kept.iter_mut().for_each(|kept| self.payload(&mut kept.event));
             waits.kept.insert(ix, kept);
@@ -293,11 +293,10 @@ impl RunState {
         }
         let exists = |key: &ExecKey| keys.contains(key);
         if let Some(waits) = &self.waits {
-            let listed: usize = waits.by_event.values().map(|ids| ids.len()).sum();
-            let known = waits.by_event.iter().all(|(ix, ids)| {
-                ids.iter().all(|id| waits.waiters.get(id).is_some_and(|waiter| waiter.event == *ix && exists(&waiter.exec)))
+            let known = waits.by_event.iter().all(|((ix, id), ())| {
+                waits.waiters.get(id).is_some_and(|waiter| waiter.event == *ix && exists(&waiter.exec))
             });
-            if listed != waits.waiters.len() || !known {
+            if waits.by_event.len() != waits.waiters.len() || !known {
                 return bad("a waiter");
             }
         }

@@ -6,6 +6,7 @@ use super::exec::Exec;
 use super::inputs::Inputs;
 use super::scopes::Scopes;
 use super::slab::Slab;
+use super::small_map::SmallMap;
 use super::waits::Waits;
 use super::{ExecKey, Time, collect::Buffers, joins::Joins};
 use crate::definition::EventIx;
@@ -75,7 +76,7 @@ pub(crate) struct StepLoad {
 /// Deadlines, earliest first. The number tells two at one moment apart.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Timers(#[serde(with = "super::pairs")] pub(crate) BTreeMap<(Time, u64), Timer>);
+pub(crate) struct Timers(pub(crate) SmallMap<(Time, u64), Timer>);
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

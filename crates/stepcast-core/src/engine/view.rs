@@ -72,14 +72,14 @@ impl RunState {
     /// One execution, if it is still there.
     pub fn exec(&self, key: ExecKey) -> Option<ExecView<'_>> {
         let exec = self.exec_ref(key)?;
-        let more = exec.more.as_deref();
+        let failed = exec.more.as_deref().and_then(|more| more.failed.as_deref());
         Some(ExecView {
             step: exec.step,
             attempt: exec.attempt,
             commits: exec.commits,
             input: exec.input.as_slice(),
-            last_failure: more.and_then(|more| more.last_error.as_ref().zip(more.last_failed)),
-            first_started: more.and_then(|more| more.first_started),
+            last_failure: failed.map(|failed| (&failed.last_error, failed.last_failed)),
+            first_started: failed.map(|failed| failed.first_started),
         })
     }
 

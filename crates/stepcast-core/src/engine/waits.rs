@@ -1,7 +1,8 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::small_map::SmallMap;
 use super::{ExecKey, Filter, OpId, Time};
 use crate::Payload;
 use crate::definition::EventIx;
@@ -9,13 +10,17 @@ use crate::definition::EventIx;
 /// Executions that wait for events, and events that came before anybody waited.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Waits {
-    #[serde(with = "super::pairs")]
-    pub(crate) waiters: BTreeMap<u64, Waiter>,
-    /// Waiter ids by event type, in order of registration.
-    #[serde(with = "super::pairs")]
-    pub(crate) by_event: BTreeMap<EventIx, VecDeque<u64>>,
-    #[serde(with = "super::pairs")]
-    pub(crate) kept: BTreeMap<EventIx, VecDeque<Kept>>,
+    pub(crate) waiters: SmallMap<u64, Waiter>,
+    /// Event types and waiter ids: those of one type lie together, in order of registration.
+    pub(crate) by_event: SmallMap<(EventIx, u64), ()>,
+    pub(crate) kept: SmallMap<EventIx, VecDeque<Kept>>,
+}
+
+impl Waits {
+    /// The ids of the waiters for an event type, in order of registration.
+    pub(crate) fn of(&self, event: EventIx) -> impl Iterator<Item = u64> + '_ {
+        self.by_event.range((event, 0), (event, u64::MAX)).map(|((_, id), ())| *id)
+    }
 }
 
 /// One execution's wait.

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -25,12 +26,14 @@ pub enum Effect {
 
 /// A memoised side effect, made by [`Context::call`]. Await it.
 #[must_use = "a call does nothing until it is awaited"]
-pub struct Call<F> {
+pub struct Call<'a, F> {
     exec: Arc<ExecShared>,
     label: Cow<'static, str>,
     effect: Effect,
     rerun: bool,
     body: F,
+    /// What the closure may borrow from.
+    borrows: PhantomData<&'a ()>,
 }
 
 /// A call gave no result.
@@ -83,10 +86,14 @@ impl<S: SendSet> Context<S> {
     ///
     /// Between the effect and its record it is at-least-once: use [`call_keyed`](Self::call_keyed) and hand the key to
     /// a service that knows idempotency keys.
-    pub fn call<T, E, Fut, F>(&self, label: &'static str, body: F) -> Call<impl FnOnce(String) -> Fut + use<T, E, Fut, F, S>>
+    pub fn call<'a, T, E, Fut, F>(
+        &self,
+        label: impl Into<Cow<'static, str>>,
+        body: F,
+    ) -> Call<'a, impl FnOnce(String) -> Fut + Send + 'a>
     where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
+        F: FnOnce() -> Fut + Send + 'a,
+        Fut: Future<Output = Result<T, E>> + Send + 'a,
         E: Into<StepError>,
     {
         self.call_keyed(label, move |_| body())
@@ -94,17 +101,18 @@ impl<S: SendSet> Context<S> {
 
     /// As [`call`](Self::call); the closure gets a key that is the same for every repetition of this call and unlike
     /// that of any other.
-    pub fn call_keyed<T, E, Fut, F>(&self, label: impl Into<Cow<'static, str>>, body: F) -> Call<F>
+    pub fn call_keyed<'a, T, E, Fut, F>(&self, label: impl Into<Cow<'static, str>>, body: F) -> Call<'a, F>
     where
-        F: FnOnce(String) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
+        F: FnOnce(String) -> Fut + Send + 'a,
+        Fut: Future<Output = Result<T, E>> + Send + 'a,
         E: Into<StepError>,
     {
-        Call { exec: Arc::clone(&self.exec), label: label.into(), effect: Effect::Read, rerun: false, body }
+        let (exec, label) = (Arc::clone(&self.exec), label.into());
+        Call { exec, label, effect: Effect::Read, rerun: false, body, borrows: PhantomData }
     }
 }
 
-impl<F> Call<F> {
+impl<F> Call<'_, F> {
     /// Declares what the call does to the world.
     pub fn effect(mut self, effect: Effect) -> Self {
         self.effect = effect;
@@ -118,7 +126,7 @@ impl<F> Call<F> {
     }
 }
 
-impl<F> Call<F> {
+impl<F> Call<'_, F> {
     async fn run<T, E, Fut>(self) -> Result<T, CallError>
     where
         F: FnOnce(String) -> Fut,
@@ -126,7 +134,7 @@ impl<F> Call<F> {
         T: Serialize + DeserializeOwned,
         E: Into<StepError>,
     {
-        let Call { exec, label, effect: _, rerun, body } = self;
+        let Call { exec, label, effect: _, rerun, body, .. } = self;
         let name = || label.clone().into_owned();
         match Gone::check(&exec) {
             Some(Gone::Run) => return Err(CallError::RunEnded { label: name() }),
@@ -136,7 +144,7 @@ impl<F> Call<F> {
         let bound = exec.run.def().policy().max_records;
         let (ordinal, recorded) = {
             let mut log = exec.log();
-            let ordinal = log.next(OpKind::Call, label.clone());
+            let ordinal = log.next(OpKind::Call, &label);
             let recorded = match log.recorded(OpKind::Call, &label, ordinal) {
                 Some(Recorded::Json(value)) => Some(value.clone()),
                 _ => None,
@@ -179,22 +187,22 @@ fn show(exec: &ExecShared, label: &str, status: CallStatus, reason: &str) {
     }
 }
 
-impl<T, E, Fut, F> IntoFuture for Call<F>
+impl<'a, T, E, Fut, F> IntoFuture for Call<'a, F>
 where
-    F: FnOnce(String) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<T, E>> + Send + 'static,
-    T: Serialize + DeserializeOwned + Send + 'static,
-    E: Into<StepError> + 'static,
+    F: FnOnce(String) -> Fut + Send + 'a,
+    Fut: Future<Output = Result<T, E>> + Send + 'a,
+    T: Serialize + DeserializeOwned + Send + 'a,
+    E: Into<StepError> + 'a,
 {
     type Output = Result<T, CallError>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
     }
 }
 
-impl<F> std::fmt::Debug for Call<F> {
+impl<F> std::fmt::Debug for Call<'_, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call").field("label", &self.label).field("effect", &self.effect).finish_non_exhaustive()
     }

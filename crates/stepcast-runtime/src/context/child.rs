@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
@@ -93,8 +92,8 @@ impl<W: Workflow> RunChild<W> {
         let workflow = W::SPEC.name;
         let (id, recorded) = {
             let mut log = exec.log();
-            let ordinal = log.next(OpKind::Child, Cow::Borrowed(workflow));
-            let id = OpId { kind: OpKind::Child, label: workflow.to_owned(), ordinal };
+            let ordinal = log.next(OpKind::Child, workflow);
+            let id = OpId { kind: OpKind::Child, label: workflow.into(), ordinal };
             let recorded = log.recorded(OpKind::Child, workflow, ordinal).cloned();
             let bound = exec.run.def().policy().max_records;
             if recorded.is_none() && log.is_full(bound) {

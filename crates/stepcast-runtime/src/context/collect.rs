@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -164,7 +163,7 @@ impl<T: Send + 'static> CollectEvents<T> {
         };
         let id = {
             let mut log = self.exec.log();
-            let ordinal = log.next(OpKind::Collect, Cow::Owned(buffer.clone()));
+            let ordinal = log.next(OpKind::Collect, &buffer);
             match log.recorded(OpKind::Collect, &buffer, ordinal) {
                 Some(Recorded::Kept) => return Ok(None),
                 Some(Recorded::Set(set)) => return (self.assemble)(set).map(Some).ok_or(CollectError::Record),
@@ -174,7 +173,7 @@ impl<T: Send + 'static> CollectEvents<T> {
             if log.is_full(bound) {
                 return Err(CollectError::RecordFull { bound });
             }
-            OpId { kind: OpKind::Collect, label: buffer.clone(), ordinal }
+            OpId { kind: OpKind::Collect, label: buffer.as_str().into(), ordinal }
         };
         let request = Request::Collect { id: id.clone(), buffer, event: self.event, expected };
         match OpFuture::begin(&self.exec, id, request).await? {

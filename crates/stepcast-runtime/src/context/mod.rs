@@ -17,7 +17,7 @@ pub use child::{ChildError, RunChild};
 pub use collect::{CollectError, CollectEvents, CollectSet};
 pub use send::{Declared, EmitError, MaySend, SendSet};
 pub use store::{Store, StoreEditError};
-pub use wait::{WaitError, WaitForEvent};
+pub use wait::{WaitError, WaitForEvent, Waiting};
 
 use stepcast_core::{ExtractError, Injected, ParamSpec, StepCall, StepParam};
 

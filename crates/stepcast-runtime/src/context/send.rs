@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use stepcast_core::engine::{OpId, OpKind};
 use stepcast_core::{Event, EventSet, Payload};
 
@@ -133,7 +131,7 @@ impl<S: SendSet> Context<S> {
         if log.outbox.len() >= bound {
             return Err(EmitError::OutboxFull { bound });
         }
-        if log.count(OpKind::Send, Cow::Borrowed(tag)) {
+        if log.count(OpKind::Send, tag) {
             log.outbox.push(event);
         }
         Ok(())
@@ -152,11 +150,11 @@ impl<S: SendSet> Context<S> {
         self.check_emit(&E::META)?;
         let id = {
             let mut log = self.exec.log();
-            let ordinal = log.next(OpKind::SendNow, Cow::Borrowed(tag));
+            let ordinal = log.next(OpKind::SendNow, tag);
             if log.was_done(OpKind::SendNow, tag, ordinal) {
                 return Ok(());
             }
-            OpId { kind: OpKind::SendNow, label: tag.to_owned(), ordinal }
+            OpId { kind: OpKind::SendNow, label: tag.into(), ordinal }
         };
         let request = Request::SendNow { id: id.clone(), event: Payload::new(event) };
         match OpFuture::begin(&self.exec, id, request).await {

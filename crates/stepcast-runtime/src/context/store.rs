@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -98,7 +97,7 @@ impl Store {
         self.check()?;
         let mut data = self.exec.run.data();
         let mut log = self.exec.log();
-        let ordinal = log.next(OpKind::Edit, label(path));
+        let ordinal = log.next(OpKind::Edit, path);
         if log.was_done(OpKind::Edit, path, ordinal) {
             let recorded = match log.recorded(OpKind::Edit, path, ordinal) {
                 Some(Recorded::Json(value)) => value.clone(),
@@ -173,7 +172,7 @@ impl Store {
         self.check()?;
         let mut data = self.exec.run.data();
         let mut log = self.exec.log();
-        if !log.count(OpKind::Edit, label(path)) {
+        if !log.count(OpKind::Edit, path) {
             return Ok(());
         }
         let written = write(data.store.get_or_insert_default());
@@ -182,8 +181,4 @@ impl Store {
         }
         written
     }
-}
-
-fn label(path: &str) -> Cow<'static, str> {
-    Cow::Owned(path.to_owned())
 }

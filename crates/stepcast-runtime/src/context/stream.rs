@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use serde_json::{Map, Value};
 use stepcast_core::engine::OpKind;
 use stepcast_core::{AnyEvent, Event, LogEvent, LogLevel, PhaseEvent};
@@ -17,7 +15,7 @@ impl<S: SendSet> Context<S> {
         }
         let wakers = {
             let mut data = self.exec.run.data();
-            if data.ended || !self.exec.log().count(OpKind::Stream, Cow::Borrowed(E::META.tag)) {
+            if data.ended || !self.exec.log().count(OpKind::Stream, E::META.tag) {
                 return;
             }
             data.log.push(AnyEvent::new(event));

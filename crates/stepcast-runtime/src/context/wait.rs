@@ -1,13 +1,15 @@
 use std::borrow::Cow;
-use std::future::IntoFuture;
+use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use stepcast_core::engine::{Filter, OpId, OpKind, OpResult, Time};
 use stepcast_core::store::StorePath;
-use stepcast_core::{BoxFuture, Event, Payload};
+use stepcast_core::{Event, Payload};
 
 use super::op::{Gone, OpFuture};
 use super::{Context, SendSet};
@@ -152,39 +154,36 @@ impl<E: Event> WaitForEvent<E> {
         self
     }
 
-    async fn run(self) -> Result<E, WaitError> {
+    /// Registers the wait with the dispatcher; `Ok(Err(..))` is a result that is there already.
+    fn begin(self) -> Result<OpFuture, Result<E, WaitError>> {
         let event = E::META.tag;
-        let gone = |gone| match gone {
-            Gone::Run => WaitError::RunEnded { event },
-            Gone::Execution => WaitError::ExecutionEnded { event },
-        };
         if let Some(why) = Gone::check(&self.exec) {
-            return Err(gone(why));
+            return Err(Err(why.wait(event)));
         }
         if let Some(path) = self.bad_path {
-            return Err(WaitError::BadPath { path });
+            return Err(Err(WaitError::BadPath { path }));
         }
         let def = self.exec.run.def();
         let step = self.exec.step_def();
         let Some(ix) = def.event_by_hash(E::META.hash).filter(|ix| step.may_wait_for(*ix)) else {
             let declared = step.waits().iter().map(|ix| def.event(*ix).tag).collect();
-            return Err(WaitError::Undeclared { step: step.name().to_owned(), event, declared });
+            return Err(Err(WaitError::Undeclared { step: step.name().to_owned(), event, declared }));
         };
         let label = self.label.map_or(Cow::Borrowed(event), Cow::Owned);
         let id = {
             let mut log = self.exec.log();
-            let ordinal = log.next(OpKind::Wait, label.clone());
+            let ordinal = log.next(OpKind::Wait, &label);
             match log.recorded(OpKind::Wait, &label, ordinal) {
-                Some(Recorded::Event(payload)) => return typed(payload, event),
-                Some(Recorded::TimedOut) => return Err(WaitError::TimedOut { event }),
-                Some(_) => return Err(WaitError::Record { event }),
+                Some(Recorded::Event(payload)) => return Err(typed(payload, event)),
+                Some(Recorded::TimedOut) => return Err(Err(WaitError::TimedOut { event })),
+                Some(_) => return Err(Err(WaitError::Record { event })),
                 None => {}
             }
             let bound = def.policy().max_records;
             if log.is_full(bound) {
-                return Err(WaitError::RecordFull { bound });
+                return Err(Err(WaitError::RecordFull { bound }));
             }
-            OpId { kind: OpKind::Wait, label: label.into_owned(), ordinal }
+            OpId { kind: OpKind::Wait, label: (*label).into(), ordinal }
         };
         let request = Request::Wait {
             id: id.clone(),
@@ -195,12 +194,57 @@ impl<E: Event> WaitForEvent<E> {
             announce: self.announce,
             deadline: self.deadline,
         };
-        match OpFuture::begin(&self.exec, id, request).withdrawn_when_dropped().await {
+        Ok(OpFuture::begin(&self.exec, id, request).withdrawn_when_dropped())
+    }
+}
+
+impl Gone {
+    fn wait(self, event: &'static str) -> WaitError {
+        match self {
+            Gone::Run => WaitError::RunEnded { event },
+            Gone::Execution => WaitError::ExecutionEnded { event },
+        }
+    }
+}
+
+/// The future of a [`WaitForEvent`]. Small once it waits, because a paused run is little more than this.
+#[must_use = "a wait does nothing until it is awaited"]
+pub struct Waiting<E>(Stage<E>);
+
+enum Stage<E> {
+    New(Box<WaitForEvent<E>>),
+    Waiting(OpFuture),
+    Done,
+}
+
+impl<E: Event> Future for Waiting<E> {
+    type Output = Result<E, WaitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        let event = E::META.tag;
+        if let Stage::New(_) = self.0 {
+            if let Stage::New(wait) = std::mem::replace(&mut self.0, Stage::Done) {
+                match wait.begin() {
+                    Ok(operation) => self.0 = Stage::Waiting(operation),
+                    Err(result) => return Poll::Ready(result),
+                }
+            }
+        }
+        let Stage::Waiting(operation) = &mut self.0 else { return Poll::Pending };
+        let Poll::Ready(result) = Pin::new(operation).poll(cx) else { return Poll::Pending };
+        self.0 = Stage::Done;
+        Poll::Ready(match result {
             Ok(OpResult::Event(payload)) => typed(&payload, event),
             Ok(OpResult::TimedOut) => Err(WaitError::TimedOut { event }),
             Ok(_) => Err(WaitError::Record { event }),
-            Err(why) => Err(gone(why)),
-        }
+            Err(why) => Err(why.wait(event)),
+        })
+    }
+}
+
+impl<E> std::fmt::Debug for Waiting<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting").finish_non_exhaustive()
     }
 }
 
@@ -210,10 +254,10 @@ fn typed<E: Event>(payload: &Payload, event: &'static str) -> Result<E, WaitErro
 
 impl<E: Event> IntoFuture for WaitForEvent<E> {
     type Output = Result<E, WaitError>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
+    type IntoFuture = Waiting<E>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+    fn into_future(self) -> Waiting<E> {
+        Waiting(Stage::New(Box::new(self)))
     }
 }
 

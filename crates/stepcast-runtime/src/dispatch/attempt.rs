@@ -221,7 +221,9 @@ impl Dispatch {
             let Some(locals) = core.locals.as_deref_mut().filter(|locals| !locals.is_empty()) else { return round };
             let Poll::Ready(Some(done)) = locals.poll_next_unpin(cx) else { return round };
             round = Round::Worked;
-            let entry = core.take_entry(done.key);
+            // One that ran out of time has made way for the next attempt already.
+            let here = core.entry(done.key).is_some_and(|entry| entry.attempt == done.attempt && matches!(entry.place, Place::Local(_)));
+            let entry = if here { core.take_entry(done.key) } else { None };
             let begun = Begun {
                 key: done.key,
                 step: done.step,
@@ -246,7 +248,8 @@ impl Dispatch {
 
     /// An attempt in a task of its own has ended.
     pub(crate) fn task_ended(&mut self, core: &mut RunCore, key: ExecKey, attempt: u32, output: StepOutput) {
-        let known = core.entry(key).is_some_and(|entry| entry.attempt == attempt);
+        // One that ran out of time may still come to its end, while its records are kept for the next attempt.
+        let known = core.entry(key).is_some_and(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between));
         if !known {
             return place::drop_quietly(output);
         }

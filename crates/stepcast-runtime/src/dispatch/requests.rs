@@ -5,12 +5,14 @@ use stepcast_core::Outputs;
 
 use super::Dispatch;
 use super::core::RunCore;
+use super::place::Place;
 use crate::exec::Recorded;
 use crate::run::{Deadline, Request};
 
 impl Dispatch {
     pub(crate) fn operation(&mut self, core: &mut RunCore, exec: ExecKey, attempt: u32, request: Request) {
-        let live = core.entry(exec).is_some_and(|entry| entry.attempt == attempt);
+        // A wait that a failing attempt dropped stays open for the next one: nobody is asked twice.
+        let live = core.entry(exec).is_some_and(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between));
         if !live {
             return;
         }

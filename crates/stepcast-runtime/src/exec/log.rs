@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::collections::HashMap;
 use std::task::{Poll, Waker};
 
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,9 @@ use stepcast_core::engine::{OpId, OpKind, OpResult};
 use stepcast_core::{Outputs, Payload};
 
 use super::Recorded;
+
+/// So many labels are looked through one by one.
+const MANY_LABELS: usize = 16;
 
 /// A wait's filter that is code.
 pub(crate) type Predicate = Box<dyn Fn(&Payload) -> bool + Send>;
@@ -17,6 +20,8 @@ pub(crate) type Predicate = Box<dyn Fn(&Payload) -> bool + Send>;
 #[derive(Default)]
 pub(crate) struct OpLog {
     labels: Vec<Label>,
+    /// Places of the labels by name, once there are too many to look through.
+    index: Option<Box<HashMap<Box<str>, Vec<u32>>>>,
     /// Sent, but not delivered before the next commit point.
     pub(crate) outbox: Outputs,
     pending: Vec<Pending>,
@@ -25,7 +30,7 @@ pub(crate) struct OpLog {
 
 struct Label {
     kind: OpKind,
-    label: Cow<'static, str>,
+    label: Box<str>,
     /// Operations of this attempt so far.
     cursor: u32,
     /// Operations done, in this attempt or an earlier one.
@@ -61,14 +66,14 @@ struct LabelSnapshot {
 
 impl OpLog {
     /// The next operation of this kind and label: its ordinal.
-    pub(crate) fn next(&mut self, kind: OpKind, label: Cow<'static, str>) -> u32 {
+    pub(crate) fn next(&mut self, kind: OpKind, label: &str) -> u32 {
         let label = self.label(kind, label);
         label.cursor += 1;
         label.cursor - 1
     }
 
     /// Counts an operation that leaves no result. `false` if an earlier attempt did it already.
-    pub(crate) fn count(&mut self, kind: OpKind, label: Cow<'static, str>) -> bool {
+    pub(crate) fn count(&mut self, kind: OpKind, label: &str) -> bool {
         let label = self.label(kind, label);
         label.cursor += 1;
         let new = label.cursor > label.done;
@@ -80,28 +85,26 @@ impl OpLog {
 
     /// A counted operation was not done after all.
     pub(crate) fn uncount(&mut self, kind: OpKind, label: &str) {
-        if let Some(label) = self.labels.iter_mut().find(|known| known.kind == kind && known.label == label) {
-            label.cursor -= 1;
-            label.done -= 1;
+        if let Some(at) = self.find(kind, label) {
+            self.labels[at].cursor -= 1;
+            self.labels[at].done -= 1;
         }
     }
 
     /// What is recorded of an operation.
     pub(crate) fn recorded(&self, kind: OpKind, label: &str, ordinal: u32) -> Option<&Recorded> {
-        let found = self.labels.iter().find(|known| known.kind == kind && known.label == label)?;
-        found.results.get(ordinal as usize)?.as_ref()
+        self.labels[self.find(kind, label)?].results.get(ordinal as usize)?.as_ref()
     }
 
     /// Whether an operation without a result was done by an earlier attempt.
     pub(crate) fn was_done(&self, kind: OpKind, label: &str, ordinal: u32) -> bool {
-        let found = self.labels.iter().find(|known| known.kind == kind && known.label == label);
-        found.is_some_and(|label| ordinal < label.done)
+        self.find(kind, label).is_some_and(|at| ordinal < self.labels[at].done)
     }
 
     /// The operation was not done after all, so the next one has its ordinal.
     pub(crate) fn step_back(&mut self, kind: OpKind, label: &str) {
-        if let Some(label) = self.labels.iter_mut().find(|known| known.kind == kind && known.label == label) {
-            label.cursor -= 1;
+        if let Some(at) = self.find(kind, label) {
+            self.labels[at].cursor -= 1;
         }
     }
 
@@ -116,7 +119,7 @@ impl OpLog {
             return false;
         }
         let at = ordinal as usize;
-        let known = self.label(kind, Cow::Owned(label.to_owned()));
+        let known = self.label(kind, label);
         known.done = known.done.max(ordinal + 1);
         if !matches!(result, Recorded::Done) {
             if known.results.len() <= at {
@@ -158,6 +161,9 @@ impl OpLog {
 
     /// Registers an operation whose result will come.
     pub(crate) fn expect(&mut self, id: OpId) {
+        if self.pending.is_empty() {
+            self.pending.reserve_exact(1);
+        }
         self.pending.push(Pending { id, result: None, waker: None, predicate: None });
     }
 
@@ -209,7 +215,7 @@ impl OpLog {
     pub(crate) fn snapshot(&self) -> LogSnapshot {
         let labels = self.labels.iter().map(|label| LabelSnapshot {
             kind: label.kind,
-            label: label.label.clone().into_owned(),
+            label: label.label.to_string(),
             // What is in the outbox is not in the snapshot, so it counts as not sent.
             done: if label.kind == OpKind::Send { label.committed } else { label.done },
             committed: label.committed,
@@ -219,29 +225,50 @@ impl OpLog {
     }
 
     pub(crate) fn restore(snapshot: LogSnapshot) -> Self {
-        let labels: Vec<Label> = snapshot
-            .labels
-            .into_iter()
-            .map(|label| Label {
-                kind: label.kind,
-                label: Cow::Owned(label.label),
-                cursor: 0,
-                done: label.done,
-                committed: label.committed,
-                results: label.results,
-            })
-            .collect();
-        let results = labels.iter().map(|label| label.results.iter().flatten().count()).sum();
-        OpLog { labels, results, ..OpLog::default() }
+        let mut log = OpLog::default();
+        for LabelSnapshot { kind, label, done, committed, results } in snapshot.labels {
+            log.results += results.iter().flatten().count();
+            log.add(Label { kind, label: label.into(), cursor: 0, done, committed, results });
+        }
+        log
     }
 
-    fn label(&mut self, kind: OpKind, label: Cow<'static, str>) -> &mut Label {
-        let at = self.labels.iter().position(|known| known.kind == kind && known.label == label);
-        let at = at.unwrap_or_else(|| {
-            self.labels.push(Label { kind, label, cursor: 0, done: 0, committed: 0, results: Vec::new() });
-            self.labels.len() - 1
-        });
+    fn label(&mut self, kind: OpKind, label: &str) -> &mut Label {
+        let at = match self.find(kind, label) {
+            Some(at) => at,
+            None => self.add(Label { kind, label: label.into(), cursor: 0, done: 0, committed: 0, results: Vec::new() }),
+        };
         &mut self.labels[at]
+    }
+
+    fn find(&self, kind: OpKind, label: &str) -> Option<usize> {
+        match &self.index {
+            None => self.labels.iter().position(|known| known.kind == kind && *known.label == *label),
+            Some(index) => {
+                let places = index.get(label)?.iter();
+                places.map(|at| *at as usize).find(|at| self.labels[*at].kind == kind)
+            }
+        }
+    }
+
+    fn add(&mut self, label: Label) -> usize {
+        let at = self.labels.len();
+        if at == 0 {
+            // Most executions use one label; the default growth would reserve four.
+            self.labels.reserve_exact(1);
+        }
+        if at == MANY_LABELS && self.index.is_none() {
+            let mut index: HashMap<Box<str>, Vec<u32>> = HashMap::new();
+            for (at, known) in self.labels.iter().enumerate() {
+                index.entry(known.label.clone()).or_default().push(at as u32);
+            }
+            self.index = Some(Box::new(index));
+        }
+        if let Some(index) = &mut self.index {
+            index.entry(label.label.clone()).or_default().push(at as u32);
+        }
+        self.labels.push(label);
+        at
     }
 }
 

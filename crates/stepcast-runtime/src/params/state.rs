@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -107,7 +106,7 @@ impl<S: StateType> State<S> {
         let fail = |source| EditStateError::Result { state: S::NAME, source };
         let mut value = lock(&self.cell.value);
         let mut log = self.exec.log();
-        let ordinal = log.next(OpKind::Edit, Cow::Borrowed(S::NAME));
+        let ordinal = log.next(OpKind::Edit, S::NAME);
         if log.was_done(OpKind::Edit, S::NAME, ordinal) {
             let recorded = match log.recorded(OpKind::Edit, S::NAME, ordinal) {
                 Some(Recorded::Json(value)) => value.clone(),

@@ -24,7 +24,7 @@ impl Engine<'_> {
             return;
         }
         let mut lineage = Lineage::root();
-        let waited_for = self.state.waits.as_deref().is_some_and(|waits| waits.by_event.contains_key(&ix));
+        let waited_for = self.state.waits.as_deref().is_some_and(|waits| waits.of(ix).next().is_some());
         if self.def.events[ix as usize].meta.role == Role::HumanResponse && !waited_for {
             lineage = self.oldest_question();
         }
@@ -91,7 +91,7 @@ impl Engine<'_> {
     pub(crate) fn timers(&mut self) {
         loop {
             let Some(timers) = self.state.timers.as_deref_mut() else { return };
-            let Some((&(at, id), &timer)) = timers.0.first_key_value() else { return };
+            let Some((&(at, id), &timer)) = timers.0.first() else { return };
             if at > self.now {
                 return;
             }

@@ -1,7 +1,7 @@
 //! A failed attempt: repeat, recover, ask, go on, or fail the run, in this order.
 
 use super::{Engine, Lineage};
-use crate::engine::exec::{Activity, Status};
+use crate::engine::exec::{Activity, Failed, Status};
 use crate::engine::inputs::{Asked, Input};
 use crate::engine::state::Timer;
 use crate::engine::{Command, ExecKey, Failure, RunFailure, Time};
@@ -16,9 +16,8 @@ impl Engine<'_> {
         let Some(exec) = self.state.exec_mut(key) else { return };
         let (step, was) = (exec.step, exec.activity);
         let more = exec.more();
-        more.first_started.get_or_insert(started);
-        more.last_failed = Some(now);
-        more.last_error = Some(failure.error.clone());
+        let first_started = more.failed.as_deref().map_or(started, |failed| failed.first_started);
+        more.failed = Some(Box::new(Failed { first_started, last_failed: now, last_error: failure.error.clone() }));
         exec.status = Status::Delayed;
         match was {
             Activity::Running => self.state.free_slot(self.def, step),
@@ -63,8 +62,10 @@ impl Engine<'_> {
             }
             OnFailure::Continue => self.give_up(key),
             OnFailure::Pause => {
+                let id = self.state.next_id + 1;
                 let Some(exec) = self.state.exec_mut(key) else { return };
                 exec.status = Status::Asked;
+                exec.more().asked = Some(id);
                 self.state.next_id += 1;
                 let input = Input { asked: Asked::Failure { exec: key, error, attempts }, step, created: self.now };
                 self.state.inputs.get_or_insert_default().0.insert(self.state.next_id, input);
@@ -83,7 +84,7 @@ impl Engine<'_> {
             return false;
         }
         let more = exec.more.as_deref();
-        let first_started = more.and_then(|more| more.first_started).unwrap_or(self.now);
+        let first_started = more.and_then(|more| more.failed.as_deref()).map_or(self.now, |failed| failed.first_started);
         let event = StepFailedEvent {
             step_name: def.steps[exec.step as usize].name.clone(),
             input_event: exec.input.as_slice().first().map(|payload| AnyEvent::from_payload(payload.clone())),
@@ -123,9 +124,8 @@ impl Engine<'_> {
         let exec = self.state.exec_ref(key);
         let step = exec.map_or_else(String::new, |exec| self.def.steps[exec.step as usize].name.clone());
         let more = exec.and_then(|exec| exec.more.as_deref());
-        let first = more.and_then(|more| more.first_started).unwrap_or(self.now);
-        let last = more.and_then(|more| more.last_failed).unwrap_or(self.now);
-        let elapsed_micros = last.0.saturating_sub(first.0);
+        let failed = more.and_then(|more| more.failed.as_deref());
+        let elapsed_micros = failed.map_or(0, |failed| failed.last_failed.0.saturating_sub(failed.first_started.0));
         RunFailure::Step { step, error, attempts, elapsed_micros, execution: key.serial }
     }
 }

@@ -162,7 +162,7 @@ impl Engine<'_> {
             }
         }
         if exec.more.is_some() {
-            self.withdraw(key, &exec);
+            self.withdraw(&exec);
         }
         Some(exec)
     }

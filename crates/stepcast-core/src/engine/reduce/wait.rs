@@ -43,8 +43,8 @@ impl Engine<'_> {
     fn choose(&self, ix: EventIx, serial: u64, filter: impl Fn(u64) -> bool) -> Choice {
         let Some(waits) = self.state.waits.as_deref() else { return Choice::Keep };
         let mut chosen = Vec::new();
-        for id in waits.by_event.get(&ix).into_iter().flatten() {
-            let Some(waiter) = waits.waiters.get(id) else { continue };
+        for id in waits.of(ix) {
+            let Some(waiter) = waits.waiters.get(&id) else { continue };
             if serial < waiter.after || (!chosen.is_empty() && !waiter.shared) {
                 continue;
             }
@@ -54,12 +54,12 @@ impl Engine<'_> {
                 Filter::Code if !waiter.armed => continue,
                 Filter::Any => {}
                 Filter::Field { .. } | Filter::Code => {
-                    if !filter(*id) {
+                    if !filter(id) {
                         continue;
                     }
                 }
             }
-            chosen.push(*id);
+            chosen.push(id);
             if !waiter.shared {
                 break;
             }
@@ -69,7 +69,7 @@ impl Engine<'_> {
 
     fn keep(&mut self, ix: EventIx, serial: u64, event: Payload) {
         let bound = self.def.policy.max_mailbox;
-        let kept = self.state.waits.get_or_insert_default().kept.entry(ix).or_default();
+        let kept = self.state.waits.get_or_insert_default().kept.or_default(ix);
         kept.push_back(Kept { serial, event });
         if kept.len() > bound {
             kept.pop_front();
@@ -79,12 +79,14 @@ impl Engine<'_> {
 
     /// Registers a wait, or arms the one that an earlier attempt registered, and looks at what was kept.
     pub(crate) fn wait(&mut self, exec: ExecKey, wait: WaitRequest) {
-        let waits = self.state.waits.get_or_insert_default();
-        let known = waits.waiters.iter_mut().find(|(_, waiter)| waiter.exec == exec && waiter.op == wait.id);
-        let (id, new) = match known {
-            Some((id, waiter)) => {
-                waiter.armed = true;
-                (*id, false)
+        let known = self.state.waiter_of(exec, &wait.id);
+        let waiters = self.state.waits.as_deref_mut().map(|waits| &mut waits.waiters);
+        let (id, new) = match known.zip(waiters) {
+            Some((id, waiters)) => {
+                if let Some(waiter) = waiters.get_mut(&id) {
+                    waiter.armed = true;
+                }
+                (id, false)
             }
             None => (self.register(exec, &wait), true),
         };
@@ -114,10 +116,14 @@ impl Engine<'_> {
             self.state.timers.get_or_insert_default().0.insert((deadline, id), Timer::Wait(id));
         }
         if let Some(exec) = self.state.exec_mut(exec) {
-            exec.more().open_waits.push(id);
+            let open = &mut exec.more().open_waits;
+            if open.is_empty() {
+                open.reserve_exact(1);
+            }
+            open.push(id);
         }
         let waits = self.state.waits.get_or_insert_default();
-        waits.by_event.entry(wait.event).or_default().push_back(id);
+        waits.by_event.insert((wait.event, id), ());
         waits.waiters.insert(
             id,
             Waiter {
@@ -175,12 +181,7 @@ impl Engine<'_> {
     fn remove_waiter(&mut self, id: u64) -> Option<Waiter> {
         let waits = self.state.waits.as_deref_mut()?;
         let waiter = waits.waiters.remove(&id)?;
-        if let Some(ids) = waits.by_event.get_mut(&waiter.event) {
-            ids.retain(|known| *known != id);
-            if ids.is_empty() {
-                waits.by_event.remove(&waiter.event);
-            }
-        }
+        waits.by_event.remove(&(waiter.event, id));
         if let (Some(deadline), Some(timers)) = (waiter.deadline, self.state.timers.as_deref_mut()) {
             timers.0.remove(&(deadline, id));
         }
@@ -191,7 +192,7 @@ impl Engine<'_> {
     }
 
     /// An execution is over: what it still waits for is withdrawn.
-    pub(crate) fn withdraw(&mut self, key: ExecKey, exec: &Exec) {
+    pub(crate) fn withdraw(&mut self, exec: &Exec) {
         let Some(more) = &exec.more else { return };
         for id in &more.open_waits {
             self.remove_waiter(*id);
@@ -199,8 +200,8 @@ impl Engine<'_> {
         if let (Some(timer), Some(timers)) = (more.retry_timer, self.state.timers.as_deref_mut()) {
             timers.0.remove(&timer);
         }
-        if let Some(inputs) = self.state.inputs.as_deref_mut() {
-            inputs.0.retain(|_, input| !matches!(&input.asked, Asked::Failure { exec, .. } if *exec == key));
+        if let (Some(input), Some(inputs)) = (more.asked, self.state.inputs.as_deref_mut()) {
+            inputs.0.remove(&input);
         }
     }
 
@@ -250,15 +251,15 @@ impl RunState {
     /// The armed waiters of an event type that have a filter.
     pub fn filtered_waiters(&self, event: EventIx) -> impl Iterator<Item = FilterQuery<'_>> {
         let waits = self.waits.as_deref();
-        let ids = waits.and_then(|waits| waits.by_event.get(&event)).into_iter().flatten();
+        let ids = waits.into_iter().flat_map(move |waits| waits.of(event));
         ids.filter_map(move |id| {
-            let waiter = waits?.waiters.get(id)?;
+            let waiter = waits?.waiters.get(&id)?;
             let wanted = match waiter.filter {
                 Filter::Any => false,
                 Filter::Field { .. } => true,
                 Filter::Code => waiter.armed,
             };
-            wanted.then_some(FilterQuery { waiter: *id, exec: waiter.exec, op: &waiter.op, filter: &waiter.filter })
+            wanted.then_some(FilterQuery { waiter: id, exec: waiter.exec, op: &waiter.op, filter: &waiter.filter })
         })
     }
 
@@ -277,7 +278,7 @@ impl RunState {
 
     /// The earliest moment at which a timer is due.
     pub fn next_timer(&self) -> Option<Time> {
-        self.timers.as_deref().and_then(|timers| timers.0.keys().next()).map(|(at, _)| *at)
+        self.timers.as_deref().and_then(|timers| timers.0.first()).map(|((at, _), _)| *at)
     }
 
     /// When the run's time is used up, if it stays busy until then.
