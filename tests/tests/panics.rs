@@ -134,7 +134,6 @@ async fn a_panic_in_the_drop_of_a_cut_off_step_is_swallowed() {
 
 /// An event whose clone panics on demand.
 #[event]
-#[derive(Serialize, Deserialize)]
 struct Touchy {
     on_clone: bool,
     on_drop: bool,
@@ -293,7 +292,7 @@ impl InClosures {
     async fn work(&self, ev: Begin, counter: State<Counter>, ctx: Context) -> Result<Done> {
         if ctx.attempt() == 1 {
             match ev.how.as_str() {
-                "edit" => drop(counter.edit(|state| { state.n += 1; panic!("in the edit") }).await?),
+                "edit" => counter.edit(|state| -> () { state.n += 1; panic!("in the edit") }).await?,
                 "try_edit" => {
                     let result: Result<(), StepError> = counter.try_edit(|state| { state.n += 1; panic!("in the edit") }).await?;
                     result?;

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Event, EventMeta, OnFailure, StepSpec};
+use crate::{Event, EventMeta, OnFailure, StepSpec, WorkflowGraph};
 
 /// A workflow: a set of steps between one start event and one stop event. Implemented by `#[workflow]` and `workflow!`.
 #[diagnostic::on_unimplemented(
@@ -16,6 +16,11 @@ pub trait Workflow: Sized + Send + Sync + 'static {
     type Stop: Event;
     /// Everything the macros know about the workflow, as a constant.
     const SPEC: WorkflowSpec;
+
+    /// The workflow's graph as data, to draw or to send.
+    fn graph() -> WorkflowGraph {
+        WorkflowGraph::of(&Self::SPEC)
+    }
 }
 
 /// A workflow as the macros see it.

@@ -2,6 +2,7 @@
 //! crate, which re-exports it.
 
 mod clock;
+mod built;
 mod context;
 mod dispatch;
 mod exec;
@@ -12,11 +13,13 @@ mod run;
 mod runtime;
 mod snapshot;
 mod stream;
+mod trace;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod view;
 mod wakers;
 
+pub use built::{BuiltWorkflow, WrongEnds};
 pub use context::{
     Call, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context, Declared, Effect, EmitError, MaySend,
     RunChild, SendSet, Store, StoreEditError, WaitError, WaitForEvent, Waiting,
@@ -26,6 +29,7 @@ pub use resources::*;
 pub use run::{AnyRun, Mailbox, RespondError, Run, RunError, RunId, RunOptions, RunWorkflow, SendError, SharedError, StoredError};
 pub use runtime::{Runtime, RuntimeError};
 pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
+pub use trace::{ChainLink, Execution};
 pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamStart};
 pub use view::{InputId, InputRecord, ParseInputIdError};
 

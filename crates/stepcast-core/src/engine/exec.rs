@@ -97,6 +97,14 @@ impl Input {
         }
     }
 
+    /// The first event, without a copy: an event's `Clone` is user code, which the reducer does not run.
+    pub(crate) fn into_first(self) -> Option<Payload> {
+        match self {
+            Input::One(payload) => Some(payload),
+            Input::Many(payloads) => payloads.into_iter().next(),
+        }
+    }
+
     pub(crate) fn as_mut_slice(&mut self) -> &mut [Payload] {
         match self {
             Input::One(payload) => std::slice::from_mut(payload),

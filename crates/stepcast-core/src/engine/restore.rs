@@ -203,7 +203,10 @@ impl Mapping<'_> {
                 self.recovery(&mut batch.recovery)?;
                 for collector in &mut batch.collectors {
                     self.step(&mut collector.step)?;
-                    collector.items.iter_mut().for_each(|item| self.payload(&mut item.event));
+                    for item in &mut collector.items {
+                        self.payload(&mut item.event);
+                        self.recovery(&mut item.recovery)?;
+                    }
                 }
             }
         }

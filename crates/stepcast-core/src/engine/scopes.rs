@@ -53,6 +53,8 @@ pub(crate) struct Collected {
     pub(crate) member: u32,
     pub(crate) serial: u64,
     pub(crate) event: Payload,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recovery: Recovery,
 }
 
 impl Scopes {

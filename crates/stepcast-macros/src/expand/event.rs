@@ -31,7 +31,12 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         return quote!(#input #errors);
     }
     let p = args.krate.private();
-    let derives = derives(&event, &args, &p);
+    let derives = derives(&event, &p);
+    if !event.has_serde_crate {
+        // Behind the user's own derives: a helper attribute may not stand before the derive that introduces it.
+        let text = args.krate.serde_text();
+        input.attrs.push(syn::parse_quote!(#[serde(crate = #text)]));
+    }
     let implementation = implementation(&input, &event, &args, &p);
     quote! {
         #derives
@@ -40,8 +45,8 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// The derives that the user has not written, and where serde is.
-fn derives(event: &EventItem, args: &EventArgs, p: &TokenStream) -> TokenStream {
+/// The derives that the user has not written.
+fn derives(event: &EventItem, p: &TokenStream) -> TokenStream {
     let wanted = [
         ("Debug", quote!(::core::fmt::Debug), !event.has_secret()),
         ("Clone", quote!(::core::clone::Clone), true),
@@ -50,11 +55,7 @@ fn derives(event: &EventItem, args: &EventArgs, p: &TokenStream) -> TokenStream 
     ];
     let missing =
         wanted.into_iter().filter(|(name, _, wanted)| *wanted && !event.derives(name)).map(|(_, path, _)| path);
-    let serde_crate = (!event.has_serde_crate).then(|| {
-        let text = args.krate.serde_text();
-        quote!(#[serde(crate = #text)])
-    });
-    quote!(#[derive(#(#missing),*)] #serde_crate)
+    quote!(#[derive(#(#missing),*)])
 }
 
 fn implementation(input: &DeriveInput, event: &EventItem, args: &EventArgs, p: &TokenStream) -> TokenStream {

@@ -32,7 +32,7 @@ impl Parse for Arg {
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
             // `crate = crate` and the like: a keyword is no expression, but a path made of one is.
-            Value::Is(input.parse()?)
+            Value::Is(visible(input.parse()?))
         } else if input.peek(syn::token::Paren) {
             let group: Group = input.parse()?;
             Value::List(group)
@@ -41,6 +41,14 @@ impl Parse for Arg {
         };
         Ok(Arg { key, value })
     }
+}
+
+/// The expression inside the invisible groups that a `macro_rules!` puts around what it was given.
+fn visible(mut expr: Expr) -> Expr {
+    while let Expr::Group(group) = expr {
+        expr = *group.expr;
+    }
+    expr
 }
 
 /// Parses arguments; a syntax error is reported and leaves none.

@@ -9,12 +9,13 @@ use serde_json::Value;
 use stepcast_core::engine::FailureChoice;
 use stepcast_core::state_cell::State;
 use stepcast_core::store::StorePath;
-use stepcast_core::{AnyEvent, Event, Payload, Role, StepIx, Taker};
+use stepcast_core::{AnyEvent, Event, GraphOverlay, Payload, Role, StepIx, StepStateChanged, Taker};
 use tokio::sync::oneshot;
 
 use super::{Given, Message, RespondError, RunEnd, RunError, RunId, RunShared, SendError, Task, lock};
 use crate::snapshot::{RunSnapshot, SnapshotError, StoreSnapshot};
 use crate::stream::{EventStream, StreamStart, Wanted};
+use crate::trace::Trace;
 use crate::view::{InputId, InputRecord};
 
 /// A handle of a run whose stop event is an `S`. Awaited, it gives the stop event. Dropped, it detaches: the run goes on.
@@ -334,6 +335,14 @@ impl AnyRun {
     /// A copy of the run's store and typed state.
     pub fn store_snapshot(&self) -> StoreSnapshot {
         StoreSnapshot::of(&self.shared)
+    }
+
+    /// What the run did so far, to draw over its workflow's graph: executions, failures and times per step, events by
+    /// tag. Counted from the internal frames that are kept, so start the run with `RunOptions::record_internal`.
+    pub fn overlay(&self) -> GraphOverlay {
+        let data = self.shared.data();
+        let frames = data.frames.iter().flat_map(|frames| frames.iter());
+        Trace::of(frames.filter_map(|frame| frame.event.get::<StepStateChanged>())).overlay()
     }
 
     /// A value of the run's store, by dot path.

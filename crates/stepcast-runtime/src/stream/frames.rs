@@ -54,6 +54,11 @@ impl Frames {
         self.first
     }
 
+    /// All kept frames, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Frame> {
+        self.ring.iter()
+    }
+
     /// A frame by number.
     pub(crate) fn get(&self, number: u64) -> Option<&Frame> {
         self.ring.get(usize::try_from(number.checked_sub(self.first)?).ok()?)

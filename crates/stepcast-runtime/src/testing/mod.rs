@@ -50,7 +50,6 @@
 //! }
 //! ```
 
-mod chain;
 mod hooks;
 mod kit;
 mod recorded;
@@ -59,7 +58,7 @@ mod sequence;
 
 use std::time::Duration;
 
-pub use chain::{ChainLink, Execution};
+pub use crate::trace::{ChainLink, Execution};
 pub(crate) use hooks::TestHooks;
 pub use kit::TestKit;
 pub use recorded::Recorded;

@@ -3,7 +3,7 @@ use std::ops::Deref;
 
 use stepcast_core::{CallEvent, Event, GraphOverlay, StepStateChanged, UnhandledEvent};
 
-use super::chain::{ChainLink, Execution, Trace};
+use crate::trace::{ChainLink, Execution, Trace};
 use super::seed::SeedGuard;
 use super::sequence::{EventSequence, SequenceItem};
 use crate::run::{Run, RunError};

@@ -1,9 +1,9 @@
 //! Batches: opened by a `Vec` in a step's return value, closed when no member has anything left to do.
 
-use super::Engine;
+use super::{Engine, Lineage};
 use crate::Payload;
 use crate::definition::{InputShape, StepIx};
-use crate::engine::exec::{ROOT, Recovery, ScopeIx};
+use crate::engine::exec::{ROOT, Recovery, ScopeIx, merge_recovery};
 use crate::engine::scopes::{Batch, Collected, Collector, Member};
 
 impl Engine<'_> {
@@ -87,26 +87,29 @@ impl Engine<'_> {
         Some(closed.parent)
     }
 
-    fn run_collector(&mut self, mut collector: Collector, scope: ScopeIx, recovery: Recovery) {
+    fn run_collector(&mut self, mut collector: Collector, scope: ScopeIx, mut recovery: Recovery) {
         // Stable: events of one member stay in the order in which they came.
         if matches!(self.def.steps[collector.step as usize].shape, InputShape::Collect) {
             collector.items.sort_by_key(|item| item.member);
+        }
+        for item in &collector.items {
+            merge_recovery(&mut recovery, &item.recovery);
         }
         let events = collector.items.into_iter().map(|item| (item.serial, item.event)).collect();
         self.run_many(collector.step, events, scope, recovery);
     }
 
     /// Keeps an event for a collecting step of the innermost batch. `false` if there is none.
-    pub(crate) fn collect_into_batch(&mut self, step: StepIx, serial: u64, event: Payload, scope: ScopeIx) -> bool {
+    pub(crate) fn collect_into_batch(&mut self, step: StepIx, serial: u64, event: Payload, from: &Lineage) -> bool {
         let def = self.def;
         let Some(scopes) = self.state.scopes.as_deref_mut() else { return false };
-        let Some(&Member { batch, index, .. }) = scopes.member(scope) else { return false };
+        let Some(&Member { batch, index, .. }) = scopes.member(from.scope) else { return false };
         let Some(batch) = scopes.batches.get_mut(batch) else { return false };
         let Some(collector) = batch.collectors.iter_mut().find(|collector| collector.step == step) else { return false };
         if collector.fired {
             return true;
         }
-        collector.items.push(Collected { member: index, serial, event });
+        collector.items.push(Collected { member: index, serial, event, recovery: from.recovery.clone() });
         if let InputShape::Take { count } = def.steps[step as usize].shape {
             if collector.items.len() as u32 >= count {
                 collector.fired = true;

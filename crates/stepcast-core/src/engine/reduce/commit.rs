@@ -25,7 +25,10 @@ impl Engine<'_> {
         }
         match commit.op {
             Operation::Deliver { id } => self.resume(key, id, OpResult::Delivered),
-            Operation::Wait(wait) => self.wait(key, wait),
+            Operation::Wait(mut wait) => {
+                wait.announce = wait.announce.map(crate::Payload::into_shared);
+                self.wait(key, wait);
+            }
             Operation::Withdraw { id } => self.withdraw_one(key, &id),
             Operation::Collect(collect) => self.collect(key, collect),
             Operation::Child { id } => {
@@ -54,7 +57,7 @@ impl Engine<'_> {
         let result = if buffer.len >= bound {
             OpResult::BufferFull
         } else {
-            let entry = Entry { exec: key, op: collect.id.clone(), event: collect.event };
+            let entry = Entry { exec: key, op: collect.id.clone(), event: collect.event.into_shared() };
             buffer.queues.entry(ix).or_default().push_back(entry);
             buffer.len += 1;
             match take_set(buffer, &collect.expected) {

@@ -55,7 +55,7 @@ impl Engine<'_> {
                 self.release(scope);
             }
             (Asked::Wait { waiter, .. }, Answer::Event { event, .. }) => {
-                self.satisfy(waiter, OpResult::Event(event));
+                self.satisfy(waiter, OpResult::Event(event.into_shared()));
             }
             (Asked::Failure { exec, error, attempts }, Answer::Failure(choice)) => {
                 self.decide_failure(exec, error, attempts, choice);

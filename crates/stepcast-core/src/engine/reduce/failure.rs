@@ -85,18 +85,18 @@ impl Engine<'_> {
         }
         let more = exec.more.as_deref();
         let first_started = more.and_then(|more| more.failed.as_deref()).map_or(self.now, |failed| failed.first_started);
+        if self.out.observe {
+            self.frame_recovered(key, self.state.next_event + 1);
+        }
+        let Some(exec) = self.take_exec(key) else { return false };
         let event = StepFailedEvent {
             step_name: def.steps[exec.step as usize].name.clone(),
-            input_event: exec.input.as_slice().first().map(|payload| AnyEvent::from_payload(payload.clone())),
+            input_event: exec.input.into_first().map(AnyEvent::from_payload),
             exception: error.clone(),
             attempts: exec.attempt,
             elapsed_seconds: self.now.since(first_started).as_secs_f64(),
             failed_at: self.now.0,
         };
-        if self.out.observe {
-            self.frame_recovered(key, self.state.next_event + 1);
-        }
-        let Some(exec) = self.take_exec(key) else { return false };
         let mut recovery = exec.recovery;
         let counts = recovery.get_or_insert_default();
         match counts.iter_mut().find(|(step, _)| *step == catch) {

@@ -50,6 +50,8 @@ impl Engine<'_> {
             self.run_single(*step, serial, event, from);
             return serial;
         }
+        // Several may have it from here on, and an event's own `Clone` is user code, which the reducer does not run.
+        let event = if entry.waited || entry.meta.role == Role::InputRequired { event.into_shared() } else { event };
         match entry.meta.role {
             Role::Stop => {
                 if ix == def.stop {
@@ -95,7 +97,7 @@ impl Engine<'_> {
                     self.fill_slot(step, slot, serial, copy, from);
                     *handled = true;
                 }
-                Taker::Collect(step) => match self.collect_into_batch(step, serial, copy, from.scope) {
+                Taker::Collect(step) => match self.collect_into_batch(step, serial, copy, from) {
                     true => *handled = true,
                     false if *handled || !last => {}
                     false => {

@@ -45,13 +45,13 @@ pub struct Execution {
 
 /// Executions and events of a run, by serial number.
 #[derive(Debug, Default)]
-pub(super) struct Trace {
-    pub(super) executions: BTreeMap<u64, Execution>,
-    pub(super) events: BTreeMap<u64, ChainLink>,
+pub(crate) struct Trace {
+    pub(crate) executions: BTreeMap<u64, Execution>,
+    pub(crate) events: BTreeMap<u64, ChainLink>,
 }
 
 impl Trace {
-    pub(super) fn of<'a>(frames: impl IntoIterator<Item = &'a StepStateChanged>) -> Self {
+    pub(crate) fn of<'a>(frames: impl IntoIterator<Item = &'a StepStateChanged>) -> Self {
         let mut trace = Trace::default();
         for frame in frames {
             trace.add(frame);
@@ -72,7 +72,7 @@ impl Trace {
     }
 
     /// The way from the run's start, or from outside, to an event; of several causes, by the one that came last.
-    pub(super) fn chain_to(&self, serial: u64) -> Vec<ChainLink> {
+    pub(crate) fn chain_to(&self, serial: u64) -> Vec<ChainLink> {
         let mut chain = Vec::new();
         let mut next = Some(serial);
         while let Some(link) = next.and_then(|serial| self.events.get(&serial)) {
@@ -86,7 +86,7 @@ impl Trace {
     }
 
     /// The events with this tag, and everything they led to without them.
-    pub(super) fn caused_by(&self, tag: &str) -> Vec<ChainLink> {
+    pub(crate) fn caused_by(&self, tag: &str) -> Vec<ChainLink> {
         let mut led: BTreeSet<u64> = self.events.values().filter(|link| link.event == tag).map(|link| link.serial).collect();
         let roots = led.clone();
         // Serial numbers grow from cause to effect, so one pass in their order finds everything.
@@ -99,7 +99,7 @@ impl Trace {
         led.iter().filter(|serial| !roots.contains(serial)).filter_map(|serial| self.events.get(serial)).cloned().collect()
     }
 
-    pub(super) fn overlay(&self) -> GraphOverlay {
+    pub(crate) fn overlay(&self) -> GraphOverlay {
         let mut overlay = GraphOverlay::default();
         for execution in self.executions.values() {
             let step: &mut StepOverlay = overlay.steps.entry(execution.step.clone()).or_default();
