@@ -1,1 +1,22 @@
-//! Shared helpers of the cross-crate tests.
+//! Shared helpers of the cross-crate tests: random workflows, a seeded scheduler that drives the pure reducer without
+//! an executor, and a slow model of what it must do.
+
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod acts;
+mod drive;
+mod events;
+mod graphs;
+mod model;
+mod plan;
+mod rng;
+mod text;
+
+pub use acts::*;
+pub use drive::*;
+pub use events::*;
+pub use graphs::*;
+pub use model::*;
+pub use plan::*;
+pub use rng::*;
+pub use text::*;

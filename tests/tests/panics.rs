@@ -138,6 +138,7 @@ struct Touchy {
     on_clone: bool,
     on_drop: bool,
     #[serde(skip)]
+    #[allow(dead_code)]
     bomb: Armed,
 }
 
@@ -263,12 +264,18 @@ async fn a_panic_in_a_clone_while_a_snapshot_is_taken_harms_nobody() {
         async fn begin(&self, ev: Begin) -> Touchy {
             touchy(&ev.how)
         }
-        #[step(waits(Go))]
-        async fn take(&self, ev: Touchy, ctx: Context) -> Result<Done> {
+        #[step]
+        async fn join(&self, ev: Touchy, go: Go) -> Done {
             std::mem::forget(ev);
-            Ok(done(ctx.wait_for_event::<Go>().await?.n))
+            done(go.n)
         }
     }
+    let run = Held.run(Begin { how: "clone".into() });
+    settle().await;
+    let error = run.snapshot().await.unwrap_err();
+    assert!(error.to_string().contains("the clone panicked"), "{error}");
+    run.cancel();
+    assert!(matches!(run.await, Err(RunError::Cancelled)));
     let run = Held.run(Begin { how: "neither".into() });
     settle().await;
     assert!(run.snapshot().await.is_ok());

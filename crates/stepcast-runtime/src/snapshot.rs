@@ -1,6 +1,7 @@
 //! A whole run as data.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use stepcast_core::engine::{Difference, RestoreError, RunState, StateSnapshot};
 use stepcast_core::store::CellMap;
 use stepcast_core::{DefinitionError, ErrorInfo, Payload, StepError};
 
-use crate::dispatch::{Dispatch, RunCore};
+use crate::dispatch::{Dispatch, RunCore, panicked};
 use crate::exec::{LogSnapshot, OpLog};
 use crate::program::Program;
 use crate::run::{AnyCell, Message, RunData, RunEnd, RunError, RunId, RunShared, SharedError, StoredError, lock};
@@ -65,6 +66,12 @@ pub enum SnapshotError {
         /// What serde found.
         #[source]
         source: Arc<serde_json::Error>,
+    },
+    /// The code of an event or a state panicked while it was copied; the run goes on.
+    #[error("The code of an event or a state panicked while it was copied: {message}.")]
+    Panicked {
+        /// The panic's message, where it has one.
+        message: String,
     },
     /// The run's dispatcher is gone with its tokio runtime.
     #[error("The run was dropped with its tokio runtime; there is nothing left to take.")]
@@ -225,6 +232,12 @@ fn store_json(data: &RunData) -> Value {
 }
 
 impl Dispatch {
+    /// As `snapshot`; a panic in users' code is its error.
+    pub(crate) fn take_snapshot(&self, core: &RunCore) -> Result<RunSnapshot, SnapshotError> {
+        let taken = catch_unwind(AssertUnwindSafe(|| self.snapshot(core)));
+        taken.unwrap_or_else(|panic| Err(SnapshotError::Panicked { message: panicked(&*panic).to_string() }))
+    }
+
     /// One moment of the run: store, cells and records are locked together while they are copied.
     pub(crate) fn snapshot(&self, core: &RunCore) -> Result<RunSnapshot, SnapshotError> {
         let run = self.shared();

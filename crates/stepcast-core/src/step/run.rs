@@ -2,13 +2,16 @@
 
 use std::future::Future;
 
+use futures_util::FutureExt;
+
 use super::{Invocation, StepOutput};
 use crate::{IntoEvents, Outputs, ParamSpec, StepError};
 
 /// Boxes the body of an async step.
 #[doc(hidden)]
-pub fn run_async<R: IntoEvents>(body: impl Future<Output = R> + Send + 'static) -> Invocation {
-    Invocation::Future(Box::pin(async move { outputs_of(body.await) }))
+pub fn run_async<R: IntoEvents + 'static>(body: impl Future<Output = R> + Send + 'static) -> Invocation {
+    // Not an async block: that would keep room for the body twice, once captured and once awaited.
+    Invocation::Future(Box::pin(body.map(outputs_of)))
 }
 
 /// Boxes the body of a `blocking` step.

@@ -1,17 +1,18 @@
 //! The end of a run, and the grace of what still goes on.
 
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use stepcast_core::StepPanicked;
 use stepcast_core::engine::Outcome;
 
 use super::core::RunCore;
 use super::place::{self, Place};
 use super::{Dispatch, Round};
 use crate::clock;
-use crate::run::{Message, RunEnd, RunError, lock};
+use crate::run::{Message, RunEnd, RunError, Task, lock};
 
 /// How long executions may go on after the end, unless the options say otherwise.
 const GRACE: Duration = Duration::from_millis(500);
@@ -82,6 +83,28 @@ impl Dispatch {
         core.in_tasks = 0;
         core.more = None;
         core.state = Default::default();
+    }
+
+    /// The `Clone`, `Drop` or `Deserialize` of a user's event panicked under the dispatcher's hands: the run ends with
+    /// that as its error instead of hanging.
+    #[cold]
+    pub(crate) fn broken(&mut self, core: Option<Box<RunCore>>, panic: &(dyn std::any::Any + Send)) -> Poll<()> {
+        let error = place::panicked(panic);
+        let message = error.downcast_ref::<StepPanicked>().map_or_else(String::new, |panicked| panicked.message.clone());
+        let run = Arc::clone(&self.env.run);
+        run.finish(RunEnd::refused(RunError::EventPanicked { message }, clock::now()));
+        if let Some(extra) = run.extra_if_any() {
+            for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
+                child.post(Message::Cancel);
+            }
+        }
+        if let Some(mut core) = core {
+            core.ended = true;
+            place::quietly(|| self.drop_all(&mut core));
+            place::drop_quietly(core);
+        }
+        lock(&run.inbox).task = Task::Ended;
+        Poll::Ready(())
     }
 
     /// The tokio runtime is being shut down: who waits for the end must not wait for ever.

@@ -60,7 +60,7 @@ impl Dispatch {
             Message::Ended { exec, attempt, output } => self.task_ended(core, exec, attempt, output),
             Message::Operation { exec, attempt, request } => self.operation(core, exec, attempt, request),
             Message::Cancel => self.tick(core, TickKind::Cancel),
-            Message::Snapshot(reply) => drop(reply.send(self.snapshot(core))),
+            Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),
             Message::Inputs(reply) => drop(reply.send(core.state.pending_inputs(self.env.run.def()))),
             Message::HandleGone | Message::Nudge => {}
         }
@@ -71,7 +71,7 @@ impl Dispatch {
             Message::Respond { input, reply, .. } => drop(reply.send(Err(RespondError::Ended { id: input.to_string() }))),
             Message::Inputs(reply) => drop(reply.send(Vec::new())),
             Message::Ended { exec, attempt, output } => self.task_ended(core, exec, attempt, output),
-            Message::Snapshot(reply) => drop(reply.send(self.snapshot(core))),
+            Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),
             other => super::place::drop_quietly(other),
         }
     }

@@ -10,6 +10,7 @@ mod place;
 mod requests;
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,7 @@ use std::task::{Context, Poll};
 use stepcast_core::engine::TickKind;
 
 pub(crate) use self::core::RunCore;
-pub(crate) use self::place::{RunnerEnv, env_exec};
+pub(crate) use self::place::{RunnerEnv, env_exec, panicked};
 use crate::clock;
 use crate::run::{RunShared, Task, lock};
 
@@ -168,13 +169,17 @@ impl Future for Dispatch {
         }
         loop {
             core.cmds.observe = this.env.run.wants_internal();
-            match this.round(&mut core, cx) {
-                Round::Worked => {}
-                Round::Yield => {
+            match catch_unwind(AssertUnwindSafe(|| this.round(&mut core, cx))) {
+                Ok(Round::Worked) => {}
+                Ok(Round::Yield) => {
                     this.core = Some(core);
                     return Poll::Pending;
                 }
-                Round::Dry => return this.rest(core, cx),
+                Ok(Round::Dry) => {
+                    let rest = catch_unwind(AssertUnwindSafe(|| this.rest(core, cx)));
+                    return rest.unwrap_or_else(|panic| this.broken(None, &*panic));
+                }
+                Err(panic) => return this.broken(Some(core), &*panic),
             }
         }
     }

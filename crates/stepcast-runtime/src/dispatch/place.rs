@@ -188,7 +188,12 @@ pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> StepError {
 
 /// Drops what users made; a panic in a destructor ends here.
 pub(crate) fn drop_quietly<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    quietly(|| drop(value));
+}
+
+/// Does something of which a panic ends here.
+pub(crate) fn quietly(what: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(what));
 }
 
 /// An attempt that something outside its run will wake, polled by the dispatcher.

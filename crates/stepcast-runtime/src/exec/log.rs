@@ -83,6 +83,22 @@ impl OpLog {
         new
     }
 
+    /// Does and counts an operation whose result needs no record; an `Err` is not counted. `None` if an earlier
+    /// attempt did it already.
+    pub(crate) fn count_if<R, E>(&mut self, kind: OpKind, label: &str, act: impl FnOnce() -> Result<R, E>) -> Option<Result<R, E>> {
+        let label = self.label(kind, label);
+        if label.cursor < label.done {
+            label.cursor += 1;
+            return None;
+        }
+        let result = act();
+        if result.is_ok() {
+            label.cursor += 1;
+            label.done = label.cursor;
+        }
+        Some(result)
+    }
+
     /// A counted operation was not done after all.
     pub(crate) fn uncount(&mut self, kind: OpKind, label: &str) {
         if let Some(at) = self.find(kind, label) {

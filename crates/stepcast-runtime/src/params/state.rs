@@ -35,7 +35,7 @@ pub enum EditStateError {
         /// The bound.
         bound: usize,
     },
-    /// The edit's result, or what is recorded of it, does not fit its type.
+    /// The edit's result, or what is recorded of it, does not fit its type. The edit itself was done.
     #[error("The result of an edit of `{state}` could not be recorded or read back: {source}.")]
     Result {
         /// The state.
@@ -106,6 +106,13 @@ impl<S: StateType> State<S> {
         let fail = |source| EditStateError::Result { state: S::NAME, source };
         let mut value = lock(&self.cell.value);
         let mut log = self.exec.log();
+        // A result without data needs no record but its count.
+        if size_of::<R>() == 0 {
+            if let Some(result) = log.count_if(OpKind::Edit, S::NAME, || edit(&mut value)) {
+                return Ok(result);
+            }
+            return serde_json::from_value(serde_json::Value::Null).map(Ok).map_err(fail);
+        }
         let ordinal = log.next(OpKind::Edit, S::NAME);
         if log.was_done(OpKind::Edit, S::NAME, ordinal) {
             let recorded = match log.recorded(OpKind::Edit, S::NAME, ordinal) {
@@ -114,31 +121,18 @@ impl<S: StateType> State<S> {
             };
             return serde_json::from_value(recorded).map(Ok).map_err(fail);
         }
-        // A result without data needs no record but its count.
-        if size_of::<R>() == 0 {
-            let result = edit(&mut value);
-            if result.is_ok() {
-                log.record(OpKind::Edit, S::NAME, ordinal, Recorded::Done, usize::MAX);
-            } else {
-                log.step_back(OpKind::Edit, S::NAME);
-            }
-            return Ok(result);
-        }
         let bound = self.exec.run.def().policy().max_records;
         if log.is_full(bound) {
             return Err(EditStateError::RecordFull { bound });
         }
-        let before = value.clone();
         match edit(&mut value) {
             Ok(result) => match serde_json::to_value(&result) {
                 Ok(json) => {
                     log.record(OpKind::Edit, S::NAME, ordinal, Recorded::Json(json), bound);
                     Ok(Ok(result))
                 }
-                Err(source) => {
-                    *value = before;
-                    Err(fail(source))
-                }
+                // The edit stays: undoing it would take a copy of the state for every edit.
+                Err(source) => Err(fail(source)),
             },
             Err(error) => {
                 log.step_back(OpKind::Edit, S::NAME);

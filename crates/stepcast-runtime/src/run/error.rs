@@ -78,6 +78,12 @@ pub enum RunError {
     /// The runtime is shutting down.
     #[error("The runtime is shutting down and begins no new runs.")]
     ShuttingDown,
+    /// The code of an event panicked while the run handled it.
+    #[error("The code of an event panicked while the run handled it: {message}. An event's `Clone`, `Drop` and serde code must not panic.")]
+    EventPanicked {
+        /// The panic's message, where it has one.
+        message: String,
+    },
     /// The tokio runtime was shut down while the run was going on.
     #[error("The run was dropped with its tokio runtime before it ended.")]
     Dropped,

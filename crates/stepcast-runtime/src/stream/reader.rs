@@ -73,15 +73,31 @@ impl EventStream {
 
     /// Moves up to `max` items that are there into `buffer`, waiting for the first. 0 only after the terminal event.
     pub async fn recv_many(&mut self, buffer: &mut Vec<StreamItem>, max: usize) -> usize {
-        let Some(first) = self.next().await else { return 0 };
         let before = buffer.len();
-        buffer.push(first);
-        while buffer.len() - before < max {
-            match self.ready.pop_front() {
-                Some(item) => buffer.push(item),
-                None => break,
-            }
+        if max == 0 {
+            return 0;
         }
+        std::future::poll_fn(|cx| {
+            if self.ready.is_empty() && !self.ended {
+                // Straight into the caller's buffer, under one lock.
+                let run = Arc::clone(&self.run);
+                let data = run.data();
+                self.fill(&data, max, |item| buffer.push(item));
+                if buffer.len() > before {
+                    return Poll::Ready(());
+                }
+            }
+            match self.poll_item(cx) {
+                Poll::Ready(first) => {
+                    buffer.extend(first);
+                    let rest = self.ready.len().min(max.saturating_sub(buffer.len() - before));
+                    buffer.extend(self.ready.drain(..rest));
+                    Poll::Ready(())
+                }
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
         buffer.len() - before
     }
 
@@ -100,7 +116,9 @@ impl EventStream {
         }
         let run = Arc::clone(&self.run);
         let mut data = run.data();
-        self.fill(&data);
+        let mut ready = std::mem::take(&mut self.ready);
+        self.fill(&data, BATCH, |item| ready.push_back(item));
+        self.ready = ready;
         if let Some(item) = self.ready.pop_front() {
             return Poll::Ready(Some(item));
         }
@@ -113,14 +131,25 @@ impl EventStream {
         Poll::Pending
     }
 
-    fn fill(&mut self, data: &RunData) {
+    /// Hands out what is there, at most so many items.
+    fn fill(&mut self, data: &RunData, max: usize, mut give: impl FnMut(StreamItem)) {
+        let mut given = 0;
+        let mut give = |item| {
+            given += 1;
+            give(item);
+            given < max
+        };
         let oldest = data.log.first();
         if self.cursor + 1 < oldest {
-            self.ready.push_back(StreamItem::Lagged { from: self.cursor + 1, to: oldest - 1 });
+            let lagged = StreamItem::Lagged { from: self.cursor + 1, to: oldest - 1 };
             self.cursor = oldest - 1;
+            if !give(lagged) {
+                return;
+            }
         }
         let mut logged = data.log.after(self.cursor);
-        while self.ready.len() < BATCH {
+        let mut more = true;
+        while more {
             let frame = data.frames.as_deref().and_then(|frames| {
                 self.frame = self.frame.max(frames.first());
                 frames.get(self.frame)
@@ -130,14 +159,14 @@ impl EventStream {
                     self.frame += 1;
                     if self.wants(frame.kind) {
                         let (seq, kind, event) = (frame.after, frame.kind, frame.event.clone());
-                        self.ready.push_back(StreamItem::Event(StreamEvent { seq, kind, event }));
+                        more = give(StreamItem::Event(StreamEvent { seq, kind, event }));
                     }
                 }
                 _ => {
                     let Some((seq, event)) = logged.next() else { break };
                     self.cursor = seq;
                     let event = StreamEvent { seq, kind: EventKind::Logged, event: event.clone() };
-                    self.ready.push_back(StreamItem::Event(event));
+                    more = give(StreamItem::Event(event));
                 }
             }
         }
