@@ -39,9 +39,19 @@ pub struct OutEvent {
 
 impl Outputs {
     /// Adds an event.
+    #[inline]
     pub fn push<E: Event>(&mut self, event: E) {
+        let payload = Payload::new(event);
+        if self.first.is_none() && !self.member_pending {
+            self.first = Some(OutToken::Event(OutEvent { begins_member: false, payload }));
+        } else {
+            self.push_later(payload);
+        }
+    }
+
+    fn push_later(&mut self, payload: Payload) {
         let begins_member = std::mem::take(&mut self.member_pending);
-        self.token(OutToken::Event(OutEvent { begins_member, payload: Payload::new(event) }));
+        self.token(OutToken::Event(OutEvent { begins_member, payload }));
     }
 
     /// Adds an event whose type is known only at run time.

@@ -109,16 +109,30 @@ impl Store {
         if size_of::<R>() > 0 && log.is_full(bound) {
             return Err(StoreEditError::RecordFull { bound });
         }
-        match data.store.get_or_insert_default().edit(&parsed, edit) {
-            Ok(result) => {
-                let json = serde_json::to_value(&result).map_err(value_error)?;
+        // The result becomes JSON inside the edit, so that one that cannot be recorded changes nothing.
+        let mut edit = edit;
+        let mut unfit = None;
+        let edited = data.store.get_or_insert_default().edit(&parsed, |value| {
+            let result = edit(value).map_err(Some)?;
+            let json = serde_json::to_value(&result).map_err(|source| {
+                unfit = Some(source);
+                None
+            })?;
+            Ok((result, json))
+        });
+        match edited {
+            Ok((result, json)) => {
                 let record = if size_of::<R>() == 0 { Recorded::Done } else { Recorded::Json(json) };
                 log.record(OpKind::Edit, path, ordinal, record, bound);
                 Ok(Ok(result))
             }
-            Err(EditError::Closure(error)) => {
+            Err(EditError::Closure(Some(error))) => {
                 log.step_back(OpKind::Edit, path);
                 Ok(Err(error))
+            }
+            Err(EditError::Closure(None)) => {
+                log.step_back(OpKind::Edit, path);
+                Err(unfit.map_or(StoreEditError::ExecutionEnded, value_error))
             }
             Err(EditError::Store(error)) => {
                 log.step_back(OpKind::Edit, path);

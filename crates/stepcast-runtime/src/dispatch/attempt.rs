@@ -50,7 +50,7 @@ impl Dispatch {
         mut future: BoxFuture<'static, StepOutput>,
         left: Option<std::time::Duration>,
     ) {
-        let probe = core.probe.take().filter(ProbeWaker::was_ignored).unwrap_or_default();
+        let probe = ProbeWaker::fresh(&mut core.probe);
         if let Some(shared) = &begun.shared {
             shared.polled_with(probe.waker.data() as usize);
         }
@@ -64,7 +64,7 @@ impl Dispatch {
             }
             Poll::Pending => First::Pending(future),
         };
-        self.place(core, begun, first, probe, left);
+        self.place(core, begun, first, left);
     }
 
     /// Begins an attempt and polls it once in place.
@@ -82,7 +82,7 @@ impl Dispatch {
             Box::new(Rare { log: rare.unwrap_or_default(), first_started, last_failure })
         });
         let Some((_, _, input)) = core.state.exec_input(key) else { return };
-        let probe = core.probe.take().filter(ProbeWaker::was_ignored).unwrap_or_default();
+        let probe = ProbeWaker::fresh(&mut core.probe);
         self.env.begin(key, step, attempt, &probe.waker, rare);
         let program = &self.env.run.program;
         let def = program.def.step(step);
@@ -118,29 +118,25 @@ impl Dispatch {
         }
         let begun = Begun { key, step, attempt, started: core.now, shared: self.env.finish() };
         core.polled |= 1 << (step % 64);
-        self.place(core, begun, first, probe, def_timeout(&self.env, step));
+        self.place(core, begun, first, def_timeout(&self.env, step));
     }
 
     /// What has ended is reported; what goes on is parked if only its run can bring it on, and else kept here or
     /// given a task.
-    fn place(&mut self, core: &mut RunCore, begun: Begun, first: First, probe: ProbeWaker, timeout: Option<std::time::Duration>) {
+    fn place(&mut self, core: &mut RunCore, begun: Begun, first: First, timeout: Option<std::time::Duration>) {
         match first {
             First::Ready(output) => {
-                core.probe = Some(probe);
                 self.end_attempt(core, begun, output);
             }
-            First::Pending(future) if begun.shared.is_some() && probe.was_ignored() => {
-                core.probe = Some(probe);
+            First::Pending(future) if begun.shared.is_some() && core.probe.as_ref().is_some_and(ProbeWaker::was_ignored) => {
                 self.park(core, begun, future, timeout);
             }
             First::Pending(future) if self.env.run.program.is_slow(begun.step) => self.give_task(core, begun, future, timeout),
             First::Pending(future) => self.keep(core, begun, future, timeout),
             First::Slow(future) => {
-                core.probe = Some(probe);
                 self.give_task(core, begun, future, timeout);
             }
             First::Blocking(body) => {
-                core.probe = Some(probe);
                 self.block(core, begun, body);
             }
         }

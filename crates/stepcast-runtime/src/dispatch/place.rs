@@ -80,6 +80,14 @@ impl Default for ProbeWaker {
 }
 
 impl ProbeWaker {
+    /// The waker for the next first poll: the last one, unless somebody kept or woke it.
+    pub(crate) fn fresh(slot: &mut Option<ProbeWaker>) -> &ProbeWaker {
+        if !slot.as_ref().is_some_and(ProbeWaker::was_ignored) {
+            *slot = None;
+        }
+        slot.get_or_insert_default()
+    }
+
     /// Whether nobody but the dispatcher has the waker and nobody woke it.
     pub(crate) fn was_ignored(&self) -> bool {
         Arc::strong_count(&self.probe) == 2 && !self.probe.woken.load(Ordering::Relaxed)

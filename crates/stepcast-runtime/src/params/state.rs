@@ -131,8 +131,11 @@ impl<S: StateType> State<S> {
                     log.record(OpKind::Edit, S::NAME, ordinal, Recorded::Json(json), bound);
                     Ok(Ok(result))
                 }
-                // The edit stays: undoing it would take a copy of the state for every edit.
-                Err(source) => Err(fail(source)),
+                // The edit stays, and stays done: undoing it would take a copy of the state for every edit.
+                Err(source) => {
+                    log.record(OpKind::Edit, S::NAME, ordinal, Recorded::Done, usize::MAX);
+                    Err(fail(source))
+                }
             },
             Err(error) => {
                 log.step_back(OpKind::Edit, S::NAME);
