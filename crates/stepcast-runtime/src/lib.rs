@@ -32,11 +32,3 @@ pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
 pub use trace::{ChainLink, Execution};
 pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamStart};
 pub use view::{InputId, InputRecord, ParseInputIdError};
-
-#[cfg(test)]
-mod sizes {
-    #[test]
-    fn print() {
-        eprintln!("shared {} data {} inbox {} core {} entry {} execshared {} oplog {} message {}", size_of::<crate::run::RunShared>(), size_of::<crate::run::RunData>(), size_of::<crate::run::Inbox>(), size_of::<crate::dispatch::RunCore>(), 0, size_of::<crate::exec::ExecShared>(), size_of::<crate::exec::OpLog>(), size_of::<crate::run::Message>());
-    }
-}

@@ -88,11 +88,10 @@ pub(crate) struct RuntimeLink {
 impl RuntimeLink {
     /// Waits for a place among the workflow's concurrent runs.
     pub(crate) async fn admit(&self) {
-        if let Some(limit) = &self.limit {
-            if let Ok(permit) = Arc::clone(limit).acquire_owned().await {
+        if let Some(limit) = &self.limit
+            && let Ok(permit) = Arc::clone(limit).acquire_owned().await {
                 *lock(&self.permit) = Some(permit);
             }
-        }
     }
 
     pub(crate) fn ended(&self, id: &RunId) {

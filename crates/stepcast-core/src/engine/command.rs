@@ -158,6 +158,10 @@ impl Commands {
     }
 
     pub(crate) fn push(&mut self, command: Command) {
+        if self.list.capacity() == 0 {
+            // Most runs see one command, their end; the default growth would reserve four.
+            self.list.reserve_exact(1);
+        }
         self.list.push(command);
     }
 }

@@ -30,11 +30,3 @@ pub use tick::{
     Answer, CollectRequest, Commit, External, Failure, FailureChoice, Filter, Matches, Operation, Report, SenderSeq, Tick,
     TickKind, WaitRequest,
 };
-
-#[cfg(test)]
-mod sizes {
-    #[test]
-    fn print() {
-        eprintln!("exec {} input {} payload {} outputs {} token {} report {} tickkind {} command {} state {} sched {}", size_of::<super::exec::Exec>(), size_of::<super::exec::Input>(), size_of::<crate::Payload>(), size_of::<crate::Outputs>(), size_of::<crate::OutToken>(), size_of::<super::Report>(), size_of::<super::TickKind>(), size_of::<super::Command>(), size_of::<super::RunState>(), size_of::<super::state::Schedule>());
-    }
-}

@@ -286,11 +286,10 @@ impl RunState {
         if keys.iter().any(|key| key.serial == 0 || key.serial > self.next_exec) {
             return bad("the serial number of an execution");
         }
-        if let Some(scopes) = &mut self.scopes {
-            if !scopes.members.recount() || !scopes.batches.recount() {
+        if let Some(scopes) = &mut self.scopes
+            && (!scopes.members.recount() || !scopes.batches.recount()) {
                 return bad("the table of batches");
             }
-        }
         if self.open_counts() != self.expected_open_counts() {
             return bad("what keeps a batch member open");
         }

@@ -153,13 +153,6 @@ impl<K: Ord, V> SmallMap<K, V> {
             SmallMap::Many(tree) => tree.into_iter().collect(),
         }
     }
-
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        match self {
-            SmallMap::Few(list) => list.retain_mut(|(key, value)| keep(key, value)),
-            SmallMap::Many(tree) => tree.retain(|key, value| keep(key, value)),
-        }
-    }
 }
 
 impl<K: Ord + Serialize, V: Serialize> Serialize for SmallMap<K, V> {

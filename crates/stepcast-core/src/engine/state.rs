@@ -30,6 +30,8 @@ pub struct RunState {
     pub(crate) inputs: Option<Box<Inputs>>,
     pub(crate) buffers: Option<Box<Buffers>>,
     pub(crate) timers: Option<Box<Timers>>,
+    // Boxed: few runs have senders that number their events.
+    #[allow(clippy::box_collection)]
     pub(crate) senders: Option<Box<BTreeMap<u64, u64>>>,
     pub(crate) busy_micros: u64,
     pub(crate) last_tick: Time,

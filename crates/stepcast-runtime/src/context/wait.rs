@@ -222,14 +222,13 @@ impl<E: Event> Future for Waiting<E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let event = E::META.tag;
-        if let Stage::New(_) = self.0 {
-            if let Stage::New(wait) = std::mem::replace(&mut self.0, Stage::Done) {
+        if let Stage::New(_) = self.0
+            && let Stage::New(wait) = std::mem::replace(&mut self.0, Stage::Done) {
                 match wait.begin() {
                     Ok(operation) => self.0 = Stage::Waiting(operation),
                     Err(result) => return Poll::Ready(result),
                 }
             }
-        }
         let Stage::Waiting(operation) = &mut self.0 else { return Poll::Pending };
         let Poll::Ready(result) = Pin::new(operation).poll(cx) else { return Poll::Pending };
         self.0 = Stage::Done;

@@ -59,7 +59,14 @@ impl Dispatch {
     /// Records an operation's result with its execution and lets it go on.
     fn hand_over(&mut self, core: &mut RunCore, key: ExecKey, op: OpId, result: OpResult) {
         let bound = self.env.run.def().policy().max_records;
-        let Some(entry) = core.entry(key) else { return };
+        let Some(entry) = core.entry(key) else {
+            // An execution of a restored run that has not begun again yet will find the result in its record.
+            if let Some(record) = Recorded::of(&result) {
+                let log = core.more().restored.entry(key.serial).or_default();
+                log.record(op.kind, &op.label, op.ordinal, record, bound.saturating_add(1));
+            }
+            return;
+        };
         let Some(shared) = entry.shared.clone() else { return };
         let waker = {
             let mut log = shared.log();

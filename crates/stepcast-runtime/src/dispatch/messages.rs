@@ -44,7 +44,6 @@ impl Dispatch {
             return self.too_late(core, message);
         }
         match message {
-            Message::Start(event) => self.tick(core, TickKind::Start { event }),
             Message::External { event, to, id } => {
                 let mut matches = Matches::default();
                 if let Some(ix) = self.env.run.def().event_by_hash(event.meta().hash) {
@@ -62,7 +61,7 @@ impl Dispatch {
             Message::Cancel => self.tick(core, TickKind::Cancel),
             Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),
             Message::Inputs(reply) => drop(reply.send(core.state.pending_inputs(self.env.run.def()))),
-            Message::HandleGone | Message::Nudge => {}
+            Message::HandleGone => {}
         }
     }
 

@@ -17,11 +17,13 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use stepcast_core::engine::TickKind;
+use stepcast_core::{AnyEvent, WorkflowIdleEvent};
 
 pub(crate) use self::core::RunCore;
 pub(crate) use self::place::{RunnerEnv, env_exec, panicked};
 use crate::clock;
 use crate::run::{RunShared, Task, lock};
+use crate::stream::EventKind;
 
 /// Polls between two looks at the clock and at the inbox.
 const SLICE: usize = 64;
@@ -34,7 +36,7 @@ pub(crate) struct Dispatch {
 }
 
 /// What a round of the dispatcher came to.
-enum Round {
+pub(crate) enum Round {
     /// Something was done; look again.
     Worked,
     /// The task has used up its share of the thread.
@@ -119,13 +121,15 @@ impl Dispatch {
         let shared = Arc::clone(self.shared());
         if core.is_quiet() && !shared.can_be_sent_to() && !core.ended {
             // Nobody can send any more: the reducer decides whether that matters.
-            let before = core.state.exec_keys().count();
             self.tick(&mut core, TickKind::SendersGone);
-            if core.ended || core.state.exec_keys().count() != before {
+            if core.ended {
                 cx.waker().wake_by_ref();
                 self.core = Some(core);
                 return Poll::Pending;
             }
+        }
+        if core.cmds.observe && core.is_quiet() && !core.ended {
+            shared.frame(EventKind::Internal, AnyEvent::new(WorkflowIdleEvent {}));
         }
         let away = core.is_quiet() && !core.has_timer();
         if away {

@@ -21,6 +21,8 @@ pub(crate) type Predicate = Box<dyn Fn(&Payload) -> bool + Send>;
 pub(crate) struct OpLog {
     labels: Vec<Label>,
     /// Places of the labels by name, once there are too many to look through.
+    // Boxed: few executions have one.
+    #[allow(clippy::box_collection)]
     index: Option<Box<HashMap<Box<str>, Vec<u32>>>>,
     /// Sent, but not delivered before the next commit point.
     pub(crate) outbox: Outputs,

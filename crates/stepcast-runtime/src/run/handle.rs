@@ -125,6 +125,11 @@ impl AnyRun {
         self.shared.has_ended()
     }
 
+    /// When the run ended, in microseconds since the Unix epoch.
+    pub fn ended_at(&self) -> Option<u64> {
+        self.shared.outcome().map(|end| end.at.0)
+    }
+
     /// Executions that were given up under `on_failure = "continue"`, once the run has ended.
     pub fn failures(&self) -> u32 {
         self.shared.outcome().map_or(0, |end| end.failures)

@@ -43,8 +43,6 @@ pub(crate) enum Task {
 /// Word for the dispatcher.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// The run begins.
-    Start(Payload),
     /// An event from outside.
     External { event: Payload, to: Option<StepIx>, id: Option<SenderSeq> },
     /// A person's answer.
@@ -61,8 +59,6 @@ pub(crate) enum Message {
     Inputs(oneshot::Sender<PendingInputs>),
     /// The last handle is gone.
     HandleGone,
-    /// Look again.
-    Nudge,
 }
 
 /// A person's answer as it was given.

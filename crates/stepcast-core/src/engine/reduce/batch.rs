@@ -9,11 +9,10 @@ use crate::engine::scopes::{Batch, Collected, Collector, Member};
 impl Engine<'_> {
     /// One more thing keeps the member open.
     pub(crate) fn hold(&mut self, scope: ScopeIx) {
-        if scope != ROOT {
-            if let Some(member) = self.state.scopes.as_mut().and_then(|scopes| scopes.member_mut(scope)) {
+        if scope != ROOT
+            && let Some(member) = self.state.scopes.as_mut().and_then(|scopes| scopes.member_mut(scope)) {
                 member.open += 1;
             }
-        }
     }
 
     /// One thing less keeps the member open; closing it may close its batch, and that the member around it.
@@ -110,14 +109,13 @@ impl Engine<'_> {
             return true;
         }
         collector.items.push(Collected { member: index, serial, event, recovery: from.recovery.clone() });
-        if let InputShape::Take { count } = def.steps[step as usize].shape {
-            if collector.items.len() as u32 >= count {
+        if let InputShape::Take { count } = def.steps[step as usize].shape
+            && collector.items.len() as u32 >= count {
                 collector.fired = true;
                 let full = Collector { step, items: std::mem::take(&mut collector.items), fired: false };
                 let (parent, recovery) = (batch.parent, batch.recovery.clone());
                 self.run_collector(full, parent, recovery);
             }
-        }
         true
     }
 

@@ -32,11 +32,10 @@ impl Engine<'_> {
             Operation::Withdraw { id } => self.withdraw_one(key, &id),
             Operation::Collect(collect) => self.collect(key, collect),
             Operation::Child { id } => {
-                if let Some(exec) = self.state.exec_mut(key) {
-                    if !exec.more().open_children.contains(&id) {
+                if let Some(exec) = self.state.exec_mut(key)
+                    && !exec.more().open_children.contains(&id) {
                         exec.more().open_children.push(id.clone());
                     }
-                }
                 self.resume(key, id, OpResult::ChildStarted);
             }
             Operation::ChildDone { id } => {

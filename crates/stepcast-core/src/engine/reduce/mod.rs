@@ -86,10 +86,9 @@ impl Engine<'_> {
         if self.state.execs.is_empty() {
             self.check_stuck();
         }
-        if let Some(limit) = self.state.timeout_micros {
-            if self.state.phase == Phase::Running && self.state.busy_micros >= limit {
+        if let Some(limit) = self.state.timeout_micros
+            && self.state.phase == Phase::Running && self.state.busy_micros >= limit {
                 self.time_out();
             }
-        }
     }
 }
