@@ -46,7 +46,7 @@ pub enum What {
     /// Time has passed.
     Timers,
     /// A person answers.
-    Answer { input: u64, answer: Reply },
+    Answer { input: u64, answer: Given },
     /// The run is to end.
     Cancel,
     /// Nobody can send any more.
@@ -75,7 +75,7 @@ pub enum Op {
 
 /// A person's answer.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub enum Given {
     /// An event.
     Event((Kind, u64), Pairs),
     /// What becomes of a failed step.
@@ -151,8 +151,8 @@ impl Act {
             }
             What::Parked(exec) => TickKind::Parked { exec },
             What::Timers => TickKind::Timers,
-            What::Answer { input, answer: Reply::Choice(choice) } => TickKind::Answer { input, answer: Answer::Failure(choice) },
-            What::Answer { input, answer: Reply::Event(event, pairs) } => {
+            What::Answer { input, answer: Given::Choice(choice) } => TickKind::Answer { input, answer: Answer::Failure(choice) },
+            What::Answer { input, answer: Given::Event(event, pairs) } => {
                 let answer = Answer::Event { event: make(event.0, event.1), matches: matches(&pairs) };
                 TickKind::Answer { input, answer }
             }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stepcast::engine::{
-    Command, Commands, ExecKey, Expected, FailureChoice, InputReason, OpId, OpResult, RunState, StateSnapshot,
+    Command, Commands, ExecKey, Expected, FailureChoice, InputReason, OpId, RunState, StateSnapshot,
 };
 use stepcast::{Role, Taker};
 
 use crate::{
-    Act, Graph, Kind, Op, POKE, POOL, Pairs, Plan, Planned, REPLY, Reply, Rng, What, accepts, identify, mix, number, plan,
+    Act, Given, Graph, Kind, Op, POKE, POOL, Pairs, Plan, Planned, REPLY, Rng, What, accepts, identify, mix, number, plan,
     render_outcome,
 };
 
@@ -39,6 +39,8 @@ pub struct Driver<'g> {
     budget: usize,
     from_outside: u64,
     most_from_outside: u64,
+    /// `STEPCAST_TRACE` shows everything that is done.
+    traced: bool,
 }
 
 /// An attempt with the step runner.
@@ -71,6 +73,7 @@ impl<'g> Driver<'g> {
             budget: 120,
             from_outside: 0,
             most_from_outside,
+            traced: std::env::var_os("STEPCAST_TRACE").is_some(),
         }
     }
 
@@ -129,15 +132,18 @@ impl<'g> Driver<'g> {
                     under_way.parked = true;
                 }
             }
-            What::Commit { exec, op: Op::Withdraw(_), .. } => self.op_done(*exec),
+            What::Commit { exec, op: Op::Withdraw(op), .. } => self.op_done(*exec, op),
             _ => {}
         }
         let commands: Vec<Command> = out.drain().collect();
+        if self.traced {
+            eprintln!("{act:?}\n  => {:?}", crate::render_all(&commands));
+        }
         for command in &commands {
             match command {
-                Command::Resume { exec, result, .. } => {
-                    assert!(!matches!(result, OpResult::Event(_)) || self.state.exec(*exec).is_some());
-                    self.op_done(*exec);
+                Command::Resume { exec, op, .. } => {
+                    assert!(self.state.exec(*exec).is_some(), "{exec} is over, but gets a result");
+                    self.op_done(*exec, op);
                 }
                 Command::Finish(outcome) => self.outcomes.push(render_outcome(outcome)),
                 _ => {}
@@ -172,10 +178,14 @@ impl<'g> Driver<'g> {
         }
     }
 
-    fn op_done(&mut self, exec: ExecKey) {
-        let Some(under_way) = self.under_way.get_mut(&exec) else { return };
-        if under_way.waiting.take().is_some() {
-            *self.done.entry(exec.serial).or_default() += 1;
+    /// An operation's result is recorded with its execution, whether that runs at the moment or not.
+    fn op_done(&mut self, exec: ExecKey, op: &OpId) {
+        let done = self.done.entry(exec.serial).or_default();
+        if self.plans.get(&exec.serial).and_then(|plan| plan.ops.get(*done)).is_some_and(|next| next.id == *op) {
+            *done += 1;
+        }
+        if let Some(under_way) = self.under_way.get_mut(&exec) {
+            under_way.waiting = None;
         }
     }
 
@@ -295,7 +305,7 @@ impl<'g> Driver<'g> {
     fn answer(&mut self, input: u64) -> What {
         let choices = [FailureChoice::Retry, FailureChoice::Skip, FailureChoice::Continue, FailureChoice::Fail];
         let answer = match self.state.expected(input) {
-            Some(Expected::Choice) => Reply::Choice(choices[self.rng.below(4)]),
+            Some(Expected::Choice) => Given::Choice(choices[self.rng.below(4)]),
             Some(Expected::Wait { event, waiter, .. }) => {
                 let kind = self.kind_of(event);
                 let queries = self.state.filtered_waiters(event).find(|query| query.waiter == waiter);
@@ -304,11 +314,11 @@ impl<'g> Driver<'g> {
                 while filter.as_ref().is_some_and(|filter| !accepts(filter, id)) {
                     id += 1;
                 }
-                Reply::Event((kind, id), Pairs::new())
+                Given::Event((kind, id), Pairs::new())
             }
             _ => {
                 let id = self.outside_id();
-                Reply::Event((REPLY, id), self.verdicts(&[(REPLY, id)]))
+                Given::Event((REPLY, id), self.verdicts(&[(REPLY, id)]))
             }
         };
         What::Answer { input, answer }

@@ -6,7 +6,7 @@ use stepcast::check::{GraphCatch, GraphEvent, GraphOut, GraphParam, GraphSpec, G
 use stepcast::prelude::*;
 use stepcast::{
     CatchDecl, EventSet, Invocation, OnFailure, OutSpec, Outputs, ParamSpec, RunPolicy, StepBody, StepDecl,
-    WorkflowBuilder, WorkflowDef,
+    StepParam, WorkflowBuilder, WorkflowDef,
 };
 
 use crate::{ASK, BEGIN, Begin, END, End, Kind, PLAIN, POKE, POOL, REPLY, Rng};

@@ -1,7 +1,8 @@
 //! Shared helpers of the cross-crate tests: random workflows, a seeded scheduler that drives the pure reducer without
 //! an executor, and a slow model of what it must do.
 
-#![allow(clippy::expect_used, clippy::unwrap_used)]
+// Nobody but the tests uses this: a field is told by its name, and what cannot be stops the test.
+#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
 
 mod acts;
 mod drive;

@@ -130,7 +130,7 @@ struct Asking {
 
 #[workflow(Begin => Done)]
 impl Asking {
-    #[step(waits(Answer), retry(attempts = 3, backoff = "5s"), timeout = "20s")]
+    #[step(waits(Answer), retry(attempts = 2, backoff = "5s"), timeout = "20s")]
     async fn ask(&self, ev: Begin, ctx: Context) -> Result<Done> {
         let attempt = self.attempts.fetch_add(1, SeqCst) + 1;
         match ev.how.as_str() {

@@ -1,6 +1,9 @@
 //! The part of stepcast that knows no clock, no executor and no disk: events, step signatures, workflow
 //! definitions, the graph check and the pure reducer. Users depend on the `stepcast` crate, which re-exports it.
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod catalogue;
 pub mod check;
 mod definition;
@@ -8,9 +11,6 @@ pub mod engine;
 mod event;
 mod graph;
 pub mod hash;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 mod retry;
 mod signature;
 pub mod state_cell;

@@ -3,11 +3,11 @@ use std::sync::Arc;
 
 use crate::{Event, EventMeta, OnFailure, StepSpec, WorkflowGraph};
 
-/// A workflow: a set of steps between one start event and one stop event. Implemented by `#[workflow]` and `workflow!`.
+/// A workflow: a set of steps between one start event and one stop event. Implemented by `#[workflow]` and `flow!`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a workflow",
     label = "not a workflow",
-    note = "put `#[workflow(Start => Stop)]` above an impl block with `#[step]` methods, or list free steps with `workflow!`"
+    note = "put `#[workflow(Start => Stop)]` above an impl block with `#[step]` methods, or list free steps with `flow!`"
 )]
 pub trait Workflow: Sized + Send + Sync + 'static {
     /// The event that begins a run.

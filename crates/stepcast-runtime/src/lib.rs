@@ -1,8 +1,8 @@
 //! The step runner, the memory backend, contexts, handles and streams of stepcast. Users depend on the `stepcast`
 //! crate, which re-exports it.
 
-mod clock;
 mod built;
+mod clock;
 mod context;
 mod dispatch;
 mod exec;
@@ -13,22 +13,24 @@ mod run;
 mod runtime;
 mod snapshot;
 mod stream;
-mod trace;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 mod view;
 mod wakers;
 
 pub use built::{BuiltWorkflow, WrongEnds};
 pub use context::{
-    Call, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context, Declared, Effect, EmitError, MaySend,
-    RunChild, SendSet, Store, StoreEditError, WaitError, WaitForEvent, Waiting,
+    Call, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context, Declared, Effect, EmitError,
+    MaySend, RunChild, SendSet, Store, StoreEditError, WaitError, WaitForEvent, Waiting,
 };
 pub use params::{Attempt, CancelToken, EditStateError, Res, State};
 pub use resources::*;
-pub use run::{AnyRun, Mailbox, RespondError, Run, RunError, RunId, RunOptions, RunWorkflow, SendError, SharedError, StoredError};
+pub use run::{
+    AnyRun, Mailbox, RespondError, Run, RunError, RunId, RunOptions, RunWorkflow, SendError, SharedError, StoredError,
+};
 pub use runtime::{Runtime, RuntimeError};
 pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
-pub use trace::{ChainLink, Execution};
 pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamStart};
+pub use trace::{ChainLink, Execution};
 pub use view::{InputId, InputRecord, ParseInputIdError};

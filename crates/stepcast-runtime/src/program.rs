@@ -36,7 +36,9 @@ impl Program {
             static LAST: RefCell<Option<(TypeId, Arc<Program>)>> = const { RefCell::new(None) };
         }
         let wanted = TypeId::of::<W>();
-        let last = LAST.with_borrow(|last| last.as_ref().filter(|(known, _)| *known == wanted).map(|(_, program)| Arc::clone(program)));
+        let last = LAST.with_borrow(|last| {
+            last.as_ref().filter(|(known, _)| *known == wanted).map(|(_, program)| Arc::clone(program))
+        });
         if let Some(program) = last {
             return Ok(program);
         }

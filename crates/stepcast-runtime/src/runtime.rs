@@ -89,9 +89,10 @@ impl RuntimeLink {
     /// Waits for a place among the workflow's concurrent runs.
     pub(crate) async fn admit(&self) {
         if let Some(limit) = &self.limit
-            && let Ok(permit) = Arc::clone(limit).acquire_owned().await {
-                *lock(&self.permit) = Some(permit);
-            }
+            && let Ok(permit) = Arc::clone(limit).acquire_owned().await
+        {
+            *lock(&self.permit) = Some(permit);
+        }
     }
 
     pub(crate) fn ended(&self, id: &RunId) {
@@ -112,7 +113,10 @@ impl std::fmt::Debug for RuntimeLink {
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("workflows", &self.workflows.len()).field("runs", &self.runs.len()).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("workflows", &self.workflows.len())
+            .field("runs", &self.runs.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,7 +184,11 @@ impl Runtime {
         let found = self.find(name)?;
         let def = &found.program.def;
         let meta: &'static EventMeta = def.event(def.start());
-        let event = meta.decode(start).map_err(|source| RuntimeError::Start { workflow: name.to_owned(), event: meta.tag, source })?;
+        let event = meta.decode(start).map_err(|source| RuntimeError::Start {
+            workflow: name.to_owned(),
+            event: meta.tag,
+            source,
+        })?;
         Ok(self.launch(found, Begin::Start(Payload::from_box(event)), options, None))
     }
 
@@ -229,10 +237,14 @@ impl Runtime {
             options.resources = lock(&self.inner.resources).clone();
         }
         match self.inner.runs.entry(id) {
-            Entry::Occupied(taken) => AnyRun::first(refused(&name, RunError::DuplicateRunId { id: taken.key().to_string() })),
+            Entry::Occupied(taken) => {
+                AnyRun::first(refused(&name, RunError::DuplicateRunId { id: taken.key().to_string() }))
+            }
             Entry::Vacant(free) => {
-                let link = RuntimeLink { runtime: Arc::downgrade(&self.inner), limit: found.limit, permit: Mutex::new(None) };
-                let run = AnyRun::first(launch(found.program, Some(found.instance), begin, Some(options), None, Some(link)));
+                let link =
+                    RuntimeLink { runtime: Arc::downgrade(&self.inner), limit: found.limit, permit: Mutex::new(None) };
+                let run =
+                    AnyRun::first(launch(found.program, Some(found.instance), begin, Some(options), None, Some(link)));
                 // A run that ended while it was made has removed nothing yet.
                 if !run.is_done() {
                     free.insert(run.clone());

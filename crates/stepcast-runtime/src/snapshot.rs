@@ -90,7 +90,9 @@ pub enum RestoreRunError {
         source: serde_json::Error,
     },
     /// The snapshot was written in another format.
-    #[error("The snapshot has the format {found}; this version reads format {FORMAT}. Restore it with the version that wrote it.")]
+    #[error(
+        "The snapshot has the format {found}; this version reads format {FORMAT}. Restore it with the version that wrote it."
+    )]
     Version {
         /// The format found.
         found: u64,
@@ -201,7 +203,15 @@ impl RunSnapshot {
             }
         };
         let state = if end.is_some() { RunState::default() } else { self.state.restore(def)? };
-        Ok(Restored { run_id: self.run_id, state, records, store: self.store, seq: self.seq, children: self.children, end })
+        Ok(Restored {
+            run_id: self.run_id,
+            state,
+            records,
+            store: self.store,
+            seq: self.seq,
+            children: self.children,
+            end,
+        })
     }
 }
 
@@ -258,13 +268,17 @@ impl Dispatch {
         records.retain(|(_, log)| !log.is_empty());
         let mut named = Map::new();
         for (name, value) in cells {
-            let value = value.map_err(|source| SnapshotError::State { name: name.clone(), source: Arc::new(source) })?;
+            let value =
+                value.map_err(|source| SnapshotError::State { name: name.clone(), source: Arc::new(source) })?;
             named.insert(name, value);
         }
         named.extend(data.stored_cells.iter().cloned());
         let end = match run.outcome().map(RunEnd::result) {
             None => None,
-            Some(Ok(stop)) => Some(Ok(stop.as_erased().to_value().map_err(|source| SnapshotError::Stop { source: Arc::new(source) })?)),
+            Some(Ok(stop)) => Some(Ok(stop
+                .as_erased()
+                .to_value()
+                .map_err(|source| SnapshotError::Stop { source: Arc::new(source) })?)),
             Some(Err(error)) => Some(Err(StepError::from(error.clone()).info())),
         };
         Ok(RunSnapshot {
@@ -281,7 +295,11 @@ impl Dispatch {
     }
 }
 
-fn while_all_locked(cells: &[Arc<dyn AnyCell>], values: &mut Vec<(String, Result<Value, serde_json::Error>)>, then: &mut dyn FnMut()) {
+fn while_all_locked(
+    cells: &[Arc<dyn AnyCell>],
+    values: &mut Vec<(String, Result<Value, serde_json::Error>)>,
+    then: &mut dyn FnMut(),
+) {
     match cells.split_first() {
         None => then(),
         Some((first, rest)) => first.while_locked(&mut |value| {

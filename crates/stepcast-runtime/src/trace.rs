@@ -60,7 +60,8 @@ impl Trace {
     }
 
     fn add(&mut self, frame: &StepStateChanged) {
-        if let (Some(serial), Some(tag)) = (frame.cause.first().filter(|serial| **serial > 0), &frame.input_event_name) {
+        if let (Some(serial), Some(tag)) = (frame.cause.first().filter(|serial| **serial > 0), &frame.input_event_name)
+        {
             let unknown = || ChainLink { event: tag.clone(), serial: *serial, step: None, execution: None };
             self.events.entry(*serial).or_insert_with(unknown);
         }
@@ -87,7 +88,8 @@ impl Trace {
 
     /// The events with this tag, and everything they led to without them.
     pub(crate) fn caused_by(&self, tag: &str) -> Vec<ChainLink> {
-        let mut led: BTreeSet<u64> = self.events.values().filter(|link| link.event == tag).map(|link| link.serial).collect();
+        let mut led: BTreeSet<u64> =
+            self.events.values().filter(|link| link.event == tag).map(|link| link.serial).collect();
         let roots = led.clone();
         // Serial numbers grow from cause to effect, so one pass in their order finds everything.
         for link in self.events.values() {
@@ -96,7 +98,11 @@ impl Trace {
                 led.insert(link.serial);
             }
         }
-        led.iter().filter(|serial| !roots.contains(serial)).filter_map(|serial| self.events.get(serial)).cloned().collect()
+        led.iter()
+            .filter(|serial| !roots.contains(serial))
+            .filter_map(|serial| self.events.get(serial))
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn overlay(&self) -> GraphOverlay {

@@ -1,4 +1,4 @@
-//! The graph check: one algorithm in `const fn`, run by the compiler for `#[workflow]` and `workflow!`, and by
+//! The graph check: one algorithm in `const fn`, run by the compiler for `#[workflow]` and `flow!`, and by
 //! `build()` for graphs made at run time, where it reports every fault at once.
 //!
 //! In a constant:

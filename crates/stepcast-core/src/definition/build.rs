@@ -97,9 +97,9 @@ fn resolve(parts: Parts, analysis: &Analysis) -> WorkflowDef {
     }
     assign_catchers(&mut steps);
     resolve_openers(&mut steps, analysis);
-    let takes_from_outside = events.iter().any(|event| {
-        matches!(event.meta.role, Role::External | Role::HumanResponse) && !event.takers.is_empty()
-    });
+    let takes_from_outside = events
+        .iter()
+        .any(|event| matches!(event.meta.role, Role::External | Role::HumanResponse) && !event.takers.is_empty());
     let has_joins = steps.iter().any(|step| matches!(step.shape, InputShape::Join { .. }));
     WorkflowDef {
         name: parts.name,

@@ -100,7 +100,12 @@ impl WorkflowBuilder {
 
 impl StepDecl {
     /// A step with this name, signature and body, and every other setting at its default.
-    pub fn new(name: impl Into<Cow<'static, str>>, params: Vec<ParamSpec>, out: crate::OutSpec, body: StepBody) -> Self {
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        params: Vec<ParamSpec>,
+        out: crate::OutSpec,
+        body: StepBody,
+    ) -> Self {
         StepDecl {
             name: name.into(),
             params,

@@ -76,7 +76,11 @@ impl fmt::Debug for StepBody {
 
 impl fmt::Debug for StepDecl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepDecl").field("name", &self.name).field("params", &self.params).field("out", &self.out).finish_non_exhaustive()
+        f.debug_struct("StepDecl")
+            .field("name", &self.name)
+            .field("params", &self.params)
+            .field("out", &self.out)
+            .finish_non_exhaustive()
     }
 }
 

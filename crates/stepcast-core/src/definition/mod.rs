@@ -8,6 +8,6 @@ mod lookup;
 mod tables;
 
 pub use builder::{ClosureStep, WorkflowBuilder};
-pub use error::DefinitionError;
 pub use decl::{CatchDecl, StepBody, StepDecl};
+pub use error::DefinitionError;
 pub use tables::{EventDef, EventIx, InputShape, OpenerDef, RunPolicy, StepDef, StepIx, Taker, WorkflowDef};

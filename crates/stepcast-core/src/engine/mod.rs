@@ -8,10 +8,10 @@ mod inputs;
 mod joins;
 mod pairs;
 mod reduce;
+mod restore;
 mod scopes;
 mod slab;
 mod small_map;
-mod restore;
 mod snapshot;
 mod state;
 mod tick;
@@ -25,8 +25,8 @@ pub use reduce::{FilterQuery, reduce};
 pub use restore::{Difference, RestoreError};
 pub use snapshot::StateSnapshot;
 pub use state::RunState;
-pub use view::{ExecView, Expected};
 pub use tick::{
-    Answer, CollectRequest, Commit, External, Failure, FailureChoice, Filter, Matches, Operation, Report, SenderSeq, Tick,
-    TickKind, WaitRequest,
+    Answer, CollectRequest, Commit, External, Failure, FailureChoice, Filter, Matches, Operation, Report, SenderSeq,
+    Tick, TickKind, WaitRequest,
 };
+pub use view::{ExecView, Expected};

@@ -6,7 +6,7 @@ use super::exec::{Activity, Exec, ROOT, Recovery, ScopeIx, Status};
 use super::inputs::Asked;
 use super::snapshot::{StateSnapshot, StepShape, shapes};
 use super::state::Timer;
-use super::{ExecKey, RunState};
+use super::{ExecKey, RunState, Time};
 use crate::Payload;
 use crate::definition::WorkflowDef;
 
@@ -15,7 +15,10 @@ use crate::definition::WorkflowDef;
 #[non_exhaustive]
 pub enum RestoreError {
     /// The workflow has changed in ways the run depends on.
-    #[error("The stored run does not fit the workflow `{workflow}` any more:{}\nKeep these as they were, or rewrite the snapshot with a `migrate` hook.", list(differences))]
+    #[error(
+        "The stored run does not fit the workflow `{workflow}` any more:{}\nKeep these as they were, or rewrite the snapshot with a `migrate` hook.",
+        list(differences)
+    )]
     Refused {
         /// The workflow at hand.
         workflow: String,
@@ -78,13 +81,24 @@ impl StateSnapshot {
     /// [`RestoreError::Refused`] with every difference if the definition changed in what the run depends on,
     /// [`RestoreError::Inconsistent`] if the snapshot was damaged.
     pub fn restore(self, def: &WorkflowDef) -> Result<RunState, RestoreError> {
-        let mut mapping = Mapping { def, old: &self.steps, new: shapes(def), events: &self.events, steps: BTreeMap::new(), differences: Vec::new() };
+        let mut mapping = Mapping {
+            def,
+            old: &self.steps,
+            new: shapes(def),
+            events: &self.events,
+            steps: BTreeMap::new(),
+            differences: Vec::new(),
+        };
         let mut state = self.state;
         mapping.state(&mut state)?;
         if !mapping.differences.is_empty() {
             return Err(RestoreError::Refused { workflow: def.name.clone(), differences: mapping.differences });
         }
         state.verify()?;
+        // The run's time goes on with its first tick: that it was stored, or waited until then, does not count.
+        if state.timeout_micros.is_some() {
+            state.last_tick = Time(u64::MAX);
+        }
         state.queue_all(def);
         Ok(state)
     }
@@ -160,7 +174,10 @@ impl Mapping<'_> {
     }
 
     fn gone(&mut self, tag: String) {
-        let known = self.differences.iter().any(|difference| matches!(difference, Difference::EventGone { tag: known } if *known == tag));
+        let known = self
+            .differences
+            .iter()
+            .any(|difference| matches!(difference, Difference::EventGone { tag: known } if *known == tag));
         if !known {
             self.differences.push(Difference::EventGone { tag });
         }
@@ -287,9 +304,10 @@ impl RunState {
             return bad("the serial number of an execution");
         }
         if let Some(scopes) = &mut self.scopes
-            && (!scopes.members.recount() || !scopes.batches.recount()) {
-                return bad("the table of batches");
-            }
+            && (!scopes.members.recount() || !scopes.batches.recount())
+        {
+            return bad("the table of batches");
+        }
         if self.open_counts() != self.expected_open_counts() {
             return bad("what keeps a batch member open");
         }
@@ -315,7 +333,9 @@ impl RunState {
         for input in asked {
             let found = match &input.asked {
                 Asked::Event { .. } => true,
-                Asked::Wait { waiter, .. } => self.waits.as_deref().is_some_and(|waits| waits.waiters.contains_key(waiter)),
+                Asked::Wait { waiter, .. } => {
+                    self.waits.as_deref().is_some_and(|waits| waits.waiters.contains_key(waiter))
+                }
                 Asked::Failure { exec, .. } => self.exec_ref(*exec).is_some_and(|exec| exec.status == Status::Asked),
             };
             if !found {

@@ -33,7 +33,12 @@ impl<T> Slab<T> {
     pub(crate) fn remove(&mut self, ix: u32) -> Option<T> {
         let value = self.slots.get_mut(ix as usize)?.take()?;
         self.len -= 1;
-        self.free.push(ix);
+        if ix as usize + 1 == self.slots.len() {
+            // The last place needs no entry in the list: it is the next one anyway.
+            self.slots.pop();
+        } else {
+            self.free.push(ix);
+        }
         Some(value)
     }
 

@@ -166,6 +166,10 @@ impl RunState {
     /// Gives back room that an idle run does not need.
     pub fn shrink(&mut self) {
         self.execs.shrink();
-        self.schedule = super::state::Schedule { running: self.schedule.running, queued: self.schedule.queued, ..Default::default() };
+        self.schedule = super::state::Schedule {
+            running: self.schedule.running,
+            queued: self.schedule.queued,
+            ..Default::default()
+        };
     }
 }

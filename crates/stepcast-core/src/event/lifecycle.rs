@@ -193,7 +193,11 @@ pub enum CallStatus {
 builtin_event!(LogEvent, Runtime, ["level", "message", "fields", "step"]);
 builtin_event!(PhaseEvent, Runtime, ["name", "step"]);
 builtin_event!(CallEvent, Runtime, ["label", "step", "execution", "status", "reason"]);
-builtin_event!(StepFailedEvent, Runtime, ["step_name", "input_event", "exception", "attempts", "elapsed_seconds", "failed_at"]);
+builtin_event!(
+    StepFailedEvent,
+    Runtime,
+    ["step_name", "input_event", "exception", "attempts", "elapsed_seconds", "failed_at"]
+);
 builtin_event!(WorkflowFailedEvent, Stop, ["step_name", "exception", "attempts", "elapsed_seconds"]);
 builtin_event!(WorkflowTimedOutEvent, Stop, ["timeout", "active_steps"]);
 builtin_event!(WorkflowCancelledEvent, Stop, []);

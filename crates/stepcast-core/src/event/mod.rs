@@ -13,8 +13,8 @@ pub use any::{AnyEvent, DecodeEventError, EventEnvelope};
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
 pub use erased::{ErasedEvent, Payload};
 pub use lifecycle::{
-    CallEvent, CallStatus, ErrorInfo, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged, UnhandledEvent, WorkflowCancelledEvent,
-    WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,
+    CallEvent, CallStatus, ErrorInfo, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged,
+    UnhandledEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,
 };
 pub use meta::{EventIdent, EventMeta, Role};
 

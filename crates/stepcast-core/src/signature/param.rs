@@ -49,7 +49,9 @@ pub struct StepCall<'a> {
 #[non_exhaustive]
 pub enum ExtractError {
     /// The call carries another event than the parameter takes.
-    #[error("The step was called with an event of type `{found}` but its parameter takes {expected}; route the event to a step that takes it.")]
+    #[error(
+        "The step was called with an event of type `{found}` but its parameter takes {expected}; route the event to a step that takes it."
+    )]
     WrongEvent {
         /// Tag of the event at hand.
         found: &'static str,
@@ -63,7 +65,9 @@ pub enum ExtractError {
         given: usize,
     },
     /// A method step was called without its workflow.
-    #[error("The step is a method of `{expected}` but the run has no value of that type; start the run from the workflow itself.")]
+    #[error(
+        "The step is a method of `{expected}` but the run has no value of that type; start the run from the workflow itself."
+    )]
     WrongInstance {
         /// The workflow's type.
         expected: &'static str,
@@ -75,13 +79,17 @@ pub enum ExtractError {
         what: &'static str,
     },
     /// Nothing of this type was supplied to the run.
-    #[error("The step asks for a resource of type `{type_name}` but none was supplied; add it to the run's `Resources`.")]
+    #[error(
+        "The step asks for a resource of type `{type_name}` but none was supplied; add it to the run's `Resources`."
+    )]
     MissingResource {
         /// The resource's type.
         type_name: &'static str,
     },
     /// A stored state cell does not fit the type that now asks for it.
-    #[error("The stored state `{name}` does not fit its type: {source}. Migrate the snapshot or keep the type readable.")]
+    #[error(
+        "The stored state `{name}` does not fit its type: {source}. Migrate the snapshot or keep the type readable."
+    )]
     State {
         /// Name of the state.
         name: String,

@@ -89,11 +89,7 @@ impl StepError {
 
 impl<E: Error + Send + Sync + 'static> From<E> for StepError {
     fn from(error: E) -> Self {
-        StepError(Box::new(Inner {
-            source: Box::new(error),
-            type_name: std::any::type_name::<E>(),
-            retryable: true,
-        }))
+        StepError(Box::new(Inner { source: Box::new(error), type_name: std::any::type_name::<E>(), retryable: true }))
     }
 }
 

@@ -5,6 +5,6 @@ mod run;
 mod spec;
 
 pub use error::{Result, StepError, StepPanicked, StepTimedOut};
-pub use spec::{BoxFuture, CatchSpec, Invocation, OnFailure, Step, StepOutput, StepSpec};
 #[doc(hidden)]
 pub use run::{ParamFault, assert_params, param_fault, run_async, run_blocking};
+pub use spec::{BoxFuture, CatchSpec, Invocation, OnFailure, Step, StepOutput, StepSpec};

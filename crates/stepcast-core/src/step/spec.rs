@@ -135,7 +135,11 @@ impl StepSpec {
 
 impl fmt::Debug for StepSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepSpec").field("name", &self.name).field("params", &self.params).field("out", &self.out).finish_non_exhaustive()
+        f.debug_struct("StepSpec")
+            .field("name", &self.name)
+            .field("params", &self.params)
+            .field("out", &self.out)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The arguments of `#[workflow(Start => Stop, ..)]`, and the settings that `workflow!` shares with it.
+//! The arguments of `#[workflow(Start => Stop, ..)]`, and the settings that `flow!` shares with it.
 
 use proc_macro2::{Span, TokenStream};
 use syn::parse::{Parse, ParseStream, Parser};

@@ -59,7 +59,9 @@ pub enum CallError {
         source: serde_json::Error,
     },
     /// The execution has recorded as many results as it may.
-    #[error("The execution has recorded {bound} results, the most it may; split the step. The call `{label}` was not made.")]
+    #[error(
+        "The execution has recorded {bound} results, the most it may; split the step. The call `{label}` was not made."
+    )]
     RecordFull {
         /// The call's label.
         label: String,
@@ -162,7 +164,8 @@ impl<F> Call<'_, F> {
         let key = format!("{}:{}:{}:{}", exec.run.id(), exec.key.serial, label, ordinal);
         match body(key).await {
             Ok(result) => {
-                let value = serde_json::to_value(&result).map_err(|source| CallError::Result { label: name(), source })?;
+                let value =
+                    serde_json::to_value(&result).map_err(|source| CallError::Result { label: name(), source })?;
                 exec.log().record(OpKind::Call, &label, ordinal, Recorded::Json(value), bound);
                 let (status, reason) = match had_record {
                     true => (CallStatus::Bypass, "the call asks to be repeated with its execution"),
@@ -182,7 +185,8 @@ impl<F> Call<'_, F> {
 fn show(exec: &ExecShared, label: &str, status: CallStatus, reason: &str) {
     if exec.run.wants_internal() {
         let step = exec.step_def().name().to_owned();
-        let event = CallEvent { label: label.to_owned(), step, execution: exec.key.serial, status, reason: reason.to_owned() };
+        let event =
+            CallEvent { label: label.to_owned(), step, execution: exec.key.serial, status, reason: reason.to_owned() };
         exec.run.frame(EventKind::Internal, AnyEvent::new(event));
     }
 }

@@ -146,8 +146,11 @@ async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: 
 fn ended<W: Workflow>(run_id: String, end: Result<Value, ErrorInfo>) -> Result<W::Stop, ChildError> {
     let workflow = W::SPEC.name.to_owned();
     match end {
-        Ok(value) => serde_json::from_value::<W::Stop>(value)
-            .map_err(|source| ChildError::Result { workflow, run_id, source: Arc::new(source) }),
+        Ok(value) => serde_json::from_value::<W::Stop>(value).map_err(|source| ChildError::Result {
+            workflow,
+            run_id,
+            source: Arc::new(source),
+        }),
         Err(error) => Err(ChildError::Failed { workflow, run_id, error }),
     }
 }
@@ -169,4 +172,3 @@ impl<W: Workflow> std::fmt::Debug for RunChild<W> {
         f.debug_struct("RunChild").field("workflow", &W::SPEC.name).finish_non_exhaustive()
     }
 }
-

@@ -70,7 +70,9 @@ pub enum CollectError {
         event: &'static str,
     },
     /// The buffer is full.
-    #[error("The buffer `{buffer}` holds {bound} events, the most it may; the event was not added. Complete sets more often, or use more buffers.")]
+    #[error(
+        "The buffer `{buffer}` holds {bound} events, the most it may; the event was not added. Complete sets more often, or use more buffers."
+    )]
     BufferFull {
         /// The buffer.
         buffer: String,
@@ -120,7 +122,12 @@ impl<S: SendSet> Context<S> {
         })
     }
 
-    fn collecting<T>(&self, event: Payload, wanted: Vec<&'static EventMeta>, assemble: fn(&[Payload]) -> Option<T>) -> CollectEvents<T> {
+    fn collecting<T>(
+        &self,
+        event: Payload,
+        wanted: Vec<&'static EventMeta>,
+        assemble: fn(&[Payload]) -> Option<T>,
+    ) -> CollectEvents<T> {
         let exec = Arc::clone(&self.exec);
         CollectEvents { exec, buffer: "default".to_owned(), key: None, event, wanted, assemble, result: PhantomData }
     }
@@ -178,7 +185,9 @@ impl<T: Send + 'static> CollectEvents<T> {
         let request = Request::Collect { id: id.clone(), buffer, event: self.event, expected };
         match OpFuture::begin(&self.exec, id, request).await? {
             OpResult::Collected(set) => (self.assemble)(&set).map(Some).ok_or(CollectError::Record),
-            OpResult::BufferFull => Err(CollectError::BufferFull { buffer: self.buffer, bound: def.policy().max_collect }),
+            OpResult::BufferFull => {
+                Err(CollectError::BufferFull { buffer: self.buffer, bound: def.policy().max_collect })
+            }
             _ => Ok(None),
         }
     }

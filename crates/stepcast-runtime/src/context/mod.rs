@@ -76,7 +76,10 @@ impl<S> Clone for Context<S> {
 
 impl<S> std::fmt::Debug for Context<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("step", &self.step_name()).field("execution", &self.execution()).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("step", &self.step_name())
+            .field("execution", &self.execution())
+            .finish_non_exhaustive()
     }
 }
 

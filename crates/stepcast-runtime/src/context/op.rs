@@ -81,10 +81,6 @@ impl Drop for OpFuture {
         if self.done || Gone::check(&self.exec).is_some() {
             return;
         }
-        let open = self.exec.log().abandon(&self.id);
-        if open && self.withdraw {
-            let request = Request::Withdraw { id: self.id.clone() };
-            self.exec.run.post(Message::Operation { exec: self.exec.key, attempt: self.exec.attempt, request });
-        }
+        self.exec.abandon(&self.id, self.withdraw);
     }
 }

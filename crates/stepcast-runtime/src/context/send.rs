@@ -80,7 +80,9 @@ pub enum EmitError {
         declared: Vec<&'static str>,
     },
     /// The execution has sent as much as it may before its next commit point.
-    #[error("The execution has sent {bound} events that are not delivered yet, the most it may; use `send_now`, or split the step.")]
+    #[error(
+        "The execution has sent {bound} events that are not delivered yet, the most it may; use `send_now`, or split the step."
+    )]
     OutboxFull {
         /// The bound.
         bound: usize,
@@ -98,7 +100,9 @@ pub enum EmitError {
         event: &'static str,
     },
     /// The execution that this context belongs to is over.
-    #[error("The execution that this context belongs to is over; `{event}` was not sent. Send inside the step's own body.")]
+    #[error(
+        "The execution that this context belongs to is over; `{event}` was not sent. Send inside the step's own body."
+    )]
     ExecutionEnded {
         /// Tag of the event.
         event: &'static str,

@@ -35,7 +35,9 @@ pub enum StoreEditError {
         source: serde_json::Error,
     },
     /// The execution has recorded as many results as it may.
-    #[error("The execution has recorded {bound} results, the most it may; split the step, or let the edit return `()`.")]
+    #[error(
+        "The execution has recorded {bound} results, the most it may; split the step, or let the edit return `()`."
+    )]
     RecordFull {
         /// The bound.
         bound: usize,
@@ -79,7 +81,8 @@ impl Store {
     /// When the path is malformed or leads through something that is not an object or list, or the value cannot be JSON.
     pub async fn set<T: Serialize>(&self, path: &str, value: T) -> Result<(), StoreEditError> {
         let parsed = StorePath::new(path)?;
-        let value = serde_json::to_value(value).map_err(|source| StoreEditError::Value { path: path.to_owned(), source })?;
+        let value =
+            serde_json::to_value(value).map_err(|source| StoreEditError::Value { path: path.to_owned(), source })?;
         self.write(path, |store| store.set(&parsed, value).map_err(Into::into))
     }
 
@@ -88,7 +91,11 @@ impl Store {
     ///
     /// # Errors
     /// The outer one when the path does not allow it; the inner one is the closure's.
-    pub async fn edit<R, E>(&self, path: &str, edit: impl FnMut(&mut Value) -> Result<R, E>) -> Result<Result<R, E>, StoreEditError>
+    pub async fn edit<R, E>(
+        &self,
+        path: &str,
+        edit: impl FnMut(&mut Value) -> Result<R, E>,
+    ) -> Result<Result<R, E>, StoreEditError>
     where
         R: Serialize + DeserializeOwned,
     {
@@ -182,7 +189,11 @@ impl Store {
     }
 
     /// A write without a result: only how often it was done is recorded.
-    fn write(&self, path: &str, write: impl FnOnce(&mut CellMap) -> Result<(), StoreEditError>) -> Result<(), StoreEditError> {
+    fn write(
+        &self,
+        path: &str,
+        write: impl FnOnce(&mut CellMap) -> Result<(), StoreEditError>,
+    ) -> Result<(), StoreEditError> {
         self.check()?;
         let mut data = self.exec.run.data();
         let mut log = self.exec.log();

@@ -57,7 +57,9 @@ pub enum WaitError {
         path: String,
     },
     /// What is recorded of the wait does not fit it.
-    #[error("The record of this wait holds something other than a `{event}`; give the wait an id of its own with `id`.")]
+    #[error(
+        "The record of this wait holds something other than a `{event}`; give the wait an id of its own with `id`."
+    )]
     Record {
         /// Tag of the awaited event.
         event: &'static str,
@@ -143,7 +145,8 @@ impl<E: Event> WaitForEvent<E> {
 
     /// Gives up at a moment, also across restarts.
     pub fn deadline(mut self, at: SystemTime) -> Self {
-        let micros = at.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
+        let micros =
+            at.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
         self.deadline = Some(Deadline::At(Time(micros)));
         self
     }
@@ -223,12 +226,13 @@ impl<E: Event> Future for Waiting<E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let event = E::META.tag;
         if let Stage::New(_) = self.0
-            && let Stage::New(wait) = std::mem::replace(&mut self.0, Stage::Done) {
-                match wait.begin() {
-                    Ok(operation) => self.0 = Stage::Waiting(operation),
-                    Err(result) => return Poll::Ready(result),
-                }
+            && let Stage::New(wait) = std::mem::replace(&mut self.0, Stage::Done)
+        {
+            match wait.begin() {
+                Ok(operation) => self.0 = Stage::Waiting(operation),
+                Err(result) => return Poll::Ready(result),
             }
+        }
         let Stage::Waiting(operation) = &mut self.0 else { return Poll::Pending };
         let Poll::Ready(result) = Pin::new(operation).poll(cx) else { return Poll::Pending };
         self.0 = Stage::Done;

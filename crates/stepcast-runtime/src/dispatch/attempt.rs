@@ -128,10 +128,14 @@ impl Dispatch {
             First::Ready(output) => {
                 self.end_attempt(core, begun, output);
             }
-            First::Pending(future) if begun.shared.is_some() && core.probe.as_ref().is_some_and(ProbeWaker::was_ignored) => {
+            First::Pending(future)
+                if begun.shared.is_some() && core.probe.as_ref().is_some_and(ProbeWaker::was_ignored) =>
+            {
                 self.park(core, begun, future, timeout);
             }
-            First::Pending(future) if self.env.run.program.is_slow(begun.step) => self.give_task(core, begun, future, timeout),
+            First::Pending(future) if self.env.run.program.is_slow(begun.step) => {
+                self.give_task(core, begun, future, timeout)
+            }
             First::Pending(future) => self.keep(core, begun, future, timeout),
             First::Slow(future) => {
                 self.give_task(core, begun, future, timeout);
@@ -142,14 +146,35 @@ impl Dispatch {
         }
     }
 
-    fn park(&mut self, core: &mut RunCore, begun: Begun, future: BoxFuture<'static, StepOutput>, left: Option<std::time::Duration>) {
+    fn park(
+        &mut self,
+        core: &mut RunCore,
+        begun: Begun,
+        future: BoxFuture<'static, StepOutput>,
+        left: Option<std::time::Duration>,
+    ) {
         let Begun { key, step, attempt, started, shared } = begun;
-        core.put_entry(Entry { key, step, attempt, started, deadline: None, left, shared, place: Place::Parked(future) });
+        core.put_entry(Entry {
+            key,
+            step,
+            attempt,
+            started,
+            deadline: None,
+            left,
+            shared,
+            place: Place::Parked(future),
+        });
         self.tick(core, TickKind::Parked { exec: key });
     }
 
     /// Keeps a pending attempt among those that the dispatcher polls when they wake.
-    fn keep(&mut self, core: &mut RunCore, begun: Begun, future: BoxFuture<'static, StepOutput>, timeout: Option<std::time::Duration>) {
+    fn keep(
+        &mut self,
+        core: &mut RunCore,
+        begun: Begun,
+        future: BoxFuture<'static, StepOutput>,
+        timeout: Option<std::time::Duration>,
+    ) {
         let Begun { key, step, attempt, started, shared } = begun;
         if let Some(shared) = &shared {
             shared.polled_with(0);
@@ -158,22 +183,38 @@ impl Dispatch {
         let program = Arc::clone(&self.env.run.program);
         let local = Local { key, attempt, step, program, started, future: Some(future), abort: abort.clone() };
         core.locals.get_or_insert_with(|| Box::new(FuturesUnordered::new())).push(local);
-        self.note(core, Entry { key, step, attempt, started, deadline: None, left: None, shared, place: Place::Local(abort) }, timeout);
+        self.note(
+            core,
+            Entry { key, step, attempt, started, deadline: None, left: None, shared, place: Place::Local(abort) },
+            timeout,
+        );
     }
 
     /// Moves an attempt to a task of its own, so that it can use another core.
-    fn give_task(&mut self, core: &mut RunCore, begun: Begun, mut future: BoxFuture<'static, StepOutput>, timeout: Option<std::time::Duration>) {
+    fn give_task(
+        &mut self,
+        core: &mut RunCore,
+        begun: Begun,
+        mut future: BoxFuture<'static, StepOutput>,
+        timeout: Option<std::time::Duration>,
+    ) {
         let Begun { key, step, attempt, started, shared } = begun;
         if let Some(shared) = &shared {
             shared.polled_with(0);
         }
-        let run = Arc::clone(&self.env.run);
+        let (run, polled) = (Arc::clone(&self.env.run), shared.clone());
         // The dispatcher itself runs on this runtime.
         let handle = tokio::spawn(async move {
             let mut first = true;
             let output = std::future::poll_fn(|cx| {
                 let timed = std::mem::take(&mut first).then(Instant::now);
+                if let Some(polled) = &polled {
+                    polled.poll_begins();
+                }
                 let poll = place::poll_attempt(&mut future, cx);
+                if let Some(polled) = &polled {
+                    polled.poll_ends(poll.is_pending());
+                }
                 place::judge(&run.program, step, timed.is_some(), place::was_long(timed));
                 poll
             })
@@ -195,7 +236,11 @@ impl Dispatch {
         });
         core.in_tasks += 1;
         let timeout = self.env.run.def().step(step).timeout();
-        self.note(core, Entry { key, step, attempt, started, deadline: None, left: None, shared, place: Place::Blocking }, timeout);
+        self.note(
+            core,
+            Entry { key, step, attempt, started, deadline: None, left: None, shared, place: Place::Blocking },
+            timeout,
+        );
     }
 
     /// Remembers an attempt that somebody may have to reach: by a result, or by its timeout.
@@ -218,7 +263,9 @@ impl Dispatch {
             let Poll::Ready(Some(done)) = locals.poll_next_unpin(cx) else { return round };
             round = Round::Worked;
             // One that ran out of time has made way for the next attempt already.
-            let here = core.entry(done.key).is_some_and(|entry| entry.attempt == done.attempt && matches!(entry.place, Place::Local(_)));
+            let here = core
+                .entry(done.key)
+                .is_some_and(|entry| entry.attempt == done.attempt && matches!(entry.place, Place::Local(_)));
             let entry = if here { core.take_entry(done.key) } else { None };
             let begun = Begun {
                 key: done.key,
@@ -245,7 +292,8 @@ impl Dispatch {
     /// An attempt in a task of its own has ended.
     pub(crate) fn task_ended(&mut self, core: &mut RunCore, key: ExecKey, attempt: u32, output: StepOutput) {
         // One that ran out of time may still come to its end, while its records are kept for the next attempt.
-        let known = core.entry(key).is_some_and(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between));
+        let known =
+            core.entry(key).is_some_and(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between));
         if !known {
             return place::drop_quietly(output);
         }
@@ -276,7 +324,8 @@ impl Dispatch {
                 _ => {}
             }
             let after = self.env.run.def().step(entry.step).timeout().unwrap_or_default();
-            let begun = Begun { key, step: entry.step, attempt: entry.attempt, started: entry.started, shared: entry.shared };
+            let begun =
+                Begun { key, step: entry.step, attempt: entry.attempt, started: entry.started, shared: entry.shared };
             self.end_attempt(core, begun, Err(StepTimedOut { after }.into()));
         }
     }
@@ -321,7 +370,15 @@ impl Dispatch {
     }
 
     /// What the step's policy says to a failure. It is user code, so it is asked here and not in the reducer.
-    fn judge_failure(&self, core: &RunCore, key: ExecKey, step: StepIx, attempt: u32, started: Time, error: &StepError) -> Failure {
+    fn judge_failure(
+        &self,
+        core: &RunCore,
+        key: ExecKey,
+        step: StepIx,
+        attempt: u32,
+        started: Time,
+        error: &StepError,
+    ) -> Failure {
         let def = self.env.run.def().step(step);
         let mut info = error.info();
         let retry_after = def.retry().and_then(|policy| {
@@ -341,7 +398,13 @@ impl Dispatch {
     }
 
     /// A root span linked to its run: spans nested along the events would grow without bound.
-    fn traced(&self, key: ExecKey, step: StepIx, attempt: u32, future: BoxFuture<'static, StepOutput>) -> BoxFuture<'static, StepOutput> {
+    fn traced(
+        &self,
+        key: ExecKey,
+        step: StepIx,
+        attempt: u32,
+        future: BoxFuture<'static, StepOutput>,
+    ) -> BoxFuture<'static, StepOutput> {
         let (run, step) = (self.env.run.id().as_str(), self.env.run.def().step(step).name());
         let span = tracing::debug_span!(target: "stepcast", parent: None, "execution", run, step, execution = key.serial, attempt);
         span.follows_from(self.env.run.span());

@@ -94,7 +94,11 @@ impl RunCore {
     pub(crate) fn put_entry(&mut self, entry: Entry) {
         let lane = entry.key.lane as usize;
         if self.entries.len() <= lane {
-            self.entries.reserve_exact(if lane == 0 { 1 } else { (lane + 1 - self.entries.len()).max(self.entries.len()) });
+            self.entries.reserve_exact(if lane == 0 {
+                1
+            } else {
+                (lane + 1 - self.entries.len()).max(self.entries.len())
+            });
             self.entries.resize_with(lane + 1, || None);
         }
         self.entries[lane] = Some(Box::new(entry));

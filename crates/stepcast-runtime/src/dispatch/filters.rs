@@ -26,7 +26,14 @@ impl Dispatch {
         matches
     }
 
-    pub(crate) fn match_event(&self, core: &mut RunCore, ix: EventIx, event: &Payload, position: u32, matches: &mut Matches) {
+    pub(crate) fn match_event(
+        &self,
+        core: &mut RunCore,
+        ix: EventIx,
+        event: &Payload,
+        position: u32,
+        matches: &mut Matches,
+    ) {
         if !self.env.run.def().is_waited(ix) {
             return;
         }
@@ -42,8 +49,15 @@ impl Dispatch {
     }
 
     /// For a wait that begins: which kept events satisfy which filtered waiter, this one under the number 0.
-    pub(crate) fn match_kept(&self, core: &mut RunCore, ix: EventIx, filter: &Filter, predicate: Option<&Predicate>) -> Vec<(u64, u64)> {
-        let kept: Vec<(u64, Payload)> = core.state.kept_events(ix).map(|(serial, event)| (serial, event.clone())).collect();
+    pub(crate) fn match_kept(
+        &self,
+        core: &mut RunCore,
+        ix: EventIx,
+        filter: &Filter,
+        predicate: Option<&Predicate>,
+    ) -> Vec<(u64, u64)> {
+        let kept: Vec<(u64, Payload)> =
+            core.state.kept_events(ix).map(|(serial, event)| (serial, event.clone())).collect();
         let mut all = Vec::new();
         for (serial, event) in kept {
             if passes(filter, &event, |event| predicate.is_some_and(|predicate| predicate(event))) {
@@ -56,7 +70,14 @@ impl Dispatch {
         all
     }
 
-    pub(crate) fn accepts(&self, core: &mut RunCore, exec: ExecKey, op: &OpId, filter: &Filter, event: &Payload) -> bool {
+    pub(crate) fn accepts(
+        &self,
+        core: &mut RunCore,
+        exec: ExecKey,
+        op: &OpId,
+        filter: &Filter,
+        event: &Payload,
+    ) -> bool {
         let shared = core.entry(exec).and_then(|entry| entry.shared.clone());
         passes(filter, event, |event| shared.is_some_and(|shared| shared.log().accepts(op, event).unwrap_or(false)))
     }
@@ -68,7 +89,9 @@ fn passes(filter: &Filter, event: &Payload, code: impl FnOnce(&Payload) -> bool)
         Filter::Any => true,
         Filter::Code => code(event),
         Filter::Field { path, value } => {
-            let (Ok(event), Ok(path)) = (event.as_erased().to_value(), StorePath::new(path.as_str())) else { return false };
+            let (Ok(event), Ok(path)) = (event.as_erased().to_value(), StorePath::new(path.as_str())) else {
+                return false;
+            };
             path.get(&event) == Some(value)
         }
     }));

@@ -36,9 +36,12 @@ impl Dispatch {
             }
         }
         // What is parked waits for what never comes.
-        let parked: Vec<_> = core.entries.iter_mut().filter(|slot| {
-            slot.as_ref().is_some_and(|entry| matches!(entry.place, Place::Parked(_) | Place::Between))
-        }).filter_map(Option::take).collect();
+        let parked: Vec<_> = core
+            .entries
+            .iter_mut()
+            .filter(|slot| slot.as_ref().is_some_and(|entry| matches!(entry.place, Place::Parked(_) | Place::Between)))
+            .filter_map(Option::take)
+            .collect();
         place::drop_quietly(parked);
         if core.entries.iter().any(Option::is_some) || core.locals.as_ref().is_some_and(|locals| !locals.is_empty()) {
             let grace = run.options().and_then(|options| options.grace).unwrap_or(GRACE);
@@ -90,7 +93,8 @@ impl Dispatch {
     #[cold]
     pub(crate) fn broken(&mut self, core: Option<Box<RunCore>>, panic: &(dyn std::any::Any + Send)) -> Poll<()> {
         let error = place::panicked(panic);
-        let message = error.downcast_ref::<StepPanicked>().map_or_else(String::new, |panicked| panicked.message.clone());
+        let message =
+            error.downcast_ref::<StepPanicked>().map_or_else(String::new, |panicked| panicked.message.clone());
         let run = Arc::clone(&self.env.run);
         run.finish(RunEnd::refused(RunError::EventPanicked { message }, clock::now()));
         if let Some(extra) = run.extra_if_any() {

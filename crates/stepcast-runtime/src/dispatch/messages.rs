@@ -67,7 +67,9 @@ impl Dispatch {
 
     fn too_late(&mut self, core: &mut RunCore, message: Message) {
         match message {
-            Message::Respond { input, reply, .. } => drop(reply.send(Err(RespondError::Ended { id: input.to_string() }))),
+            Message::Respond { input, reply, .. } => {
+                drop(reply.send(Err(RespondError::Ended { id: input.to_string() })))
+            }
             Message::Inputs(reply) => drop(reply.send(Vec::new())),
             Message::Ended { exec, attempt, output } => self.task_ended(core, exec, attempt, output),
             Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),
@@ -94,14 +96,17 @@ impl Dispatch {
                         .map_err(|_| wrong(input, "one of retry, skip, continue, fail", value.to_string()))?;
                     Answer::Failure(choice)
                 }
-                Given::Event(event) => return Err(wrong(input, "one of retry, skip, continue, fail", event.tag().to_owned())),
+                Given::Event(event) => {
+                    return Err(wrong(input, "one of retry, skip, continue, fail", event.tag().to_owned()));
+                }
             },
             Expected::Wait { unarmed: true, .. } => return Ok(Responded::NotYet(answer)),
             Expected::Wait { event: ix, waiter, .. } => {
                 let event = self.answer_event(input, answer, Some(ix))?;
                 let mut matches = Matches::default();
                 self.match_event(core, ix, &event, 0, &mut matches);
-                let filtered = core.state.filtered_waiters(ix).any(|query| query.waiter == waiter && *query.filter != Filter::Any);
+                let filtered =
+                    core.state.filtered_waiters(ix).any(|query| query.waiter == waiter && *query.filter != Filter::Any);
                 if filtered && !matches.iter().any(|(_, matched)| matched == waiter) {
                     return Err(RespondError::Filtered { id: id() });
                 }
@@ -125,7 +130,11 @@ impl Dispatch {
         let def = self.env.run.def();
         let responses: Vec<u32> = match wanted {
             Some(ix) => vec![ix],
-            None => def.events().filter(|meta| meta.role == Role::HumanResponse).filter_map(|meta| def.event_by_hash(meta.hash)).collect(),
+            None => def
+                .events()
+                .filter(|meta| meta.role == Role::HumanResponse)
+                .filter_map(|meta| def.event_by_hash(meta.hash))
+                .collect(),
         };
         let names = || responses.iter().map(|ix| format!("`{}`", def.event(*ix).tag)).collect::<Vec<_>>().join(" or ");
         let (ix, value) = match answer {

@@ -20,6 +20,7 @@ use stepcast_core::engine::TickKind;
 use stepcast_core::{AnyEvent, WorkflowIdleEvent};
 
 pub(crate) use self::core::RunCore;
+use self::place::ProbeWaker;
 pub(crate) use self::place::{RunnerEnv, env_exec, panicked};
 use crate::clock;
 use crate::run::{RunShared, Task, lock};
@@ -164,6 +165,7 @@ impl Future for Dispatch {
         let this = &mut *self;
         let Some(mut core) = this.core.take() else { return Poll::Ready(()) };
         core.now = clock::now();
+        core.probe = ProbeWaker::borrow();
         {
             // Whoever writes now need not wake a task that is awake.
             let mut inbox = lock(&this.env.run.inbox);
@@ -176,10 +178,12 @@ impl Future for Dispatch {
             match catch_unwind(AssertUnwindSafe(|| this.round(&mut core, cx))) {
                 Ok(Round::Worked) => {}
                 Ok(Round::Yield) => {
+                    ProbeWaker::give_back(core.probe.take());
                     this.core = Some(core);
                     return Poll::Pending;
                 }
                 Ok(Round::Dry) => {
+                    ProbeWaker::give_back(core.probe.take());
                     let rest = catch_unwind(AssertUnwindSafe(|| this.rest(core, cx)));
                     return rest.unwrap_or_else(|panic| this.broken(None, &*panic));
                 }

@@ -65,6 +65,10 @@ impl Wake for Probe {
     }
 }
 
+thread_local! {
+    static SPARE: Cell<Option<ProbeWaker>> = const { Cell::new(None) };
+}
+
 /// The waker of first polls. It tells whether somebody kept it, or woke it at once; ignored, it serves the next one.
 pub(crate) struct ProbeWaker {
     probe: Arc<Probe>,
@@ -80,6 +84,18 @@ impl Default for ProbeWaker {
 }
 
 impl ProbeWaker {
+    /// The waker that this thread's last dispatcher left; runs take turns with one.
+    pub(crate) fn borrow() -> Option<ProbeWaker> {
+        SPARE.take()
+    }
+
+    /// Leaves a waker for the next dispatcher on this thread.
+    pub(crate) fn give_back(waker: Option<ProbeWaker>) {
+        if waker.is_some() {
+            SPARE.set(waker);
+        }
+    }
+
     /// The waker for the next first poll: the last one, unless somebody kept or woke it.
     pub(crate) fn fresh(slot: &mut Option<ProbeWaker>) -> &ProbeWaker {
         if !slot.as_ref().is_some_and(ProbeWaker::was_ignored) {

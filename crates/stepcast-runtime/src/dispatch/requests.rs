@@ -1,7 +1,7 @@
 //! What executions ask for through their contexts.
 
-use stepcast_core::engine::{CollectRequest, Commit, ExecKey, Matches, OpId, OpKind, Operation, TickKind, WaitRequest};
 use stepcast_core::Outputs;
+use stepcast_core::engine::{CollectRequest, Commit, ExecKey, Matches, OpId, OpKind, Operation, TickKind, WaitRequest};
 
 use super::Dispatch;
 use super::core::RunCore;
@@ -12,7 +12,8 @@ use crate::run::{Deadline, Request};
 impl Dispatch {
     pub(crate) fn operation(&mut self, core: &mut RunCore, exec: ExecKey, attempt: u32, request: Request) {
         // A wait that a failing attempt dropped stays open for the next one: nobody is asked twice.
-        let live = core.entry(exec).is_some_and(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between));
+        let live =
+            core.entry(exec).is_some_and(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between));
         if !live {
             return;
         }
@@ -26,7 +27,9 @@ impl Dispatch {
             Request::Wait { id, event, filter, predicate, shared, announce, deadline } => {
                 let (outputs, matches) = self.take_outbox(core, exec);
                 let kept_matches = self.match_kept(core, event, &filter, predicate.as_ref());
-                if let (Some(predicate), Some(shared)) = (predicate, core.entry(exec).and_then(|entry| entry.shared.clone())) {
+                if let (Some(predicate), Some(shared)) =
+                    (predicate, core.entry(exec).and_then(|entry| entry.shared.clone()))
+                {
                     shared.log().arm(&id, predicate);
                 }
                 let deadline = deadline.map(|deadline| match deadline {

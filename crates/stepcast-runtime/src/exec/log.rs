@@ -48,6 +48,8 @@ struct Pending {
     result: Option<OpResult>,
     waker: Option<Waker>,
     predicate: Option<Predicate>,
+    /// Nobody polls for it any more, but whether that is final is not known yet.
+    dropped: bool,
 }
 
 /// The serialized form of a log.
@@ -87,7 +89,12 @@ impl OpLog {
 
     /// Does and counts an operation whose result needs no record; an `Err` is not counted. `None` if an earlier
     /// attempt did it already.
-    pub(crate) fn count_if<R, E>(&mut self, kind: OpKind, label: &str, act: impl FnOnce() -> Result<R, E>) -> Option<Result<R, E>> {
+    pub(crate) fn count_if<R, E>(
+        &mut self,
+        kind: OpKind,
+        label: &str,
+        act: impl FnOnce() -> Result<R, E>,
+    ) -> Option<Result<R, E>> {
         let label = self.label(kind, label);
         if label.cursor < label.done {
             label.cursor += 1;
@@ -161,7 +168,8 @@ impl OpLog {
     pub(crate) fn rewind(&mut self, failed: bool) {
         for label in &mut self.labels {
             label.cursor = 0;
-            let undone = matches!(label.kind, OpKind::Send) || (failed && matches!(label.kind, OpKind::Stream | OpKind::Edit));
+            let undone =
+                matches!(label.kind, OpKind::Send) || (failed && matches!(label.kind, OpKind::Stream | OpKind::Edit));
             if undone {
                 label.done = label.committed;
                 let dropped = label.results.split_off((label.committed as usize).min(label.results.len()));
@@ -182,7 +190,7 @@ impl OpLog {
         if self.pending.is_empty() {
             self.pending.reserve_exact(1);
         }
-        self.pending.push(Pending { id, result: None, waker: None, predicate: None });
+        self.pending.push(Pending { id, result: None, waker: None, predicate: None, dropped: false });
     }
 
     /// Gives a wait its predicate.
@@ -217,6 +225,26 @@ impl OpLog {
         let before = self.pending.len();
         self.pending.retain(|pending| pending.id != *id || pending.result.is_some());
         before != self.pending.len()
+    }
+
+    /// As `abandon`, but final only if `take_dropped` is asked.
+    pub(crate) fn abandon_later(&mut self, id: &OpId) {
+        if let Some(pending) = self.pending.iter_mut().find(|pending| pending.id == *id) {
+            pending.dropped = true;
+        }
+    }
+
+    /// The operations that were abandoned later than this was last asked.
+    pub(crate) fn take_dropped(&mut self) -> Vec<OpId> {
+        let mut ids = Vec::new();
+        self.pending.retain(|pending| {
+            let gone = pending.dropped && pending.result.is_none();
+            if gone {
+                ids.push(pending.id.clone());
+            }
+            !gone
+        });
+        ids
     }
 
     /// Applies a wait's predicate.
@@ -254,7 +282,9 @@ impl OpLog {
     fn label(&mut self, kind: OpKind, label: &str) -> &mut Label {
         let at = match self.find(kind, label) {
             Some(at) => at,
-            None => self.add(Label { kind, label: label.into(), cursor: 0, done: 0, committed: 0, results: Vec::new() }),
+            None => {
+                self.add(Label { kind, label: label.into(), cursor: 0, done: 0, committed: 0, results: Vec::new() })
+            }
         };
         &mut self.labels[at]
     }
@@ -297,12 +327,18 @@ impl LogSnapshot {
 
     /// The events on record, whose types a restore has to resolve.
     pub(crate) fn payloads_mut(&mut self) -> impl Iterator<Item = &mut Payload> {
-        self.labels.iter_mut().flat_map(|label| label.results.iter_mut().flatten()).flat_map(|result| result.payloads_mut())
+        self.labels
+            .iter_mut()
+            .flat_map(|label| label.results.iter_mut().flatten())
+            .flat_map(|result| result.payloads_mut())
     }
 }
 
 impl std::fmt::Debug for OpLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpLog").field("labels", &self.labels.len()).field("pending", &self.pending.len()).finish_non_exhaustive()
+        f.debug_struct("OpLog")
+            .field("labels", &self.labels.len())
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
     }
 }

@@ -2,12 +2,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Waker};
 
-use stepcast_core::engine::ExecKey;
+use stepcast_core::engine::{ExecKey, OpId};
 use stepcast_core::{StepDef, StepIx};
 use tokio_util::sync::CancellationToken;
 
 use super::OpLog;
-use crate::run::{RunShared, lock};
+use crate::run::{Message, Request, RunShared, lock};
 
 /// One attempt of an execution, as its context reaches it. Made only for steps that take something injected.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct ExecShared {
     /// Address of the waker that the dispatcher polls with in place; 0 once the future has a task of its own.
     in_place: AtomicUsize,
     over: AtomicBool,
+    /// The attempt is being polled in a task of its own.
+    in_poll: AtomicBool,
     cancel: OnceLock<CancellationToken>,
 }
 
@@ -33,6 +35,7 @@ impl ExecShared {
             log: Mutex::new(log),
             in_place: AtomicUsize::new(0),
             over: AtomicBool::new(false),
+            in_poll: AtomicBool::new(false),
             cancel: OnceLock::new(),
         }
     }
@@ -57,6 +60,34 @@ impl ExecShared {
     /// The address of the waker that the dispatcher is about to poll with in place; 0 from when it does not any more.
     pub(crate) fn polled_with(&self, waker: usize) {
         self.in_place.store(waker, Ordering::Relaxed);
+    }
+
+    /// A poll in the attempt's own task begins. What the body stops waiting for during it is withdrawn only if the body
+    /// goes on: a failing one drops its waits too, and those are the next attempt's.
+    pub(crate) fn poll_begins(&self) {
+        self.in_poll.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn poll_ends(&self, goes_on: bool) {
+        if goes_on {
+            self.in_poll.store(false, Ordering::Relaxed);
+            let dropped = self.log().take_dropped();
+            dropped.into_iter().for_each(|id| self.withdraw(id));
+        }
+    }
+
+    /// Nobody waits for this operation any more.
+    pub(crate) fn abandon(&self, id: &OpId, withdraw: bool) {
+        if withdraw && self.in_poll.load(Ordering::Relaxed) {
+            self.log().abandon_later(id);
+        } else if self.log().abandon(id) && withdraw {
+            self.withdraw(id.clone());
+        }
+    }
+
+    fn withdraw(&self, id: OpId) {
+        let request = Request::Withdraw { id };
+        self.run.post(Message::Operation { exec: self.key, attempt: self.attempt, request });
     }
 
     /// Ends the attempt: what still holds its context can do nothing with it any more.

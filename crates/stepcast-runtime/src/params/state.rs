@@ -30,7 +30,9 @@ pub enum EditStateError {
     #[error("The execution that this handle belongs to is over; edit state inside the step's own body.")]
     ExecutionEnded,
     /// The execution has recorded as many results as it may.
-    #[error("The execution has recorded {bound} results, the most it may; split the step, or let the edit return `()`.")]
+    #[error(
+        "The execution has recorded {bound} results, the most it may; split the step, or let the edit return `()`."
+    )]
     RecordFull {
         /// The bound.
         bound: usize,
@@ -73,7 +75,10 @@ impl<S: StateType> State<S> {
     ///
     /// # Errors
     /// The outer one as for [`edit`](Self::edit); the inner one is the closure's.
-    pub async fn try_edit<R, E>(&self, mut edit: impl FnMut(&mut S) -> Result<R, E>) -> Result<Result<R, E>, EditStateError>
+    pub async fn try_edit<R, E>(
+        &self,
+        mut edit: impl FnMut(&mut S) -> Result<R, E>,
+    ) -> Result<Result<R, E>, EditStateError>
     where
         R: Serialize + DeserializeOwned,
     {

@@ -1,8 +1,8 @@
+use std::time::Duration;
 use stepcast_core::engine::{Outcome, RunFailure, Time};
 use stepcast_core::{
     AnyEvent, ErrorInfo, Event, Payload, StepError, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent,
 };
-use std::time::Duration;
 
 use super::{RunError, SharedError, StoredError};
 
@@ -24,7 +24,12 @@ struct Failed {
 }
 
 impl RunEnd {
-    pub(crate) fn of(outcome: Outcome, at: Time, timeout: Option<Duration>, last_error: Option<(u64, StepError)>) -> Self {
+    pub(crate) fn of(
+        outcome: Outcome,
+        at: Time,
+        timeout: Option<Duration>,
+        last_error: Option<(u64, StepError)>,
+    ) -> Self {
         let mut failed = None;
         let mut failures = 0;
         let result = match outcome {
@@ -58,7 +63,8 @@ impl RunEnd {
 
     /// A run that ended before it began.
     pub(crate) fn refused(error: RunError, at: Time) -> Self {
-        let event = WorkflowFailedEvent { step_name: None, exception: info_of(&error), attempts: None, elapsed_seconds: None };
+        let event =
+            WorkflowFailedEvent { step_name: None, exception: info_of(&error), attempts: None, elapsed_seconds: None };
         RunEnd { result: Err(Box::new(Failed { error, event: Some(event) })), failures: 0, at }
     }
 
@@ -96,7 +102,11 @@ fn info_of(error: &RunError) -> ErrorInfo {
     StepError::from(error.clone()).info()
 }
 
-fn run_error(failure: RunFailure, last: Option<(u64, StepError)>, failed: &mut Option<WorkflowFailedEvent>) -> RunError {
+fn run_error(
+    failure: RunFailure,
+    last: Option<(u64, StepError)>,
+    failed: &mut Option<WorkflowFailedEvent>,
+) -> RunError {
     match failure {
         RunFailure::Step { step, error, attempts, elapsed_micros, execution } => {
             *failed = Some(WorkflowFailedEvent {

@@ -16,7 +16,9 @@ pub enum RunError {
     #[error("{0}")]
     Definition(#[source] Arc<DefinitionError>),
     /// `run` was called outside a tokio runtime.
-    #[error("The run could not begin: there is no tokio runtime here. Call `run` inside `#[tokio::main]` or after `Runtime::enter`.")]
+    #[error(
+        "The run could not begin: there is no tokio runtime here. Call `run` inside `#[tokio::main]` or after `Runtime::enter`."
+    )]
     NoRuntime,
     /// What the steps ask for could not be supplied.
     #[error("The run could not begin: {0}")]
@@ -50,7 +52,9 @@ pub enum RunError {
         reason: StuckReason,
     },
     /// More executions were queued than the run's bound allows.
-    #[error("The run's queue is full: the step `{step}` had no room for `{event}` beyond {bound} queued executions. Bound what produces it, or raise the bound.")]
+    #[error(
+        "The run's queue is full: the step `{step}` had no room for `{event}` beyond {bound} queued executions. Bound what produces it, or raise the bound."
+    )]
     QueueFull {
         /// The step that had no room.
         step: String,
@@ -79,7 +83,9 @@ pub enum RunError {
     #[error("The runtime is shutting down and begins no new runs.")]
     ShuttingDown,
     /// The code of an event panicked while the run handled it.
-    #[error("The code of an event panicked while the run handled it: {message}. An event's `Clone`, `Drop` and serde code must not panic.")]
+    #[error(
+        "The code of an event panicked while the run handled it: {message}. An event's `Clone`, `Drop` and serde code must not panic."
+    )]
     EventPanicked {
         /// The panic's message, where it has one.
         message: String,
@@ -182,7 +188,9 @@ pub enum SendError {
         takers: Vec<String>,
     },
     /// The run's mailbox is full.
-    #[error("The run's mailbox holds {bound} events already; wait for room with `send_event_wait`, or raise the bound.")]
+    #[error(
+        "The run's mailbox holds {bound} events already; wait for room with `send_event_wait`, or raise the bound."
+    )]
     Full {
         /// The event.
         event: AnyEvent,
@@ -204,7 +212,9 @@ pub enum RespondError {
         pending: Vec<String>,
     },
     /// The input was answered before, or is not asked any more.
-    #[error("The input `{id}` is not pending any more: it was answered, expired or withdrawn. The answer was not used.")]
+    #[error(
+        "The input `{id}` is not pending any more: it was answered, expired or withdrawn. The answer was not used."
+    )]
     Conflict {
         /// The id.
         id: String,
@@ -231,7 +241,9 @@ pub enum RespondError {
         source: Arc<serde_json::Error>,
     },
     /// The waiting step does not accept this answer.
-    #[error("The answer to input `{id}` does not pass the filter of the step that waits for it; the input is still pending.")]
+    #[error(
+        "The answer to input `{id}` does not pass the filter of the step that waits for it; the input is still pending."
+    )]
     Filtered {
         /// The id.
         id: String,
@@ -268,7 +280,10 @@ fn stuck(reason: &StuckReason) -> String {
         }
         StuckReason::NobodyCanSend { waiting } => {
             let waiting: Vec<String> = waiting.iter().map(|(step, tag)| format!("`{step}` for `{tag}`")).collect();
-            format!("nobody is left who could send what is waited for ({}); keep a handle of the run, or register it with a `Runtime`.", waiting.join(", "))
+            format!(
+                "nobody is left who could send what is waited for ({}); keep a handle of the run, or register it with a `Runtime`.",
+                waiting.join(", ")
+            )
         }
         _ => "it can never end.".to_owned(),
     }

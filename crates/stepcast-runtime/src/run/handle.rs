@@ -91,7 +91,11 @@ impl Drop for AnyRun {
 
 impl std::fmt::Debug for AnyRun {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Run").field("workflow", &self.workflow()).field("id", self.run_id()).field("done", &self.is_done()).finish()
+        f.debug_struct("Run")
+            .field("workflow", &self.workflow())
+            .field("id", self.run_id())
+            .field("done", &self.is_done())
+            .finish()
     }
 }
 
@@ -187,10 +191,13 @@ impl AnyRun {
         let (event, payload) = self.outside_event(event.into())?;
         let def = self.shared.def();
         let taken = def.event_by_hash(payload.meta().hash).map_or(&[][..], |ix| def.takers(ix));
-        let takers: Vec<StepIx> = taken.iter().filter_map(|taker| match taker {
-            Taker::Single(step) => Some(*step),
-            _ => None,
-        }).collect();
+        let takers: Vec<StepIx> = taken
+            .iter()
+            .filter_map(|taker| match taker {
+                Taker::Single(step) => Some(*step),
+                _ => None,
+            })
+            .collect();
         match def.step_named(step).filter(|ix| takers.contains(ix)) {
             Some(ix) => self.post_external(event, payload, Some(ix)),
             None => Err(SendError::Step {
@@ -315,7 +322,10 @@ impl AnyRun {
         let id = || input.to_string();
         let Some(run) = self.shared.with_children().into_iter().find(|run| *run.id() == input.run_id) else {
             let pending = self.pending_inputs().await;
-            return Err(RespondError::Unknown { id: id(), pending: pending.iter().map(|input| input.id.to_string()).collect() });
+            return Err(RespondError::Unknown {
+                id: id(),
+                pending: pending.iter().map(|input| input.id.to_string()).collect(),
+            });
         };
         let (reply, answered) = oneshot::channel();
         if run.post(Message::Respond { input: input.number, answer, reply }).is_some() {

@@ -15,7 +15,8 @@ pub struct RunId(Arc<str>);
 impl RunId {
     /// A new, unique id. Ids of one process sort by the millisecond in which they were made.
     pub fn random() -> Self {
-        let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_millis() as u64);
+        let millis =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_millis() as u64);
         let (a, b) = (next_random().to_le_bytes(), next_random().to_le_bytes());
         let mut bytes = [0; 10];
         bytes[..8].copy_from_slice(&a);

@@ -71,12 +71,36 @@ pub(crate) enum Given {
 
 /// What an execution asks the dispatcher for.
 pub(crate) enum Request {
-    SendNow { id: OpId, event: Payload },
-    Wait { id: OpId, event: EventIx, filter: Filter, predicate: Option<Predicate>, shared: bool, announce: Option<Payload>, deadline: Option<Deadline> },
-    Collect { id: OpId, buffer: String, event: Payload, expected: Vec<EventIx> },
-    Child { id: OpId },
-    ChildDone { id: OpId, run_id: String, end: Result<Value, ErrorInfo> },
-    Withdraw { id: OpId },
+    SendNow {
+        id: OpId,
+        event: Payload,
+    },
+    Wait {
+        id: OpId,
+        event: EventIx,
+        filter: Filter,
+        predicate: Option<Predicate>,
+        shared: bool,
+        announce: Option<Payload>,
+        deadline: Option<Deadline>,
+    },
+    Collect {
+        id: OpId,
+        buffer: String,
+        event: Payload,
+        expected: Vec<EventIx>,
+    },
+    Child {
+        id: OpId,
+    },
+    ChildDone {
+        id: OpId,
+        run_id: String,
+        end: Result<Value, ErrorInfo>,
+    },
+    Withdraw {
+        id: OpId,
+    },
 }
 
 /// When a wait gives up.
@@ -101,6 +125,12 @@ impl std::fmt::Debug for Request {
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Inbox { messages: VecDeque::new(), external: 0, task: Task::Active, room: WakerSet::default(), end: WakerSet::default() }
+        Inbox {
+            messages: VecDeque::new(),
+            external: 0,
+            task: Task::Active,
+            room: WakerSet::default(),
+            end: WakerSet::default(),
+        }
     }
 }

@@ -79,7 +79,8 @@ impl RunOptions {
         self
     }
 
-    /// Logged stream events kept in memory. Default 65,536; a reader that comes too late finds a `Lagged` item.
+    /// Logged stream events kept in memory. Default 65,536; a reader that reads too slowly, or asks for older ones, finds
+    /// a `Lagged` item.
     #[must_use]
     pub fn stream_bound(mut self, events: usize) -> Self {
         self.stream_bound = Some(events.max(1));

@@ -56,7 +56,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl RunShared {
-    pub(crate) fn new(program: Arc<Program>, instance: Option<Arc<dyn Any + Send + Sync>>, tokio: Option<Handle>, data: RunData) -> Self {
+    pub(crate) fn new(
+        program: Arc<Program>,
+        instance: Option<Arc<dyn Any + Send + Sync>>,
+        tokio: Option<Handle>,
+        data: RunData,
+    ) -> Self {
         RunShared {
             program,
             instance,
@@ -291,6 +296,9 @@ impl RunShared {
 
 impl std::fmt::Debug for RunShared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunShared").field("workflow", &self.def().name()).field("ended", &self.has_ended()).finish_non_exhaustive()
+        f.debug_struct("RunShared")
+            .field("workflow", &self.def().name())
+            .field("ended", &self.has_ended())
+            .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::dispatch::{Dispatch, RunCore};
 use crate::program::Program;
 use crate::runtime::RuntimeLink;
-use crate::snapshot::{Restored, RestoreRunError, RunSnapshot};
+use crate::snapshot::{RestoreRunError, Restored, RunSnapshot};
 use crate::stream::Frames;
 use stepcast_core::engine::RunState;
 
@@ -22,7 +22,11 @@ pub trait RunWorkflow: SharedWorkflow {
     }
 
     /// As [`run`](Self::run), with options.
-    fn run_with(self, start: <Self::Flow as Workflow>::Start, options: RunOptions) -> Run<<Self::Flow as Workflow>::Stop> {
+    fn run_with(
+        self,
+        start: <Self::Flow as Workflow>::Start,
+        options: RunOptions,
+    ) -> Run<<Self::Flow as Workflow>::Stop> {
         launch_workflow(self.into_shared(), start, Some(options))
     }
 
@@ -38,7 +42,11 @@ pub trait RunWorkflow: SharedWorkflow {
     ///
     /// # Errors
     /// As for [`restore`](Self::restore).
-    fn restore_with(self, snapshot: RunSnapshot, options: RunOptions) -> Result<Run<<Self::Flow as Workflow>::Stop>, RestoreRunError> {
+    fn restore_with(
+        self,
+        snapshot: RunSnapshot,
+        options: RunOptions,
+    ) -> Result<Run<<Self::Flow as Workflow>::Stop>, RestoreRunError> {
         let flow = self.into_shared();
         let program = Program::of::<Self::Flow>().map_err(RestoreRunError::Definition)?;
         let restored = snapshot.restore(&program)?;
@@ -58,9 +66,7 @@ pub(crate) enum Begin {
 
 pub(crate) fn launch_workflow<W: Workflow>(flow: Arc<W>, start: W::Start, options: Option<RunOptions>) -> Run<W::Stop> {
     let shared = match Program::of::<W>() {
-        Ok(program) => {
-            launch(program, Some(flow), Begin::Start(Payload::new(start)), options, None, None)
-        }
+        Ok(program) => launch(program, Some(flow), Begin::Start(Payload::new(start)), options, None, None),
         Err(error) => refused(W::SPEC.name, RunError::Definition(error)),
     };
     Run::new(AnyRun::first(shared))
@@ -80,7 +86,8 @@ pub(crate) fn start_child<W: Workflow>(
     mut options: RunOptions,
     id: RunId,
 ) -> Arc<RunShared> {
-    let known = lock(&parent.extra().children).iter().filter_map(|child| child.upgrade()).find(|child| *child.id() == id);
+    let known =
+        lock(&parent.extra().children).iter().filter_map(|child| child.upgrade()).find(|child| *child.id() == id);
     if let Some(child) = known {
         return child;
     }
@@ -121,7 +128,8 @@ pub(crate) fn launch(
 ) -> Arc<RunShared> {
     let tokio = Handle::try_current().ok();
     let stream_bound = options.as_ref().and_then(|options| options.stream_bound).unwrap_or(super::shared::STREAM_BOUND);
-    let max_running = options.as_ref().and_then(|options| options.max_running).unwrap_or(program.def.policy().max_running);
+    let max_running =
+        options.as_ref().and_then(|options| options.max_running).unwrap_or(program.def.policy().max_running);
     let timeout = options.as_ref().and_then(|options| options.timeout);
     let last_seq = if let Begin::Restored(restored) = &begin { restored.seq } else { 0 };
     let mut data = RunData::new(stream_bound, last_seq);
@@ -204,7 +212,9 @@ fn settle(
         core.more().test = Some(test);
     }
     let core = Box::new(core);
-    let needs_prelude = linked || (has_options && shared.options().is_some_and(|options| options.resources.is_some())) || !shared.def().needs().is_empty();
+    let needs_prelude = linked
+        || (has_options && shared.options().is_some_and(|options| options.resources.is_some()))
+        || !shared.def().needs().is_empty();
     if needs_prelude {
         tokio.spawn(prelude(Arc::clone(&shared), core));
     } else {

@@ -41,7 +41,8 @@ impl StreamLog {
 
     /// The retained events after `seq`, oldest first.
     pub(crate) fn after(&self, seq: u64) -> impl Iterator<Item = (u64, &AnyEvent)> {
-        let skip = (seq + 1).saturating_sub(self.first) as usize;
+        let skip = usize::try_from(seq.saturating_add(1).saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let skip = skip.min(self.events.len());
         let first = self.first + skip as u64;
         self.events.iter().skip(skip).enumerate().map(move |(at, event)| (first + at as u64, event))
     }

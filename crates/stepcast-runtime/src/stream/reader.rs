@@ -54,9 +54,10 @@ impl EventStream {
             };
             let kept = data.frames.get_or_insert_default();
             kept.listeners += 1;
-            let frame = match start {
-                StreamStart::Beginning => kept.first(),
-                StreamStart::After(_) | StreamStart::Now => kept.end(),
+            // A passing frame is for who listens as it passes, even where others keep it alive.
+            let frame = match (start, frames) {
+                (StreamStart::Beginning, Wanted::All) if kept.record => kept.first(),
+                _ => kept.end(),
             };
             (cursor, frame)
         };
@@ -103,7 +104,10 @@ impl EventStream {
 
     /// The number of the last logged event that was handed out: where to go on after a reconnection.
     pub fn last_seq(&self) -> u64 {
-        let waiting = self.ready.iter().find_map(StreamItem::seq);
+        let waiting = self.ready.iter().find_map(|item| match item {
+            StreamItem::Lagged { from, .. } => Some(*from),
+            item => item.seq(),
+        });
         waiting.map_or(self.cursor, |seq| seq - 1)
     }
 
@@ -140,7 +144,7 @@ impl EventStream {
             given < max
         };
         let oldest = data.log.first();
-        if self.cursor + 1 < oldest {
+        if self.cursor < oldest - 1 {
             let lagged = StreamItem::Lagged { from: self.cursor + 1, to: oldest - 1 };
             self.cursor = oldest - 1;
             if !give(lagged) {
@@ -197,9 +201,16 @@ impl Stream for EventStream {
 
 impl Drop for EventStream {
     fn drop(&mut self) {
-        if let Some(frames) = self.run.data().frames.as_deref_mut() {
-            frames.listeners -= 1;
-        }
+        let gone = {
+            let mut data = self.run.data();
+            let unused = data.frames.as_deref_mut().is_some_and(|frames| {
+                frames.listeners -= 1;
+                frames.listeners == 0 && !frames.record
+            });
+            if unused { data.frames.take() } else { None }
+        };
+        // Outside the lock: dropping an event is user code.
+        drop(gone);
         if self.frames == Wanted::All {
             self.run.observe(-1);
         }

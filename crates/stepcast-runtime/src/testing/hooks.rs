@@ -66,11 +66,13 @@ impl TestHooks {
         let begun = inner.begun.entry(step.to_owned()).or_insert(0);
         *begun += 1;
         let nth = *begun;
-        inner.faults.iter_mut().filter(|fault| fault.step == step && fault.when.strikes(nth, attempt)).find_map(|fault| match &mut fault.what {
-            What::Error(error) => error.take(),
-            What::Make(make) => Some(make()),
-            What::Panic => Some(StepPanicked { message: "the test kit made it panic".to_owned() }.into()),
-        })
+        inner.faults.iter_mut().filter(|fault| fault.step == step && fault.when.strikes(nth, attempt)).find_map(
+            |fault| match &mut fault.what {
+                What::Error(error) => error.take(),
+                What::Make(make) => Some(make()),
+                What::Panic => Some(StepPanicked { message: "the test kit made it panic".to_owned() }.into()),
+            },
+        )
     }
 
     /// Names of the steps that faults are for.

@@ -75,7 +75,14 @@ impl TestKit {
     /// A kit with a random seed, nobody who answers, and no faults.
     pub fn new() -> Self {
         let seed = seed::from_environment().unwrap_or_else(seed::random);
-        TestKit { seed, options: RunOptions::new(), people: Vec::new(), choices: Vec::new(), faults: Vec::new(), limit: None }
+        TestKit {
+            seed,
+            options: RunOptions::new(),
+            people: Vec::new(),
+            choices: Vec::new(),
+            faults: Vec::new(),
+            limit: None,
+        }
     }
 
     /// Kits with the seeds 0, 1, 2, ..; only the one that `STEPCAST_SEED` names, if it is set.
@@ -98,7 +105,10 @@ impl TestKit {
 
     /// Answers questions as they come up, in whatever way the test likes. Asked of everybody in turn until somebody
     /// has an answer; a question without one stays pending.
-    pub fn human<R: Into<AnyEvent>>(mut self, answer: impl Fn(&InputRecord) -> Option<R> + Send + Sync + 'static) -> Self {
+    pub fn human<R: Into<AnyEvent>>(
+        mut self,
+        answer: impl Fn(&InputRecord) -> Option<R> + Send + Sync + 'static,
+    ) -> Self {
         self.people.push(Box::new(move |asked| answer(asked).map(Into::into)));
         self
     }
@@ -120,12 +130,21 @@ impl TestKit {
     }
 
     /// Makes that attempt of every execution of the step fail; 1 is the first.
-    pub fn fail_attempt<E: Into<StepError>>(self, step: impl Into<String>, attempt: u32, error: impl Fn() -> E + Send + 'static) -> Self {
+    pub fn fail_attempt<E: Into<StepError>>(
+        self,
+        step: impl Into<String>,
+        attempt: u32,
+        error: impl Fn() -> E + Send + 'static,
+    ) -> Self {
         self.fault(step.into(), When::Attempt(attempt), What::Make(Box::new(move || error().into())))
     }
 
     /// Makes every attempt of the step fail.
-    pub fn fail_always<E: Into<StepError>>(self, step: impl Into<String>, error: impl Fn() -> E + Send + 'static) -> Self {
+    pub fn fail_always<E: Into<StepError>>(
+        self,
+        step: impl Into<String>,
+        error: impl Fn() -> E + Send + 'static,
+    ) -> Self {
         self.fault(step.into(), When::Always, What::Make(Box::new(move || error().into())))
     }
 
@@ -145,7 +164,11 @@ impl TestKit {
     ///
     /// # Panics
     /// When the run does not end, a fault names a step that does not exist, or an answer does not fit its question.
-    pub async fn run<T: SharedWorkflow>(mut self, flow: T, start: <T::Flow as Workflow>::Start) -> Recorded<<T::Flow as Workflow>::Stop> {
+    pub async fn run<T: SharedWorkflow>(
+        mut self,
+        flow: T,
+        start: <T::Flow as Workflow>::Start,
+    ) -> Recorded<<T::Flow as Workflow>::Stop> {
         let run = flow.run_with(start, self.take_options());
         self.watch(run).await
     }
@@ -199,7 +222,8 @@ impl TestKit {
         match ended.await {
             Ok(result) => Recorded::new(run, result, items, asked, guard),
             Err(_) => {
-                let pending = tokio::time::timeout(Duration::from_secs(1), run.pending_inputs()).await.unwrap_or_default();
+                let pending =
+                    tokio::time::timeout(Duration::from_secs(1), run.pending_inputs()).await.unwrap_or_default();
                 hangs(&run, &items, &pending)
             }
         }
@@ -241,7 +265,8 @@ impl TestKit {
         let def = Arc::clone(&run.shared().program.def);
         let hooks = run.shared().options().and_then(|options| options.test.as_ref());
         let faults = hooks.map(TestHooks::steps).unwrap_or_default();
-        let unknown = faults.iter().chain(self.choices.iter().map(|(step, _)| step)).find(|step| def.step_named(step).is_none());
+        let unknown =
+            faults.iter().chain(self.choices.iter().map(|(step, _)| step)).find(|step| def.step_named(step).is_none());
         if let (Some(step), false) = (unknown, def.steps().is_empty()) {
             let known: Vec<&str> = def.steps().iter().map(|step| step.name()).collect();
             panic!("the workflow `{}` has no step `{step}`; it has: {}", def.name(), known.join(", "));
@@ -253,9 +278,10 @@ impl TestKit {
 fn may_ask(item: &StreamItem) -> bool {
     match item {
         StreamItem::Event(event) if event.kind == EventKind::Logged => true,
-        StreamItem::Event(event) => {
-            event.event.get::<StepStateChanged>().is_some_and(|frame| frame.step_state == StepState::NotRunning && frame.error.is_some())
-        }
+        StreamItem::Event(event) => event
+            .event
+            .get::<StepStateChanged>()
+            .is_some_and(|frame| frame.step_state == StepState::NotRunning && frame.error.is_some()),
         StreamItem::Lagged { .. } => true,
     }
 }
@@ -273,7 +299,10 @@ fn hangs(run: &AnyRun, items: &[StreamItem], pending: &[InputRecord]) -> ! {
     let mut text = format!("the run `{}` of `{}` does not end", run.run_id(), run.workflow());
     for record in pending {
         let what = record.input.event.as_ref().map_or("what becomes of its failure", |event| event.tag());
-        text += &format!("\n  nobody answers `{}`, which the step `{}` asks (input {})", what, record.input.step, record.id);
+        text += &format!(
+            "\n  nobody answers `{}`, which the step `{}` asks (input {})",
+            what, record.input.step, record.id
+        );
     }
     text += "\n  the last it did:";
     for item in items.iter().rev().take(12).rev() {

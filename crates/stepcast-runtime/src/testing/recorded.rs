@@ -3,11 +3,11 @@ use std::ops::Deref;
 
 use stepcast_core::{CallEvent, Event, GraphOverlay, StepStateChanged, UnhandledEvent};
 
-use crate::trace::{ChainLink, Execution, Trace};
 use super::seed::SeedGuard;
 use super::sequence::{EventSequence, SequenceItem};
 use crate::run::{Run, RunError};
 use crate::stream::{EventKind, StreamEvent, StreamItem};
+use crate::trace::{ChainLink, Execution, Trace};
 use crate::view::InputRecord;
 
 /// A run that has ended, with everything that happened in it. Dereferences to the run's handle, for its state and store.
@@ -53,7 +53,13 @@ pub struct Recorded<S> {
 }
 
 impl<S: Event> Recorded<S> {
-    pub(super) fn new(run: Run<S>, result: Result<S, RunError>, items: Vec<StreamItem>, asked: Vec<InputRecord>, guard: SeedGuard) -> Self {
+    pub(super) fn new(
+        run: Run<S>,
+        result: Result<S, RunError>,
+        items: Vec<StreamItem>,
+        asked: Vec<InputRecord>,
+        guard: SeedGuard,
+    ) -> Self {
         let trace = Trace::of(items.iter().filter_map(StreamItem::get::<StepStateChanged>));
         Recorded { run, result, items, asked, trace, guard }
     }

@@ -100,15 +100,21 @@ impl<T: EventSequence + ?Sized> EventSequence for &T {
 
 impl EventSequence for Vec<StreamEvent> {
     fn sequence(&self) -> Vec<SequenceItem> {
-        self.iter().map(|item| SequenceItem { tag: item.event.tag().to_owned(), origin: format!("seq {}", item.seq) }).collect()
+        self.iter()
+            .map(|item| SequenceItem { tag: item.event.tag().to_owned(), origin: format!("seq {}", item.seq) })
+            .collect()
     }
 }
 
 impl EventSequence for Vec<StreamItem> {
     fn sequence(&self) -> Vec<SequenceItem> {
         let item = |item: &StreamItem| match item {
-            StreamItem::Event(event) => SequenceItem { tag: event.event.tag().to_owned(), origin: format!("seq {}", event.seq) },
-            StreamItem::Lagged { from, to } => SequenceItem { tag: "(lagged)".to_owned(), origin: format!("seq {from} to {to}") },
+            StreamItem::Event(event) => {
+                SequenceItem { tag: event.event.tag().to_owned(), origin: format!("seq {}", event.seq) }
+            }
+            StreamItem::Lagged { from, to } => {
+                SequenceItem { tag: "(lagged)".to_owned(), origin: format!("seq {from} to {to}") }
+            }
         };
         self.iter().map(item).collect()
     }

@@ -10,9 +10,10 @@ impl Engine<'_> {
     /// One more thing keeps the member open.
     pub(crate) fn hold(&mut self, scope: ScopeIx) {
         if scope != ROOT
-            && let Some(member) = self.state.scopes.as_mut().and_then(|scopes| scopes.member_mut(scope)) {
-                member.open += 1;
-            }
+            && let Some(member) = self.state.scopes.as_mut().and_then(|scopes| scopes.member_mut(scope))
+        {
+            member.open += 1;
+        }
     }
 
     /// One thing less keeps the member open; closing it may close its batch, and that the member around it.
@@ -41,7 +42,8 @@ impl Engine<'_> {
         self.hold(parent);
         let collectors = self.def.steps[opener as usize].openers.iter().find(|opener| opener.kind == kind);
         let collectors = collectors.map_or(&[][..], |opener| &opener.collectors);
-        let collectors = collectors.iter().map(|step| Collector { step: *step, items: Vec::new(), fired: false }).collect();
+        let collectors =
+            collectors.iter().map(|step| Collector { step: *step, items: Vec::new(), fired: false }).collect();
         self.state.scopes.get_or_insert_default().batches.insert(Batch {
             parent,
             next_index: 0,
@@ -98,24 +100,34 @@ impl Engine<'_> {
         self.run_many(collector.step, events, scope, recovery);
     }
 
+    /// Whether the innermost batch of a scope has this collecting step.
+    pub(crate) fn collects(&self, step: StepIx, scope: ScopeIx) -> bool {
+        let Some(scopes) = self.state.scopes.as_deref() else { return false };
+        let batch = scopes.member(scope).and_then(|member| scopes.batches.get(member.batch));
+        batch.is_some_and(|batch| batch.collectors.iter().any(|collector| collector.step == step))
+    }
+
     /// Keeps an event for a collecting step of the innermost batch. `false` if there is none.
     pub(crate) fn collect_into_batch(&mut self, step: StepIx, serial: u64, event: Payload, from: &Lineage) -> bool {
         let def = self.def;
         let Some(scopes) = self.state.scopes.as_deref_mut() else { return false };
         let Some(&Member { batch, index, .. }) = scopes.member(from.scope) else { return false };
         let Some(batch) = scopes.batches.get_mut(batch) else { return false };
-        let Some(collector) = batch.collectors.iter_mut().find(|collector| collector.step == step) else { return false };
+        let Some(collector) = batch.collectors.iter_mut().find(|collector| collector.step == step) else {
+            return false;
+        };
         if collector.fired {
             return true;
         }
         collector.items.push(Collected { member: index, serial, event, recovery: from.recovery.clone() });
         if let InputShape::Take { count } = def.steps[step as usize].shape
-            && collector.items.len() as u32 >= count {
-                collector.fired = true;
-                let full = Collector { step, items: std::mem::take(&mut collector.items), fired: false };
-                let (parent, recovery) = (batch.parent, batch.recovery.clone());
-                self.run_collector(full, parent, recovery);
-            }
+            && collector.items.len() as u32 >= count
+        {
+            collector.fired = true;
+            let full = Collector { step, items: std::mem::take(&mut collector.items), fired: false };
+            let (parent, recovery) = (batch.parent, batch.recovery.clone());
+            self.run_collector(full, parent, recovery);
+        }
         true
     }
 

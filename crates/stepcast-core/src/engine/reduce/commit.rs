@@ -33,9 +33,10 @@ impl Engine<'_> {
             Operation::Collect(collect) => self.collect(key, collect),
             Operation::Child { id } => {
                 if let Some(exec) = self.state.exec_mut(key)
-                    && !exec.more().open_children.contains(&id) {
-                        exec.more().open_children.push(id.clone());
-                    }
+                    && !exec.more().open_children.contains(&id)
+                {
+                    exec.more().open_children.push(id.clone());
+                }
                 self.resume(key, id, OpResult::ChildStarted);
             }
             Operation::ChildDone { id } => {

@@ -60,7 +60,9 @@ impl Engine<'_> {
             return;
         }
         let alone = self.state.execs.iter().all(|(_, exec)| match exec.status {
-            Status::Active => exec.more.as_deref().is_some_and(|more| more.open_children.is_empty() && !more.open_waits.is_empty()),
+            Status::Active => {
+                exec.more.as_deref().is_some_and(|more| more.open_children.is_empty() && !more.open_waits.is_empty())
+            }
             Status::Delayed => false,
             Status::Asked => true,
         });

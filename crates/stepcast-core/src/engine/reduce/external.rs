@@ -68,7 +68,13 @@ impl Engine<'_> {
         }
     }
 
-    fn decide_failure(&mut self, key: crate::engine::ExecKey, error: crate::ErrorInfo, attempts: u32, choice: FailureChoice) {
+    fn decide_failure(
+        &mut self,
+        key: crate::engine::ExecKey,
+        error: crate::ErrorInfo,
+        attempts: u32,
+        choice: FailureChoice,
+    ) {
         match choice {
             FailureChoice::Retry => {
                 let Some(exec) = self.state.exec_mut(key) else { return };

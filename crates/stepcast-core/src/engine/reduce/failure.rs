@@ -84,7 +84,8 @@ impl Engine<'_> {
             return false;
         }
         let more = exec.more.as_deref();
-        let first_started = more.and_then(|more| more.failed.as_deref()).map_or(self.now, |failed| failed.first_started);
+        let first_started =
+            more.and_then(|more| more.failed.as_deref()).map_or(self.now, |failed| failed.first_started);
         if self.out.observe {
             self.frame_recovered(key, self.state.next_event + 1);
         }

@@ -3,11 +3,19 @@
 use super::Engine;
 use crate::definition::{EventIx, StepIx, WorkflowDef};
 use crate::engine::{Command, ExecKey, RunState, Time};
-use crate::{AnyEvent, ErrorInfo, Event, OutToken, Outputs, StepFailedEvent, StepState, StepStateChanged, UnhandledEvent};
+use crate::{
+    AnyEvent, ErrorInfo, Event, OutToken, Outputs, StepFailedEvent, StepState, StepStateChanged, UnhandledEvent,
+};
 
 impl RunState {
     /// The frame that tells where an execution stands.
-    pub fn state_frame(&self, def: &WorkflowDef, key: ExecKey, step_state: StepState, at: Time) -> Option<StepStateChanged> {
+    pub fn state_frame(
+        &self,
+        def: &WorkflowDef,
+        key: ExecKey,
+        step_state: StepState,
+        at: Time,
+    ) -> Option<StepStateChanged> {
         let exec = self.exec_ref(key)?;
         Some(StepStateChanged {
             name: def.step(exec.step).name.clone(),

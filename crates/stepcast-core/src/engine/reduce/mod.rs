@@ -29,7 +29,7 @@ pub fn reduce(def: &WorkflowDef, state: &mut RunState, tick: Tick, out: &mut Com
     }
     let tick = match tick.kind {
         TickKind::Report(report) => match engine.pass_on(report) {
-            None => return,
+            None => return engine.settle(),
             Some(report) => TickKind::Report(report),
         },
         kind => kind,
@@ -87,8 +87,10 @@ impl Engine<'_> {
             self.check_stuck();
         }
         if let Some(limit) = self.state.timeout_micros
-            && self.state.phase == Phase::Running && self.state.busy_micros >= limit {
-                self.time_out();
-            }
+            && self.state.phase == Phase::Running
+            && self.state.busy_micros >= limit
+        {
+            self.time_out();
+        }
     }
 }

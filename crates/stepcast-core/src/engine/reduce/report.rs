@@ -1,10 +1,10 @@
 //! The end of an attempt.
 
 use super::{Engine, Lineage};
+use crate::definition::{StepIx, Taker};
 use crate::engine::exec::{Activity, Input, ROOT, ScopeIx, Status};
 use crate::engine::state::Phase;
 use crate::engine::{Command, ExecKey, Matches, Report};
-use crate::definition::{StepIx, Taker};
 use crate::{OutToken, Outputs, Payload, Role};
 
 impl Engine<'_> {
@@ -31,7 +31,9 @@ impl Engine<'_> {
         let def = self.def;
         let state = &mut *self.state;
         let full = state.schedule.queued >= def.policy.max_queued;
-        let Some(exec) = state.execs.get_mut(key.lane).filter(|exec| exec.serial == key.serial) else { return Some(event) };
+        let Some(exec) = state.execs.get_mut(key.lane).filter(|exec| exec.serial == key.serial) else {
+            return Some(event);
+        };
         let step = &def.steps[exec.step as usize];
         let plain = exec.attempt == attempt && exec.more.is_none() && exec.commits == 0 && !full;
         if !plain || exec.activity != Activity::Running || step.workers.is_some() || state.phase != Phase::Running {
@@ -42,6 +44,9 @@ impl Engine<'_> {
         let entry = &def.events[*ix as usize];
         let next = match entry.takers[..] {
             [Taker::Single(next)] if !entry.waited && entry.meta.role == Role::Plain => next,
+            [Taker::Collect(collector)] if !entry.waited && exec.scope != ROOT && entry.meta.role == Role::Plain => {
+                return self.collect_in_place(key, collector, event);
+            }
             _ => return Some(event),
         };
         if def.steps[next as usize].workers.is_some() {
@@ -58,6 +63,22 @@ impl Engine<'_> {
         state.schedule.running -= 1;
         state.schedule.queued += 1;
         state.schedule.ready.push_back(ExecKey { lane: key.lane, serial: exec.serial });
+        None
+    }
+
+    /// The other common end: one event, kept by the one step that collects it.
+    fn collect_in_place(&mut self, key: ExecKey, collector: StepIx, event: Payload) -> Option<Payload> {
+        let Some(scope) = self.state.execs.get(key.lane).map(|exec| exec.scope) else { return Some(event) };
+        if !self.collects(collector, scope) {
+            return Some(event);
+        }
+        self.state.next_event += 1;
+        let serial = self.state.next_event;
+        let Some(exec) = self.state.execs.remove(key.lane) else { return Some(event) };
+        self.state.schedule.running -= 1;
+        let from = Lineage { scope, recovery: exec.recovery, step: Some(exec.step) };
+        self.collect_into_batch(collector, serial, event, &from);
+        self.release(scope);
         None
     }
 

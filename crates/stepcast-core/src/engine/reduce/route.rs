@@ -46,7 +46,9 @@ impl Engine<'_> {
         let def = self.def;
         let entry = &def.events[ix as usize];
         // The common case first: nobody can wait for it and one step takes it.
-        if let ([Taker::Single(step)], false, Role::Plain | Role::Start) = (&entry.takers[..], entry.waited, entry.meta.role) {
+        if let ([Taker::Single(step)], false, Role::Plain | Role::Start) =
+            (&entry.takers[..], entry.waited, entry.meta.role)
+        {
             self.run_single(*step, serial, event, from);
             return serial;
         }
@@ -80,7 +82,15 @@ impl Engine<'_> {
         serial
     }
 
-    fn route(&mut self, ix: EventIx, serial: u64, event: Payload, from: &Lineage, skip: Option<StepIx>, handled: &mut bool) {
+    fn route(
+        &mut self,
+        ix: EventIx,
+        serial: u64,
+        event: Payload,
+        from: &Lineage,
+        skip: Option<StepIx>,
+        handled: &mut bool,
+    ) {
         let def = self.def;
         let takers = &def.events[ix as usize].takers;
         let mut event = Some(if takers.len() > 1 { event.into_shared() } else { event });

@@ -160,9 +160,10 @@ impl Engine<'_> {
             }
         }
         if let Some(waits) = self.state.waits.as_deref_mut()
-            && waits.kept.get(&ix).is_some_and(|kept| kept.is_empty()) {
-                waits.kept.remove(&ix);
-            }
+            && waits.kept.get(&ix).is_some_and(|kept| kept.is_empty())
+        {
+            waits.kept.remove(&ix);
+        }
     }
 
     /// Ends a wait with a result and lets its execution go on. Gives the execution's step.

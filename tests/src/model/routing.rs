@@ -1,0 +1,81 @@
+//! Routing in the model: every event to every step with a parameter for it.
+
+use super::{Asked, Ending, Ev, Model, Question, Source};
+use crate::{ASK, END, Input, Kind, POOL};
+
+impl Model<'_> {
+    pub(super) fn deliver(&mut self, kind: Kind, id: u64, source: &Source) {
+        if crate::number(&self.graph.def, kind) == u32::MAX {
+            return;
+        }
+        self.arrivals += 1;
+        let event = Ev { kind: Some(kind), id, arrival: self.arrivals };
+        if kind == END {
+            self.ended = Some(Ending::Completed { stop: id, failures: self.failures });
+            return;
+        }
+        let mut handled = kind == ASK;
+        if kind == ASK {
+            self.effects.published.push(id);
+            let asked = Asked::Event { id, scope: source.scope, recovery: source.recovery.clone() };
+            self.questions.push(Question { id: None, step: source.step, asked });
+        }
+        let mut waited_by = Vec::new();
+        if self.graph.is_waited(kind) {
+            handled = true;
+            waited_by = self.offer(&event);
+        }
+        for step in 0..self.graph.nodes.len() {
+            match &self.graph.nodes[step].input {
+                Input::Any(kinds) if kinds.contains(&kind) => {
+                    handled = true;
+                    // An execution of this step has it in its wait.
+                    if !waited_by.contains(&step) {
+                        self.begin(step, vec![event.clone()], source.scope, source.recovery.clone());
+                    }
+                }
+                Input::Join(kinds) => {
+                    if let Some(slot) = kinds.iter().position(|known| *known == kind) {
+                        handled = true;
+                        self.fill(step, slot, event.clone(), source);
+                    }
+                }
+                Input::Collect(kinds) | Input::Take(kinds, _) if kinds.contains(&kind) => {
+                    handled |= self.collect(step, event.clone(), source.scope);
+                }
+                _ => {}
+            }
+        }
+        if !handled {
+            self.unhandled(Some(kind));
+        }
+    }
+
+    fn fill(&mut self, step: usize, slot: usize, event: Ev, source: &Source) {
+        let Input::Join(kinds) = &self.graph.nodes[step].input else { return };
+        let key = (step, source.scope);
+        let slots = self.joins.entry(key).or_insert_with(|| vec![Default::default(); kinds.len()]);
+        slots[slot].push_back((event, source.recovery.clone()));
+        if slots.iter().any(|slot| slot.is_empty()) {
+            return;
+        }
+        let mut recovery = super::Recovery::new();
+        let mut events = Vec::new();
+        for (event, its) in slots.iter_mut().filter_map(|slot| slot.pop_front()) {
+            for (catcher, count) in its {
+                let known = recovery.entry(catcher).or_default();
+                *known = count.max(*known);
+            }
+            events.push(event);
+        }
+        if slots.iter().all(|slot| slot.is_empty()) {
+            self.joins.remove(&key);
+        }
+        self.begin(step, events, source.scope, recovery);
+    }
+
+    pub(super) fn unhandled(&mut self, kind: Option<Kind>) {
+        let tag = kind.map_or("StepFailedEvent", |kind| POOL[kind].meta.tag);
+        self.effects.unhandled.push(tag.to_owned());
+    }
+}
