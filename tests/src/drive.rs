@@ -142,7 +142,8 @@ impl<'g> Driver<'g> {
         for command in &commands {
             match command {
                 Command::Resume { exec, op, .. } => {
-                    assert!(self.state.exec(*exec).is_some(), "{exec} is over, but gets a result");
+                    let lives = self.state.exec(*exec).is_some() || self.state.has_ended();
+                    assert!(lives, "{exec} is over, but gets a result");
                     self.op_done(*exec, op);
                 }
                 Command::Finish(outcome) => self.outcomes.push(render_outcome(outcome)),

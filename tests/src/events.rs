@@ -4,7 +4,7 @@ use stepcast::prelude::*;
 use stepcast::{EventMeta, Payload};
 
 /// A type of the pool.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct PoolType {
     /// Its description.
     pub meta: &'static EventMeta,
@@ -68,15 +68,28 @@ pub fn make(kind: Kind, id: u64) -> Payload {
 }
 
 /// Kind and number of an event; a failure handed to a `catch` step has no kind, and the number of what failed.
+///
+/// # Panics
+/// When it is neither.
 pub fn identify(payload: &Payload) -> (Option<Kind>, u64) {
     if let Some(failed) = payload.downcast_ref::<StepFailedEvent>() {
-        let input = failed.input_event.as_ref().and_then(AnyEvent::as_erased);
-        let id = input.map_or(0, |input| identify(&Payload::from_arc(std::sync::Arc::clone(input))).1);
+        let id = failed.input_event.as_ref().map_or(0, identify_any);
         return (None, failure_id(&failed.step_name, id));
     }
     let found = POOL.iter().enumerate().find_map(|(kind, entry)| Some((kind, (entry.id)(payload)?)));
     let (kind, id) = found.expect("every event is of the pool");
     (Some(kind), id)
+}
+
+/// The number of an event that may be known by its data alone.
+///
+/// # Panics
+/// When it is of no type of the pool.
+pub fn identify_any(event: &AnyEvent) -> u64 {
+    match event.as_erased() {
+        Some(typed) => identify(&Payload::from_arc(std::sync::Arc::clone(typed))).1,
+        None => event.value()["id"].as_u64().expect("every event is of the pool"),
+    }
 }
 
 /// The number of the failure of this step for an input that begins with this event.

@@ -142,18 +142,17 @@ impl Maker<'_> {
     fn ops(&mut self, step: usize, input: &[(Option<Kind>, u64)]) -> Vec<PlannedOp> {
         let node = &self.graph.nodes[step];
         let mut ops: Vec<PlannedOp> = Vec::new();
-        let mut add = |kind: OpKind, label: &str, sends: Vec<Out>, what: Planned| {
-            let same = ops.iter().filter(|op| op.id.kind == kind && &*op.id.label == label);
-            let ordinal = same.count() as u32;
-            ops.push(PlannedOp { id: OpId { kind, label: label.into(), ordinal }, sends, what });
-        };
-        if !node.emits.is_empty() && self.will.percent(40) {
+                if !node.emits.is_empty() && self.will.percent(40) {
             let sends = self.sends(step, None);
-            add(OpKind::SendNow, "now", sends, Planned::Deliver);
+            add_op(&mut ops, OpKind::SendNow, "now", sends, Planned::Deliver);
         }
         if self.will.percent(8) {
-            add(OpKind::Child, "child", Vec::new(), Planned::Child);
-            add(OpKind::Child, "child", Vec::new(), Planned::ChildDone);
+            add_op(&mut ops, OpKind::Child, "child", Vec::new(), Planned::Child);
+            add_op(&mut ops, OpKind::Child, "child", Vec::new(), Planned::ChildDone);
+            // One operation, which begins and ends.
+            if let [.., begin, end] = &mut ops[..] {
+                end.id = begin.id.clone();
+            }
         }
         for _ in 0..2 {
             if let (Some(&kind), true) = (node.waits.first(), self.will.percent(45)) {
@@ -168,7 +167,7 @@ impl Maker<'_> {
                 let announce = (kind == REPLY || self.will.percent(20)).then(|| (ASK, self.id()));
                 let timeout = self.will.percent(40).then(|| 1 + self.will.below(50_000) as u64);
                 let shared = self.will.percent(40);
-                add(OpKind::Wait, POOL[kind].meta.tag, sends, Planned::Wait { kind, filter, shared, announce, timeout });
+                add_op(&mut ops, OpKind::Wait, POOL[kind].meta.tag, sends, Planned::Wait { kind, filter, shared, announce, timeout });
             }
         }
         let first = input.first().and_then(|(kind, id)| Some(((*kind)?, *id)));
@@ -183,8 +182,14 @@ impl Maker<'_> {
             let sends = if expected.contains(&(PLAIN + 1)) { Vec::new() } else { self.sends(step, None) };
             let buffer = ["one", "two"][self.will.below(2)].to_owned();
             let label = buffer.clone();
-            add(OpKind::Collect, &label, sends, Planned::Collect { buffer, event, expected });
+            add_op(&mut ops, OpKind::Collect, &label, sends, Planned::Collect { buffer, event, expected });
         }
         ops
     }
+}
+
+fn add_op(ops: &mut Vec<PlannedOp>, kind: OpKind, label: &str, sends: Vec<Out>, what: Planned) {
+    let same = ops.iter().filter(|op| op.id.kind == kind && &*op.id.label == label);
+    let ordinal = same.count() as u32;
+    ops.push(PlannedOp { id: OpId { kind, label: label.into(), ordinal }, sends, what });
 }

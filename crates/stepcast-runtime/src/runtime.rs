@@ -8,7 +8,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use serde_json::Value;
-use stepcast_core::{EventMeta, Payload, Workflow, WorkflowDef};
+use stepcast_core::{EventMeta, Payload, SharedWorkflow, Workflow, WorkflowDef};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::program::Program;
@@ -137,24 +137,24 @@ impl Runtime {
     ///
     /// # Errors
     /// When the name is taken or the definition does not check.
-    pub fn register<W: Workflow>(&self, flow: impl Into<Arc<W>>) -> Result<(), RuntimeError> {
-        self.register_as(W::SPEC.name, flow, None)
+    pub fn register<T: SharedWorkflow>(&self, flow: T) -> Result<(), RuntimeError> {
+        self.register_as(T::Flow::SPEC.name, flow, None)
     }
 
     /// Registers a workflow under a name of choice, with a bound of concurrent runs: a run past it waits for its turn.
     ///
     /// # Errors
     /// As for [`register`](Self::register).
-    pub fn register_as<W: Workflow>(
+    pub fn register_as<T: SharedWorkflow>(
         &self,
         name: impl Into<String>,
-        flow: impl Into<Arc<W>>,
+        flow: T,
         num_concurrent_runs: Option<usize>,
     ) -> Result<(), RuntimeError> {
         let name = name.into();
-        let program = Program::of::<W>().map_err(RuntimeError::Definition)?;
+        let program = Program::of::<T::Flow>().map_err(RuntimeError::Definition)?;
         let limit = num_concurrent_runs.map(|runs| Arc::new(Semaphore::new(runs.clamp(1, Semaphore::MAX_PERMITS))));
-        let instance: Arc<dyn Any + Send + Sync> = flow.into();
+        let instance: Arc<dyn Any + Send + Sync> = flow.into_shared();
         match self.inner.workflows.entry(name) {
             Entry::Occupied(taken) => Err(RuntimeError::DuplicateWorkflow { name: taken.key().clone() }),
             Entry::Vacant(free) => {
@@ -193,13 +193,18 @@ impl Runtime {
     }
 
     /// Starts a run of a workflow that need not be registered, typed.
-    pub fn run<W: Workflow>(&self, flow: impl Into<Arc<W>>, start: W::Start, options: RunOptions) -> Run<W::Stop> {
-        let program = match Program::of::<W>() {
+    pub fn run<F: SharedWorkflow>(
+        &self,
+        flow: F,
+        start: <F::Flow as Workflow>::Start,
+        options: RunOptions,
+    ) -> Run<<F::Flow as Workflow>::Stop> {
+        let program = match Program::of::<F::Flow>() {
             Ok(program) => program,
-            Err(error) => return Run::new(AnyRun::first(refused(W::SPEC.name, RunError::Definition(error)))),
+            Err(error) => return Run::new(AnyRun::first(refused(F::Flow::SPEC.name, RunError::Definition(error)))),
         };
-        let instance: Arc<dyn Any + Send + Sync> = flow.into();
-        let limit = self.inner.workflows.get(W::SPEC.name).and_then(|entry| entry.limit.clone());
+        let instance: Arc<dyn Any + Send + Sync> = flow.into_shared();
+        let limit = self.inner.workflows.get(F::Flow::SPEC.name).and_then(|entry| entry.limit.clone());
         let found = Registered { program, instance, limit };
         Run::new(self.launch(found, Begin::Start(Payload::new(start)), options, None))
     }

@@ -4,7 +4,7 @@ use stepcast::UnhandledEvent;
 use stepcast::engine::{Command, ExecKey, InputReason, OpResult, Outcome, RunFailure, RunState, StuckReason};
 
 use super::{Asked, Ending, Model};
-use crate::{POOL, identify, number};
+use crate::{POOL, identify, identify_any, number};
 
 impl Model<'_> {
     /// Compares the run, and what the last act led to, with the model.
@@ -55,9 +55,7 @@ impl Model<'_> {
         for (input, question) in pending.iter().zip(&mut self.questions) {
             assert!(question.id.is_none_or(|id| id == input.id), "{input:?} {question:?}");
             question.id = Some(input.id);
-            let asked = input.event.as_ref().and_then(|event| event.as_erased()).map(|event| {
-                identify(&stepcast::Payload::from_arc(std::sync::Arc::clone(event))).1
-            });
+            let asked = input.event.as_ref().map(identify_any);
             let expected = match &question.asked {
                 Asked::Event { id, .. } | Asked::Wait { id, .. } => (InputReason::InputRequired, Some(*id)),
                 Asked::Failure { .. } => (InputReason::StepFailure, None),
@@ -70,10 +68,7 @@ impl Model<'_> {
         let (mut unhandled, mut published, mut resumed) = (Vec::new(), Vec::new(), Vec::new());
         for command in commands {
             match command {
-                Command::Publish(event) => {
-                    let event = event.as_erased().expect("it is typed");
-                    published.push(identify(&stepcast::Payload::from_arc(std::sync::Arc::clone(event))).1);
-                }
+                Command::Publish(event) => published.push(identify_any(event)),
                 Command::Frame(event) => {
                     unhandled.extend(event.get::<UnhandledEvent>().map(|event| event.event_type.clone()));
                 }

@@ -73,10 +73,17 @@ struct Member {
 struct Batch {
     parent: Option<usize>,
     members: usize,
-    /// Step, events with the position of their member, whether it has run.
-    collectors: Vec<(usize, Vec<(usize, Ev)>, bool)>,
+    collectors: Vec<Collector>,
     recovery: Recovery,
     closed: bool,
+}
+
+#[derive(Debug)]
+struct Collector {
+    step: usize,
+    /// Events, with the position of their member.
+    items: Vec<(usize, Ev, Recovery)>,
+    fired: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +164,7 @@ impl<'g> Model<'g> {
 
     /// The process was left: executions begin again, and predicates are gone with it.
     pub fn restored(&mut self) {
+        self.effects = Effects::default();
         self.waiters.iter_mut().for_each(|waiter| waiter.armed = false);
     }
 
@@ -277,6 +285,14 @@ impl<'g> Model<'g> {
                 self.questions.push(Question { id: None, step, asked: Asked::Failure { exec } });
             }
             _ => self.ended = Some(Ending::StepFailed { step, attempts: self.lives[at].attempt }),
+        }
+    }
+
+    /// The larger count of each, where lineages meet.
+    fn merge(into: &mut Recovery, other: &Recovery) {
+        for (catcher, count) in other {
+            let known = into.entry(*catcher).or_default();
+            *known = (*known).max(*count);
         }
     }
 

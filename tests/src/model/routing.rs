@@ -41,7 +41,7 @@ impl Model<'_> {
                     }
                 }
                 Input::Collect(kinds) | Input::Take(kinds, _) if kinds.contains(&kind) => {
-                    handled |= self.collect(step, event.clone(), source.scope);
+                    handled |= self.collect(step, event.clone(), source);
                 }
                 _ => {}
             }
@@ -62,10 +62,7 @@ impl Model<'_> {
         let mut recovery = super::Recovery::new();
         let mut events = Vec::new();
         for (event, its) in slots.iter_mut().filter_map(|slot| slot.pop_front()) {
-            for (catcher, count) in its {
-                let known = recovery.entry(catcher).or_default();
-                *known = count.max(*known);
-            }
+            Self::merge(&mut recovery, &its);
             events.push(event);
         }
         if slots.iter().all(|slot| slot.is_empty()) {

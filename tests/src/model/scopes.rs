@@ -1,6 +1,6 @@
 //! Batches in the model: after every act, whatever nothing keeps open any more is closed.
 
-use super::{Asked, Batch, Ev, Live, Member, Model, Recovery, Source};
+use super::{Asked, Batch, Collector, Ev, Live, Member, Model, Recovery, Source};
 use crate::{Input, Out};
 
 impl Model<'_> {
@@ -29,7 +29,8 @@ impl Model<'_> {
                 Out::Batch(kind, members) => {
                     let known = self.graph.openers[source.step].iter().find(|(known, _)| known == kind);
                     let collectors = known.map_or(Vec::new(), |(_, steps)| steps.clone());
-                    let collectors = collectors.into_iter().map(|step| (step, Vec::new(), false)).collect();
+                    let collector = |step| Collector { step, items: Vec::new(), fired: false };
+                    let collectors = collectors.into_iter().map(collector).collect();
                     let batch = self.batches.len();
                     self.batches.push(Batch {
                         parent: source.scope,
@@ -49,24 +50,33 @@ impl Model<'_> {
     }
 
     /// Keeps an event for a collecting step of the innermost batch. `false` if that batch has no such collector.
-    pub(super) fn collect(&mut self, step: usize, event: Ev, scope: Option<usize>) -> bool {
-        let Some(member) = scope.map(|scope| &self.members[scope]) else { return false };
+    pub(super) fn collect(&mut self, step: usize, event: Ev, source: &Source) -> bool {
+        let Some(member) = source.scope.map(|scope| &self.members[scope]) else { return false };
         let (at, index) = (member.batch, member.index);
-        let batch = &mut self.batches[at];
-        let Some((_, items, fired)) = batch.collectors.iter_mut().find(|(known, ..)| *known == step) else { return false };
-        if *fired {
+        let collector = self.batches[at].collectors.iter_mut().find(|collector| collector.step == step);
+        let Some(collector) = collector else { return false };
+        if collector.fired {
             return true;
         }
-        items.push((index, event));
-        if let Input::Take(_, count) = self.graph.nodes[step].input {
-            if items.len() >= count {
-                *fired = true;
-                let events = items.drain(..).map(|(_, event)| event).collect();
-                let (parent, recovery) = (batch.parent, batch.recovery.clone());
-                self.begin(step, events, parent, recovery);
-            }
+        collector.items.push((index, event, source.recovery.clone()));
+        if let Input::Take(_, count) = self.graph.nodes[step].input
+            && collector.items.len() >= count
+        {
+            collector.fired = true;
+            let items = std::mem::take(&mut collector.items);
+            self.run_collector(at, step, items);
         }
         true
+    }
+
+    fn run_collector(&mut self, batch: usize, step: usize, mut items: Vec<(usize, Ev, Recovery)>) {
+        // Events of a `Take` stay in the order in which they came.
+        if let Input::Collect(_) = self.graph.nodes[step].input {
+            items.sort_by_key(|(member, event, _)| (*member, event.arrival));
+        }
+        let (parent, mut recovery) = (self.batches[batch].parent, self.batches[batch].recovery.clone());
+        items.iter().for_each(|(_, _, other)| Self::merge(&mut recovery, other));
+        self.begin(step, items.into_iter().map(|(_, event, _)| event).collect(), parent, recovery);
     }
 
     pub(super) fn close_what_is_done(&mut self) {
@@ -107,17 +117,10 @@ impl Model<'_> {
     fn close_batch(&mut self, at: usize) {
         self.batches[at].closed = true;
         assert_eq!(self.members.iter().filter(|member| member.batch == at).count(), self.batches[at].members);
-        for (step, mut items, fired) in std::mem::take(&mut self.batches[at].collectors) {
-            if fired {
-                continue;
+        for collector in std::mem::take(&mut self.batches[at].collectors) {
+            if !collector.fired {
+                self.run_collector(at, collector.step, collector.items);
             }
-            // Events of a `Take` stay in the order in which they came.
-            if let Input::Collect(_) = self.graph.nodes[step].input {
-                items.sort_by_key(|(member, event)| (*member, event.arrival));
-            }
-            let events = items.into_iter().map(|(_, event)| event).collect();
-            let (parent, recovery) = (self.batches[at].parent, self.batches[at].recovery.clone());
-            self.begin(step, events, parent, recovery);
         }
     }
 

@@ -179,7 +179,7 @@ pub struct WaitRequest {
     /// When it gives up.
     pub deadline: Option<Time>,
     /// Which kept early events satisfy which filtered waiter, as the step runner found: the event's number and the
-    /// waiter's id, 0 for this wait where it is new.
+    /// waiter's id, 0 for this wait.
     pub kept_matches: Vec<(u64, u64)>,
 }
 

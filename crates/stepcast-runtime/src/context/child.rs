@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepcast_core::engine::{OpId, OpKind, OpResult};
-use stepcast_core::{BoxFuture, ErrorInfo, Event, Workflow};
+use stepcast_core::{BoxFuture, ErrorInfo, Event, SharedWorkflow, Workflow};
 
 use super::op::{Gone, OpFuture};
 use super::{Context, SendSet};
@@ -71,8 +71,8 @@ impl<S: SendSet> Context<S> {
     /// Runs another workflow to its end, as a child of this run: with an id of its own, cancelled with this run, its
     /// questions to people visible on this run. Its failure is an error value here. It is a commit point. On
     /// re-execution an ended child is not run again, and a running one is taken up again.
-    pub fn run_child<W: Workflow>(&self, flow: impl Into<Arc<W>>, event: W::Start) -> RunChild<W> {
-        RunChild { exec: Arc::clone(&self.exec), flow: flow.into(), event, options: RunOptions::default() }
+    pub fn run_child<F: SharedWorkflow>(&self, flow: F, event: <F::Flow as Workflow>::Start) -> RunChild<F::Flow> {
+        RunChild { exec: Arc::clone(&self.exec), flow: flow.into_shared(), event, options: RunOptions::default() }
     }
 }
 

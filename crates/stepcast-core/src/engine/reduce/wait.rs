@@ -81,17 +81,17 @@ impl Engine<'_> {
     pub(crate) fn wait(&mut self, exec: ExecKey, wait: WaitRequest) {
         let known = self.state.waiter_of(exec, &wait.id);
         let waiters = self.state.waits.as_deref_mut().map(|waits| &mut waits.waiters);
-        let (id, new) = match known.zip(waiters) {
+        let id = match known.zip(waiters) {
             Some((id, waiters)) => {
                 if let Some(waiter) = waiters.get_mut(&id) {
                     waiter.armed = true;
                 }
-                (id, false)
+                id
             }
-            None => (self.register(exec, &wait), true),
+            None => self.register(exec, &wait),
         };
         let verdict = |kept: u64, waiter: u64| {
-            let waiter = if new && waiter == id { 0 } else { waiter };
+            let waiter = if waiter == id { 0 } else { waiter };
             wait.kept_matches.contains(&(kept, waiter))
         };
         self.offer_kept(wait.event, verdict);
@@ -288,6 +288,6 @@ impl RunState {
             return None;
         }
         let used = self.busy_micros + now.0.saturating_sub(self.last_tick.0);
-        Some(Time(now.0 + limit.saturating_sub(used)))
+        Some(Time(now.0.saturating_add(limit.saturating_sub(used))))
     }
 }
