@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stepcast::engine::{
-    Command, Commands, ExecKey, Expected, FailureChoice, InputReason, OpId, RunState, StateSnapshot,
+    Command, Commands, ExecKey, Expected, FailureChoice, InputReason, OpId, Outcome, RunState,
+    StateSnapshot,
 };
 use stepcast::{Role, Taker};
 
 use crate::{
     Act, Given, Graph, Kind, Op, POKE, POOL, Pairs, Plan, Planned, REPLY, Rng, What, accepts, identify, mix, number, plan,
-    render_outcome,
 };
 
 /// So many things are done to a run at most; then it is cancelled.
@@ -26,7 +26,7 @@ pub struct Driver<'g> {
     /// Everything done to it so far.
     pub acts: Vec<Act>,
     /// How it ended, once it has.
-    pub outcomes: Vec<String>,
+    pub outcomes: Vec<Outcome>,
     /// Whether internal frames are wanted.
     pub observe: bool,
     world: u64,
@@ -146,7 +146,7 @@ impl<'g> Driver<'g> {
                     assert!(lives, "{exec} is over, but gets a result");
                     self.op_done(*exec, op);
                 }
-                Command::Finish(outcome) => self.outcomes.push(render_outcome(outcome)),
+                Command::Finish(outcome) => self.outcomes.push(outcome.clone()),
                 _ => {}
             }
         }
@@ -372,6 +372,15 @@ impl<'g> Driver<'g> {
             all.extend(accepting.map(|query| (serial, query.waiter)));
         }
         all
+    }
+
+    /// The one end it had, as far as no race decides it.
+    ///
+    /// # Panics
+    /// When it has not ended, or ended twice.
+    pub fn result(&self) -> String {
+        let [outcome] = &self.outcomes[..] else { panic!("{:?}", self.outcomes) };
+        crate::essence(outcome)
     }
 
     /// Whether something could still be done without anybody outside.

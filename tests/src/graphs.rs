@@ -210,7 +210,10 @@ fn random_nodes(rng: &mut Rng) -> Vec<Node> {
         let last = at + 1 == count;
         let input = match rng.below(20) {
             _ if at == 0 => Input::Any(vec![BEGIN]),
-            0..3 if seen.len() > 2 => Input::Join(several(rng, &seen[1..], 2)),
+            0..3 if seen.len() > 2 => match several(rng, &seen[1..], 2) {
+                kinds if kinds.len() == 1 => Input::Any(kinds),
+                kinds => Input::Join(kinds),
+            },
             3..7 if !in_batches.is_empty() => Input::Collect(several(rng, &in_batches, 1)),
             7 if !in_batches.is_empty() => Input::Take(several(rng, &in_batches, 1), 1 + rng.below(3)),
             8 => {

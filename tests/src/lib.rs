@@ -10,6 +10,7 @@ mod events;
 mod graphs;
 mod model;
 mod plan;
+mod race_free;
 mod rng;
 mod text;
 
@@ -19,5 +20,6 @@ pub use events::*;
 pub use graphs::*;
 pub use model::*;
 pub use plan::*;
+pub use race_free::*;
 pub use rng::*;
 pub use text::*;

@@ -40,17 +40,19 @@ pub fn mix(parts: impl IntoIterator<Item = u64>) -> u64 {
     parts.into_iter().fold(0x51ed_270b_9f4c_3d11, |hash, part| Rng::new(hash ^ part.rotate_left(17)).number())
 }
 
-/// Runs a case per seed and names the seed of the one that panics. `STEPCAST_SEED` runs that one alone.
+/// Runs a case per seed and names the seed of the one that panics. `STEPCAST_SEED` runs that one alone. Gives whether
+/// all were run.
 ///
 /// # Panics
 /// When a case does, or the variable holds no number.
-pub fn for_seeds(cases: u64, mut case: impl FnMut(u64)) {
+pub fn for_seeds(cases: u64, mut case: impl FnMut(u64)) -> bool {
     let only = std::env::var("STEPCAST_SEED").ok().map(|text| text.trim().parse::<u64>().expect("a number"));
     for seed in only.map_or(0..cases, |seed| seed..seed + 1) {
         let guard = PrintSeed(seed);
         case(seed);
         drop(guard);
     }
+    only.is_none()
 }
 
 struct PrintSeed(u64);

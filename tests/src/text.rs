@@ -1,7 +1,7 @@
 //! States and commands as text, to compare them byte for byte.
 
 use serde_json::{Value, json};
-use stepcast::engine::{Command, OpResult, Outcome, RunState};
+use stepcast::engine::{Command, OpResult, Outcome, RunFailure, RunState, StuckReason};
 
 use crate::identify;
 
@@ -42,6 +42,20 @@ pub fn render(command: &Command) -> String {
         other => json!(format!("{other:?}")),
     };
     value.to_string()
+}
+
+/// How a run ended, without times and without what only informs: which event nobody took last is a race.
+///
+/// # Panics
+/// When it failed in a way that the pool's workflows cannot.
+pub fn essence(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Completed { .. } => render_outcome(outcome),
+        Outcome::Failed(RunFailure::Stuck { reason: StuckReason::NoStopEvent { waiting_joins, failures, .. } }) => {
+            format!("stuck {waiting_joins:?} failures {failures}")
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// How a run ended.

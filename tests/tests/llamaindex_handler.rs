@@ -1,7 +1,7 @@
 //! The handler of LlamaIndex Workflows, row by row: what the tests of the promises do not show already.
 //! The rows are in `docs/coming-from-llamaindex.md`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod support;
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::json;
 use stepcast::prelude::*;
 use stepcast::{
-    BuiltWorkflow, ChildError, EmitError, RunSnapshot, Runtime, SendError, StopEvent, StreamStart,
+    BuiltWorkflow, ChildError, EmitError, RunSnapshot, Runtime, SendError, StopEvent, StoredError, StreamStart,
     WorkflowBuilder, WorkflowCancelledEvent, WorkflowFailedEvent,
 };
 use support::{after, rest, settle, within};
@@ -145,7 +145,10 @@ async fn a_cancelled_run_says_so() {
     assert!(run.is_done());
     run.cancel();
     assert!(rest(run.stream_events()).await.last().unwrap().get::<WorkflowCancelledEvent>().is_some());
-    assert!(matches!(run.send_event(Answer { text: "x".into() }), Err(SendError::Undeclared { .. } | SendError::Ended { .. })));
+    assert!(matches!(
+        run.send_event(Answer { text: "x".into() }),
+        Err(SendError::Undeclared { .. } | SendError::Ended { .. })
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,7 +266,9 @@ mod family {
     pub async fn call(ev: Begin, ctx: Context) -> Result<Done> {
         match ctx.run_child(Child, ev).await {
             Ok(child) => Ok(done(format!("child: {}", child.text))),
-            Err(ChildError::Failed { workflow, error, .. }) => Ok(done(format!("{workflow}: {}", error.exception_message))),
+            Err(ChildError::Failed { workflow, error, .. }) => {
+                Ok(done(format!("{workflow}: {}", error.exception_message)))
+            }
             Err(other) => Err(other.into()),
         }
     }
@@ -273,7 +278,9 @@ mod family {
 
 #[tokio::test(start_paused = true)]
 async fn a_child_run_is_a_call_that_is_stored_with_its_parent() {
-    for (text, expected) in [("yes", "child: 5 yes"), ("fail", "Child: The step `ask` failed after 1 attempt(s): as told")] {
+    for (text, expected) in
+        [("yes", "child: 5 yes"), ("fail", "Child: The step `ask` failed after 1 attempt(s): as told")]
+    {
         let run = family::Parent.run(Begin { n: 5 });
         settle().await;
         let stored = within(run.snapshot()).await.unwrap().to_json().unwrap();
@@ -288,4 +295,58 @@ async fn a_child_run_is_a_call_that_is_stored_with_its_parent() {
         within(run.respond(&inputs[0].id, Answer { text: text.into() })).await.unwrap();
         assert_eq!(within(run.result()).await.unwrap(), done(expected));
     }
+}
+
+/// A child that hears of its end.
+#[derive(Default)]
+struct Listening {
+    began: AtomicBool,
+    told: AtomicBool,
+}
+
+#[workflow(Begin => Done)]
+impl Listening {
+    #[step]
+    async fn listen(&self, _ev: Begin, cancel: CancelToken) -> Done {
+        self.began.store(true, Ordering::SeqCst);
+        cancel.cancelled().await;
+        self.told.store(true, Ordering::SeqCst);
+        done("too late")
+    }
+}
+
+struct Calling {
+    child: Arc<Listening>,
+}
+
+#[workflow(Begin => Done)]
+impl Calling {
+    #[step]
+    async fn call(&self, ev: Begin, ctx: Context) -> Result<Done> {
+        Ok(ctx.run_child(Arc::clone(&self.child), ev).await?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_run_is_cancelled_with_its_parent() {
+    let child = Arc::new(Listening::default());
+    let run = Calling { child: Arc::clone(&child) }.run(Begin { n: 0 });
+    settle().await;
+    assert!(child.began.load(Ordering::SeqCst) && !child.told.load(Ordering::SeqCst));
+    run.cancel();
+    assert!(matches!(within(run.result()).await, Err(RunError::Cancelled)));
+    after(1_000).await;
+    assert!(child.told.load(Ordering::SeqCst));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_failure_keeps_its_texts() {
+    let run = ends::Ends.run(Begin { n: 0 });
+    let before = within(run.result()).await.unwrap_err().to_string();
+    let text = within(run.snapshot()).await.unwrap().to_json().unwrap();
+    let again = ends::Ends.restore(RunSnapshot::from_json(&text).unwrap()).unwrap();
+    let Err(RunError::EndedBefore { source }) = within(again.result()).await else { panic!("another end") };
+    let stored = source.downcast_ref::<StoredError>().expect("the error itself did not cross");
+    assert_eq!(stored.info.exception_message, before);
+    assert_eq!(stored.info.causes, ["boom"]);
 }

@@ -1,7 +1,7 @@
 //! Workflows and steps of LlamaIndex Workflows, row by row: what the tests of the promises do not show already.
 //! The rows are in `docs/coming-from-llamaindex.md`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod support;
 
@@ -78,15 +78,17 @@ async fn a_run_begins_at_once() {
 #[test]
 fn without_a_tokio_runtime_the_run_is_an_error() {
     let run = Answering.run(Begin { n: 0 });
-    let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    assert!(matches!(tokio.block_on(run.result()), Err(RunError::NoRuntime)));
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    assert!(matches!(tokio.block_on(within(run.result())), Err(RunError::NoRuntime)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_start_event_as_data_is_checked() {
     let runtime = Runtime::new();
     runtime.register(Answering).unwrap();
-    assert!(matches!(runtime.register(Answering), Err(RuntimeError::DuplicateWorkflow { name }) if name == "Answering"));
+    assert!(
+        matches!(runtime.register(Answering), Err(RuntimeError::DuplicateWorkflow { name }) if name == "Answering")
+    );
     let unknown = runtime.start("nope", json!({"n": 1}), RunOptions::new()).unwrap_err();
     assert!(matches!(&unknown, RuntimeError::UnknownWorkflow { known, .. } if known == &["Answering"]), "{unknown}");
     for wrong in [json!({"n": "one"}), json!({}), json!(null), json!([1, 2])] {
@@ -103,11 +105,11 @@ async fn concurrent_runs_are_bounded_per_workflow() {
     runtime.register_as("Noting", Noting, Some(2)).unwrap();
     let runs: Vec<_> = (0..5).map(|n| runtime.start("Noting", json!({"n": n}), RunOptions::new()).unwrap()).collect();
     let begun = || runs.iter().filter(|run| run.state::<Began>().unwrap().0 == 1).count();
-    for ended in 0..5 {
+    for (ended, run) in runs.iter().enumerate() {
         settle().await;
         assert_eq!(begun(), (ended + 2).min(5), "{ended}");
-        runs[ended].send_event(Go {}).unwrap();
-        within(runs[ended].outcome()).await.unwrap();
+        run.send_event(Go {}).unwrap();
+        within(run.outcome()).await.unwrap();
     }
 }
 
@@ -188,7 +190,13 @@ mod anywhere {
     use super::*;
 
     #[step]
-    pub async fn work(ctx: Context, attempt: Attempt, ev: Begin, began: State<Began>, cancel: CancelToken) -> Result<Done> {
+    pub async fn work(
+        ctx: Context,
+        attempt: Attempt,
+        ev: Begin,
+        began: State<Began>,
+        cancel: CancelToken,
+    ) -> Result<Done> {
         began.edit(|began| began.0 += ev.n).await?;
         assert!(!cancel.is_cancelled());
         Ok(done(format!("{} {} {}", ctx.step_name(), attempt.number(), began.get().0)))
@@ -249,13 +257,15 @@ fn a_built_workflow_is_told_every_fault_at_once() {
         .unwrap_err();
     let found: Vec<(FaultKind, Option<&str>, Option<&str>)> =
         error.faults().iter().map(|fault| (fault.kind, fault.step.as_deref(), fault.event.as_deref())).collect();
-    for expected in [
-        (FaultKind::NotGiven, Some("lonely"), Some("Stray")),
-        (FaultKind::NoBatch, Some("first"), Some("Item")),
-    ] {
+    for expected in
+        [(FaultKind::NotGiven, Some("lonely"), Some("Stray")), (FaultKind::NoBatch, Some("first"), Some("Item"))]
+    {
         assert!(found.contains(&expected), "{expected:?} in {found:?}");
     }
-    assert!(found.iter().any(|(kind, step, _)| *kind == FaultKind::DuplicateStep && *step == Some("first")), "{found:?}");
+    assert!(
+        found.iter().any(|(kind, step, _)| *kind == FaultKind::DuplicateStep && *step == Some("first")),
+        "{found:?}"
+    );
     let text = error.to_string();
     assert!(text.contains("mark it `#[event(external)]`"), "a fault says what to do: {text}");
 }

@@ -398,3 +398,30 @@ async fn a_blocking_step_is_repeated_too() {
     let failed = TestKit::new().run(Blocking::default(), Begin { n: 3 }).await;
     assert!(matches!(failed.error(), RunError::StepFailed { attempts: 3, .. }));
 }
+
+/// A run that is never idle: a loop of quick events beside a retry.
+struct Busybody;
+
+#[workflow(Begin => Done)]
+impl Busybody {
+    #[step]
+    async fn begin(&self, ev: Begin) -> (Item, Part) {
+        (Item { n: ev.n }, Part { n: 0 })
+    }
+
+    #[step]
+    async fn spin(&self, item: Item) -> Either<Item, Done> {
+        if item.n > 0 { Either::Left(Item { n: item.n - 1 }) } else { Either::Right(Done { all: vec![] }) }
+    }
+
+    #[step(retry(attempts = 2, backoff = "1ms"))]
+    async fn retried(&self, _part: Part, attempt: Attempt) -> Result<Done> {
+        if attempt.number() == 1 { Err(Busy.into()) } else { Ok(Done { all: vec![attempt.number()] }) }
+    }
+}
+
+/// On a real clock, since a paused one stands still while a run is busy; the loop is long enough for any machine.
+#[tokio::test]
+async fn a_busy_run_comes_to_its_retries() {
+    assert_eq!(Busybody.run(Begin { n: 20_000_000 }).await.unwrap().all, [2]);
+}

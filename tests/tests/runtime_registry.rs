@@ -259,7 +259,7 @@ async fn a_stored_run_that_had_ended_shows_its_end() {
         let again = runtime.restore(snapshot, RunOptions::new()).unwrap();
         send.send((again.is_done(), runtime.runs().len(), again)).unwrap();
     });
-    let (done, live, again) = receive.recv_timeout(Duration::from_secs(60)).expect("it locks up");
+    let (done, live, again) = receive.recv_timeout(Duration::from_secs(20)).expect("it locks up");
     assert!(done);
     assert_eq!(live, 0);
     assert_eq!(within(again.outcome()).await.unwrap().get::<Done>().unwrap().name, "a");
@@ -273,7 +273,7 @@ fn outside_tokio_a_run_is_refused_and_leaves_nothing_behind() {
         let run = runtime.run(Waiting, begin("a", 0), RunOptions::new());
         send.send((run.is_done(), runtime.runs().len(), run)).unwrap();
     });
-    let (done, live, run) = receive.recv_timeout(Duration::from_secs(60)).expect("it locks up");
+    let (done, live, run) = receive.recv_timeout(Duration::from_secs(20)).expect("it locks up");
     assert!(done);
     assert_eq!(live, 0);
     let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();

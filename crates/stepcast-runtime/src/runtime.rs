@@ -95,10 +95,16 @@ impl RuntimeLink {
         }
     }
 
-    pub(crate) fn ended(&self, id: &RunId) {
+    /// Gives the place back.
+    pub(crate) fn release(&self) {
         drop(lock(&self.permit).take());
+    }
+
+    pub(crate) fn ended(&self, id: &RunId) {
+        self.release();
         if let Some(runtime) = self.runtime.upgrade() {
-            let gone = runtime.runs.remove(id);
+            // Its id may belong to another run by now.
+            let gone = runtime.runs.remove_if(id, |_, run| run.is_done());
             runtime.drained.notify_waiters();
             drop(gone);
         }
@@ -117,6 +123,13 @@ impl std::fmt::Debug for Inner {
             .field("workflows", &self.workflows.len())
             .field("runs", &self.runs.len())
             .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// The runs that have not ended. One that has just ended may still be in the list for a moment.
+    fn live(&self) -> impl Iterator<Item = AnyRun> + '_ {
+        self.runs.iter().map(|entry| entry.value().clone()).filter(|run| !run.is_done())
     }
 }
 
@@ -242,10 +255,10 @@ impl Runtime {
             options.resources = lock(&self.inner.resources).clone();
         }
         match self.inner.runs.entry(id) {
-            Entry::Occupied(taken) => {
+            Entry::Occupied(taken) if !taken.get().is_done() => {
                 AnyRun::first(refused(&name, RunError::DuplicateRunId { id: taken.key().to_string() }))
             }
-            Entry::Vacant(free) => {
+            free => {
                 let link =
                     RuntimeLink { runtime: Arc::downgrade(&self.inner), limit: found.limit, permit: Mutex::new(None) };
                 let run =
@@ -261,12 +274,12 @@ impl Runtime {
 
     /// A live run.
     pub fn get(&self, id: &RunId) -> Option<AnyRun> {
-        self.inner.runs.get(id).map(|entry| entry.value().clone())
+        self.inner.runs.get(id).map(|entry| entry.value().clone()).filter(|run| !run.is_done())
     }
 
     /// Ids of the live runs, sorted.
     pub fn runs(&self) -> Vec<RunId> {
-        let mut ids: Vec<RunId> = self.inner.runs.iter().map(|entry| entry.key().clone()).collect();
+        let mut ids: Vec<RunId> = self.inner.live().map(|run| run.run_id().clone()).collect();
         ids.sort();
         ids
     }
@@ -278,7 +291,7 @@ impl Runtime {
         if tokio::time::timeout(deadline, self.drain()).await.is_ok() {
             return 0;
         }
-        let rest: Vec<AnyRun> = self.inner.runs.iter().map(|entry| entry.value().clone()).collect();
+        let rest: Vec<AnyRun> = self.inner.live().collect();
         rest.iter().for_each(AnyRun::cancel);
         for run in &rest {
             let _ = run.outcome().await;
@@ -291,7 +304,7 @@ impl Runtime {
             let drained = self.inner.drained.notified();
             tokio::pin!(drained);
             drained.as_mut().enable();
-            if self.inner.runs.is_empty() {
+            if self.inner.live().next().is_none() {
                 return;
             }
             drained.await;

@@ -1,14 +1,15 @@
 //! A whole run as data.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use stepcast_core::engine::{Difference, RestoreError, RunState, StateSnapshot};
+use stepcast_core::engine::{Commands, Difference, RestoreError, RunState, StateSnapshot, Tick, TickKind, reduce};
 use stepcast_core::store::CellMap;
-use stepcast_core::{DefinitionError, ErrorInfo, Payload, StepError};
+use stepcast_core::{DefinitionError, ErrorInfo, Payload, StepError, WorkflowDef};
 
 use crate::dispatch::{Dispatch, RunCore, panicked};
 use crate::exec::{LogSnapshot, OpLog};
@@ -237,6 +238,15 @@ impl StoreSnapshot {
     }
 }
 
+/// The run's state. Of a run that waits for its turn: as it will be once its start event is in it.
+fn begun<'a>(def: &WorkflowDef, core: &'a RunCore) -> Cow<'a, RunState> {
+    let Some(start) = &core.start else { return Cow::Borrowed(&core.state) };
+    let mut state = core.state.clone();
+    let kind = TickKind::Start { event: start.clone() };
+    reduce(def, &mut state, Tick { at: core.now, kind }, &mut Commands::new(false));
+    Cow::Owned(state)
+}
+
 fn store_json(data: &RunData) -> Value {
     data.store.as_deref().map_or_else(|| Value::Object(Map::new()), CellMap::to_json)
 }
@@ -279,13 +289,16 @@ impl Dispatch {
                 .as_erased()
                 .to_value()
                 .map_err(|source| SnapshotError::Stop { source: Arc::new(source) })?)),
+            Some(Err(RunError::EndedBefore { source })) if source.downcast_ref::<StoredError>().is_some() => {
+                source.downcast_ref::<StoredError>().map(|stored| Err(stored.info.clone()))
+            }
             Some(Err(error)) => Some(Err(StepError::from(error.clone()).info())),
         };
         Ok(RunSnapshot {
             format: FORMAT,
             workflow: run.def().name().to_owned(),
             run_id: run.id().clone(),
-            state: StateSnapshot::of(run.def(), &core.state),
+            state: StateSnapshot::of(run.def(), &begun(run.def(), core)),
             records,
             store: StoreSnapshot { store: store_json(&data), cells: named },
             seq: data.log.last(),

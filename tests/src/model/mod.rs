@@ -37,6 +37,8 @@ pub struct Model<'g> {
     begun: bool,
     ended: Option<Ending>,
     effects: Effects,
+    /// How often what happened, so that a test can tell that its cases reach everything.
+    pub seen: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +97,6 @@ struct Waiter {
     shared: bool,
     after: u64,
     armed: bool,
-    announced: bool,
     deadline: Option<u64>,
 }
 
@@ -159,6 +160,7 @@ impl<'g> Model<'g> {
             begun: false,
             ended: None,
             effects: Effects::default(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -219,6 +221,10 @@ impl<'g> Model<'g> {
         }
     }
 
+    fn saw(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
     fn position(&self, exec: ExecKey) -> Option<usize> {
         self.lives.iter().position(|live| live.key == Some(exec))
     }
@@ -255,6 +261,7 @@ impl<'g> Model<'g> {
         let key = self.lives[at].key;
         self.waiters.iter_mut().filter(|waiter| Some(waiter.exec) == key).for_each(|waiter| waiter.armed = false);
         if let Some((delay, now)) = retry {
+            self.saw("retry");
             self.lives[at].attempt += 1;
             self.lives[at].due = (!delay.is_zero()).then(|| now + delay.as_micros() as u64);
             return;
@@ -267,6 +274,7 @@ impl<'g> Model<'g> {
         };
         let used = |catcher: usize| self.lives[at].recovery.get(&catcher).copied().unwrap_or(0);
         if let Some(catcher) = catcher.filter(|catcher| used(*catcher) < budget(*catcher)) {
+            self.saw("recovery");
             let failed = self.remove(at);
             let mut recovery = failed.recovery;
             *recovery.entry(catcher).or_default() += 1;
@@ -297,6 +305,7 @@ impl<'g> Model<'g> {
     }
 
     fn give_up(&mut self, at: usize) {
+        self.saw("execution given up");
         self.remove(at);
         self.failures += 1;
     }
@@ -305,10 +314,14 @@ impl<'g> Model<'g> {
         let Some(at) = self.questions.iter().position(|question| question.id == Some(input)) else { return };
         match (self.questions[at].asked.clone(), answer) {
             (Asked::Event { scope, recovery, .. }, Given::Event((kind, id), _)) => {
+                self.saw(if scope.is_some() { "answer inside a batch" } else { "answer" });
                 self.questions.remove(at);
                 self.deliver(*kind, *id, &Source { scope, recovery, step: 0 });
             }
-            (Asked::Wait { exec, op, .. }, Given::Event((_, id), _)) => self.satisfy(exec, &op, format!("event {id}")),
+            (Asked::Wait { exec, op, .. }, Given::Event((_, id), _)) => {
+                self.saw("answer to a wait");
+                self.satisfy(exec, &op, format!("event {id}"));
+            }
             (Asked::Failure { exec }, Given::Choice(choice)) => {
                 let question = self.questions.remove(at);
                 let Some(at) = self.position(exec) else { return };
@@ -379,6 +392,7 @@ impl<'g> Model<'g> {
                     let take = |kind: &Kind| left.iter().position(|(held, _)| held == kind).map(|at| left.remove(at).1);
                     match expected.iter().map(take).collect::<Option<Vec<u64>>>() {
                         Some(set) => {
+                            *self.seen.entry("dynamic set").or_default() += 1;
                             *held = left;
                             format!("collected {set:?}")
                         }

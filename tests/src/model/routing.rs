@@ -30,8 +30,9 @@ impl Model<'_> {
                 Input::Any(kinds) if kinds.contains(&kind) => {
                     handled = true;
                     // An execution of this step has it in its wait.
-                    if !waited_by.contains(&step) {
-                        self.begin(step, vec![event.clone()], source.scope, source.recovery.clone());
+                    match waited_by.contains(&step) {
+                        true => self.saw("wait instead of an execution"),
+                        false => self.begin(step, vec![event.clone()], source.scope, source.recovery.clone()),
                     }
                 }
                 Input::Join(kinds) => {
@@ -61,6 +62,7 @@ impl Model<'_> {
         }
         let mut recovery = super::Recovery::new();
         let mut events = Vec::new();
+        *self.seen.entry("join").or_default() += 1;
         for (event, its) in slots.iter_mut().filter_map(|slot| slot.pop_front()) {
             Self::merge(&mut recovery, &its);
             events.push(event);
@@ -72,6 +74,7 @@ impl Model<'_> {
     }
 
     pub(super) fn unhandled(&mut self, kind: Option<Kind>) {
+        self.saw("unhandled");
         let tag = kind.map_or("StepFailedEvent", |kind| POOL[kind].meta.tag);
         self.effects.unhandled.push(tag.to_owned());
     }

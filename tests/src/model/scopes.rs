@@ -32,6 +32,7 @@ impl Model<'_> {
                     let collector = |step| Collector { step, items: Vec::new(), fired: false };
                     let collectors = collectors.into_iter().map(collector).collect();
                     let batch = self.batches.len();
+                    self.saw(if source.scope.is_some() { "batch in a batch" } else { "batch" });
                     self.batches.push(Batch {
                         parent: source.scope,
                         members: members.len(),
@@ -64,6 +65,7 @@ impl Model<'_> {
         {
             collector.fired = true;
             let items = std::mem::take(&mut collector.items);
+            self.saw("full take");
             self.run_collector(at, step, items);
         }
         true
@@ -108,6 +110,7 @@ impl Model<'_> {
         self.members[member].closed = true;
         let keys: Vec<_> = self.joins.keys().filter(|(_, scope)| *scope == Some(member)).cloned().collect();
         for key in keys {
+            self.saw("join dropped with its member");
             for (event, _) in self.joins.remove(&key).into_iter().flatten().flatten() {
                 self.unhandled(event.kind);
             }
@@ -119,6 +122,8 @@ impl Model<'_> {
         assert_eq!(self.members.iter().filter(|member| member.batch == at).count(), self.batches[at].members);
         for collector in std::mem::take(&mut self.batches[at].collectors) {
             if !collector.fired {
+                let filled = if collector.items.is_empty() { "empty collector" } else { "filled collector" };
+                self.saw(filled);
                 self.run_collector(at, collector.step, collector.items);
             }
         }

@@ -12,10 +12,14 @@ impl Model<'_> {
         if chosen.is_empty() {
             self.keep(event.clone());
         }
+        if chosen.len() > 1 {
+            self.saw("event shared by waits");
+        }
         chosen.iter().filter_map(|(exec, op)| self.hand(*exec, op, event)).collect()
     }
 
     fn hand(&mut self, exec: ExecKey, op: &OpId, event: &Ev) -> Option<usize> {
+        self.saw("wait satisfied");
         let step = self.position(exec).map(|at| self.lives[at].step);
         self.satisfy(exec, op, format!("event {}", event.id));
         step
@@ -46,6 +50,7 @@ impl Model<'_> {
         kept.push_back(event);
         if kept.len() > self.graph.def.policy().max_mailbox {
             kept.pop_front();
+            self.saw("mailbox overflow");
             self.unhandled(Some(kind));
         }
     }
@@ -85,7 +90,6 @@ impl Model<'_> {
                     shared: *shared,
                     after: if announce.is_some() { self.arrivals } else { 0 },
                     armed: true,
-                    announced: announce.is_some(),
                     deadline: *deadline,
                 });
             }
@@ -101,6 +105,7 @@ impl Model<'_> {
                 self.kept.entry(kind).or_default().push_back(event);
                 continue;
             }
+            self.saw("kept event taken");
             for (exec, op) in chosen {
                 self.hand(exec, &op, &event);
             }
@@ -111,6 +116,7 @@ impl Model<'_> {
     pub(super) fn timers(&mut self, now: u64) {
         let due = |waiter: &Waiter| waiter.deadline.is_some_and(|deadline| deadline <= now);
         while let Some(waiter) = self.waiters.iter().find(|waiter| due(waiter)).cloned() {
+            self.saw("deadline");
             self.satisfy(waiter.exec, &waiter.op, "timed out".to_owned());
         }
         for live in self.lives.iter_mut().filter(|live| live.due.is_some_and(|due| due <= now)) {
@@ -127,10 +133,5 @@ impl Model<'_> {
         }
         let asked = !self.questions.is_empty();
         self.ended = Some(if self.waiters.is_empty() && !asked { Ending::Stuck } else { Ending::NobodyCanSend });
-    }
-
-    /// How many waits have announced themselves.
-    pub fn announced(&self) -> usize {
-        self.waiters.iter().filter(|waiter| waiter.announced).count()
     }
 }

@@ -133,6 +133,11 @@ impl RunCore {
         [self.state.next_timer(), deadline, self.state.timeout_at(self.now), grace].into_iter().flatten().min()
     }
 
+    /// Whether something is due already.
+    pub(crate) fn is_due(&self) -> bool {
+        !self.ended && self.next_due().is_some_and(|due| due <= self.now)
+    }
+
     /// After a slice: if it took long altogether, the clock is read after each poll of its steps for a while.
     pub(crate) fn judge_slice(&mut self, program: &Program, before: Time) {
         if self.now.0.saturating_sub(before.0) > LONG_SLICE_MICROS {

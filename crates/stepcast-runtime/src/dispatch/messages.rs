@@ -10,7 +10,7 @@ use stepcast_core::{Payload, Role};
 use super::Dispatch;
 use super::core::RunCore;
 use crate::clock;
-use crate::run::{Given, Message, RespondError, lock};
+use crate::run::{Given, Message, RespondError, RunEnd, lock};
 
 impl Dispatch {
     /// Handles everything in the inbox. Whether there was anything.
@@ -44,6 +44,12 @@ impl Dispatch {
             return self.too_late(core, message);
         }
         match message {
+            Message::Admitted { max_running } => core.max_running = max_running,
+            Message::Refused(error) => {
+                core.ended = true;
+                core.start = None;
+                self.env.run.finish(RunEnd::refused(error, core.now));
+            }
             Message::External { event, to, id } => {
                 let mut matches = Matches::default();
                 if let Some(ix) = self.env.run.def().event_by_hash(event.meta().hash) {

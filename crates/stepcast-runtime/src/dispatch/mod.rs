@@ -65,7 +65,8 @@ impl Dispatch {
     }
 
     fn round(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
-        if let Some(event) = core.start.take() {
+        // A run that waits for its turn may run nothing yet.
+        if let Some(event) = if core.max_running > 0 { core.start.take() } else { None } {
             self.tick(core, TickKind::Start { event });
         }
         let mut worked = self.take_messages(core);
@@ -82,7 +83,9 @@ impl Dispatch {
             Round::Yield => return Round::Yield,
             Round::Dry => {}
         }
-        if core.ended || worked || self.fire_timers(core, cx) { Round::Worked } else { Round::Dry }
+        // A run that is never idle comes to its timers all the same.
+        let fired = if worked { core.is_due() && self.fire_timers(core, cx) } else { self.fire_timers(core, cx) };
+        if core.ended || worked || fired { Round::Worked } else { Round::Dry }
     }
 
     /// Starts queued executions, a slice at a time.

@@ -7,7 +7,7 @@ use stepcast_core::engine::{ExecKey, FailureChoice, Filter, OpId, SenderSeq, Tim
 use stepcast_core::{AnyEvent, ErrorInfo, EventIx, Payload, StepIx, StepOutput};
 use tokio::sync::oneshot;
 
-use super::RespondError;
+use super::{RespondError, RunError};
 use crate::dispatch::RunCore;
 use crate::exec::Predicate;
 use crate::snapshot::{RunSnapshot, SnapshotError};
@@ -43,6 +43,10 @@ pub(crate) enum Task {
 /// Word for the dispatcher.
 #[derive(Debug)]
 pub(crate) enum Message {
+    /// The run has its place among the concurrent ones and its resources: steps may start, so many at a time.
+    Admitted { max_running: usize },
+    /// What the run needs to begin cannot be had.
+    Refused(RunError),
     /// An event from outside.
     External { event: Payload, to: Option<StepIx>, id: Option<SenderSeq> },
     /// A person's answer.

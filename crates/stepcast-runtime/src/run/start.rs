@@ -1,10 +1,13 @@
 use std::any::Any;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use stepcast_core::{DefinitionError, Payload, SharedWorkflow, Workflow, WorkflowDef};
 use tokio::runtime::Handle;
 
-use super::{AnyRun, Run, RunData, RunEnd, RunError, RunId, RunOptions, RunShared, lock};
+use super::{AnyRun, Message, Run, RunData, RunEnd, RunError, RunId, RunOptions, RunShared, lock};
 use crate::clock;
 use crate::dispatch::{Dispatch, RunCore};
 use crate::program::Program;
@@ -197,7 +200,8 @@ fn settle(
         let _ = shared.extra().options.set(options);
     }
     let linked = link.is_some();
-    if let Some(link) = link {
+    if let (Some(link), Some(_), Some(_)) = (link, &core, &shared.tokio) {
+        // A run that ends here and now was never in its runtime's list, which is locked while it is made.
         let _ = shared.extra().runtime.set(link);
     }
     let shared = Arc::new(shared);
@@ -223,22 +227,47 @@ fn settle(
     shared
 }
 
+/// Waits for what has to be there before the first step. Meanwhile the run can be cancelled, stored and asked.
+async fn prelude(shared: Arc<RunShared>, mut core: Box<RunCore>) {
+    let mut ready = pin!(admit(&shared));
+    let first = std::future::poll_fn(|cx| Poll::Ready(ready.as_mut().poll(cx))).await;
+    match first {
+        Poll::Ready(Ok(())) => Dispatch::new(Arc::clone(&shared), core).await,
+        Poll::Ready(Err(error)) => {
+            let mut dispatch = Dispatch::new(Arc::clone(&shared), core);
+            dispatch.refuse(error);
+            dispatch.await;
+        }
+        Poll::Pending => {
+            let max_running = std::mem::replace(&mut core.max_running, 0);
+            tokio::spawn(Dispatch::new(Arc::clone(&shared), core));
+            tokio::select! {
+                biased;
+                () = shared.ended() => {}
+                ready = ready => drop(shared.post(match ready {
+                    Ok(()) => Message::Admitted { max_running },
+                    Err(error) => Message::Refused(error),
+                })),
+            }
+        }
+    }
+    // A place that came too late for the run is free again.
+    if let (true, Some(link)) = (shared.has_ended(), shared.extra().runtime.get()) {
+        link.release();
+    }
+}
+
 /// What has to be there before the first step: a place among the concurrent runs, and the resources.
-async fn prelude(shared: Arc<RunShared>, core: Box<RunCore>) {
-    let mut dispatch = Dispatch::new(Arc::clone(&shared), core);
+async fn admit(shared: &RunShared) -> Result<(), RunError> {
     if let Some(link) = shared.extra().runtime.get() {
         link.admit().await;
     }
     let resources = shared.options().and_then(|options| options.resources.clone()).unwrap_or_default();
     let def = shared.def();
     let needs: Vec<_> = def.needs().iter().map(|(step, need)| (*need, def.step(*step).name())).collect();
-    match resources.resolve_all(&needs).await {
-        Ok(resolved) => {
-            let _ = shared.extra().resolved.set(resolved);
-        }
-        Err(error) => dispatch.refuse(RunError::Resources(Arc::new(error))),
-    }
-    dispatch.await;
+    let resolved = resources.resolve_all(&needs).await.map_err(|error| RunError::Resources(Arc::new(error)))?;
+    let _ = shared.extra().resolved.set(resolved);
+    Ok(())
 }
 
 /// A definition that failed to build, as the run's error.

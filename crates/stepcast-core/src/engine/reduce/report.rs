@@ -36,7 +36,7 @@ impl Engine<'_> {
         };
         let step = &def.steps[exec.step as usize];
         let plain = exec.attempt == attempt && exec.more.is_none() && exec.commits == 0 && !full;
-        if !plain || exec.activity != Activity::Running || step.workers.is_some() || state.phase != Phase::Running {
+        if !plain || exec.activity != Activity::Running || state.phase != Phase::Running {
             return Some(event);
         }
         let hash = event.meta().hash;
@@ -49,20 +49,17 @@ impl Engine<'_> {
             }
             _ => return Some(event),
         };
-        if def.steps[next as usize].workers.is_some() {
-            return Some(event);
-        }
         state.next_event += 1;
         state.next_exec += 1;
         exec.serial = state.next_exec;
-        exec.step = next;
+        let ended = std::mem::replace(&mut exec.step, next);
         exec.attempt = 1;
         exec.cause = state.next_event;
         exec.activity = Activity::Queued;
         exec.input = Input::One(event);
-        state.schedule.running -= 1;
-        state.schedule.queued += 1;
-        state.schedule.ready.push_back(ExecKey { lane: key.lane, serial: exec.serial });
+        let key = ExecKey { lane: key.lane, serial: exec.serial };
+        state.free_slot(def, ended);
+        state.enqueue(def, key, next);
         None
     }
 
@@ -75,7 +72,7 @@ impl Engine<'_> {
         self.state.next_event += 1;
         let serial = self.state.next_event;
         let Some(exec) = self.state.execs.remove(key.lane) else { return Some(event) };
-        self.state.schedule.running -= 1;
+        self.state.free_slot(self.def, exec.step);
         let from = Lineage { scope, recovery: exec.recovery, step: Some(exec.step) };
         self.collect_into_batch(collector, serial, event, &from);
         self.release(scope);

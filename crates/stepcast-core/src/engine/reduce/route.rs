@@ -69,13 +69,13 @@ impl Engine<'_> {
             _ => {}
         }
         let mut handled = entry.meta.role == Role::InputRequired;
-        let mut skip = None;
+        let mut skip = Vec::new();
         if entry.waited {
             let taken = self.offer_to_waiters(ix, serial, &event, position, matches);
             handled |= taken.handled;
-            skip = taken.step;
+            skip = taken.steps;
         }
-        self.route(ix, serial, event, from, skip, &mut handled);
+        self.route(ix, serial, event, from, &skip, &mut handled);
         if !handled {
             self.unhandled(ix, None);
         }
@@ -88,7 +88,7 @@ impl Engine<'_> {
         serial: u64,
         event: Payload,
         from: &Lineage,
-        skip: Option<StepIx>,
+        skip: &[StepIx],
         handled: &mut bool,
     ) {
         let def = self.def;
@@ -98,7 +98,7 @@ impl Engine<'_> {
             let last = at + 1 == takers.len();
             let Some(copy) = (if last { event.take() } else { event.clone() }) else { break };
             match *taker {
-                Taker::Single(step) if skip == Some(step) => {}
+                Taker::Single(step) if skip.contains(&step) => {}
                 Taker::Single(step) => {
                     self.run_single(step, serial, copy, from);
                     *handled = true;

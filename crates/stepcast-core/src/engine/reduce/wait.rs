@@ -13,8 +13,8 @@ use crate::{AnyEvent, Payload};
 pub(crate) struct Taken {
     /// A waiter has it, or it is kept.
     pub(crate) handled: bool,
-    /// The step of the execution that got it.
-    pub(crate) step: Option<StepIx>,
+    /// The steps of the executions that got it.
+    pub(crate) steps: Vec<StepIx>,
 }
 
 impl Engine<'_> {
@@ -30,13 +30,10 @@ impl Engine<'_> {
         let chosen = self.choose(ix, serial, |waiter| matches.contains(position, waiter));
         let Choice::Waiters(chosen) = chosen else {
             self.keep(ix, serial, event.clone());
-            return Taken { handled: true, step: None };
+            return Taken { handled: true, steps: Vec::new() };
         };
-        let mut step = None;
-        for waiter in chosen {
-            step = self.satisfy(waiter, OpResult::Event(event.clone())).or(step);
-        }
-        Taken { handled: true, step }
+        let got = chosen.into_iter().filter_map(|waiter| self.satisfy(waiter, OpResult::Event(event.clone())));
+        Taken { handled: true, steps: got.collect() }
     }
 
     /// The first matching waiter decides: exclusive, it alone; shared, every shared matching one.
