@@ -724,6 +724,28 @@ async fn a_timeout_goes_on_where_it_was_and_does_not_count_the_time_in_storage()
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_restore_may_give_more_or_less_time() {
+    for (seconds, in_time) in [(11, false), (13, true)] {
+        let run = Timed.run_with(Begin { n: 0 }, RunOptions::new().timeout(Duration::from_secs(7)));
+        advance(Duration::from_secs(10)).await;
+        let snapshot = run.snapshot().await.unwrap();
+        run.cancel();
+        let run = Timed.restore_with(snapshot, RunOptions::new().timeout(Duration::from_secs(seconds))).unwrap();
+        run.send_event(go(0, "")).unwrap();
+        assert_eq!(within(run).await.is_ok(), in_time, "6 s were used before, 6 s are needed");
+    }
+    // A run without a timeout may be given one, and the longest there is.
+    for timeout in [Duration::from_secs(5), Duration::MAX] {
+        let run = Timed.run(Begin { n: 0 });
+        advance(Duration::from_secs(10)).await;
+        let run = Timed.restore_with(run.snapshot().await.unwrap(), RunOptions::new().timeout(timeout)).unwrap();
+        run.send_event(go(0, "")).unwrap();
+        assert_eq!(within(run).await.is_ok(), timeout == Duration::MAX);
+    }
+    assert!(within(Timed.run_with(Begin { n: 0 }, RunOptions::new().timeout(Duration::ZERO))).await.is_err());
+}
+
 /// A bit of everything that takes time, without a race: whenever it is stored, the result is the same.
 #[derive(Default)]
 struct Long {

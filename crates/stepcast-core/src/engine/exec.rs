@@ -70,15 +70,19 @@ pub(crate) enum Status {
 /// Where an active execution is in this process; not serialized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// In a queue.
+    /// In the run's queue; if its step limits workers, one is reserved for it.
     #[default]
     Queued,
+    /// In its step's backlog, until a worker is free.
+    Backlog,
     /// Handed to the step runner, holding a worker slot.
     Running,
     /// With the step runner, but holding no slot until something it waits for arrives.
     Parked,
-    /// As `Parked`, and queued to take a slot again.
+    /// As `Parked`, and queued to take a slot again; as for `Queued`, a worker is reserved for it.
     Resuming,
+    /// As `Resuming`, but until a worker is free.
+    ResumingBacklog,
 }
 
 /// The events an execution runs for.

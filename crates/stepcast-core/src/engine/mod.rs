@@ -15,6 +15,7 @@ mod small_map;
 mod snapshot;
 mod state;
 mod tick;
+mod verify;
 mod view;
 mod waits;
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::exec::{Activity, Exec, ROOT, Recovery, ScopeIx, Status};
+use super::exec::{Activity, Exec, Recovery, Status};
 use super::inputs::Asked;
 use super::snapshot::{StateSnapshot, StepShape, shapes};
-use super::state::Timer;
 use super::{ExecKey, RunState, Time};
 use crate::Payload;
 use crate::definition::WorkflowDef;
@@ -94,7 +93,7 @@ impl StateSnapshot {
         if !mapping.differences.is_empty() {
             return Err(RestoreError::Refused { workflow: def.name.clone(), differences: mapping.differences });
         }
-        state.verify()?;
+        state.verify(def)?;
         // The run's time goes on with its first tick: that it was stored, or waited until then, does not count.
         if state.timeout_micros.is_some() {
             state.last_tick = Time(u64::MAX);
@@ -293,80 +292,6 @@ fn describe(step: &StepShape) -> String {
 }
 
 impl RunState {
-    /// Whether the numbers inside the state fit together. What follows from other data is compared with it.
-    fn verify(&mut self) -> Result<(), RestoreError> {
-        let bad = |what| Err(RestoreError::Inconsistent { what });
-        if !self.execs.recount() {
-            return bad("the table of executions");
-        }
-        let keys: Vec<ExecKey> = self.exec_keys().collect();
-        if keys.iter().any(|key| key.serial == 0 || key.serial > self.next_exec) {
-            return bad("the serial number of an execution");
-        }
-        if let Some(scopes) = &mut self.scopes
-            && (!scopes.members.recount() || !scopes.batches.recount())
-        {
-            return bad("the table of batches");
-        }
-        if self.open_counts() != self.expected_open_counts() {
-            return bad("what keeps a batch member open");
-        }
-        let exists = |key: &ExecKey| keys.contains(key);
-        if let Some(waits) = &self.waits {
-            let known = waits.by_event.iter().all(|((ix, id), ())| {
-                waits.waiters.get(id).is_some_and(|waiter| waiter.event == *ix && exists(&waiter.exec))
-            });
-            if waits.by_event.len() != waits.waiters.len() || !known {
-                return bad("a waiter");
-            }
-        }
-        for timer in self.timers.iter().flat_map(|timers| timers.0.values()) {
-            let found = match timer {
-                Timer::Retry(key) => self.exec_ref(*key).is_some_and(|exec| exec.status == Status::Delayed),
-                Timer::Wait(id) => self.waits.as_deref().is_some_and(|waits| waits.waiters.contains_key(id)),
-            };
-            if !found {
-                return bad("a timer");
-            }
-        }
-        let asked = self.inputs.iter().flat_map(|inputs| inputs.0.values());
-        for input in asked {
-            let found = match &input.asked {
-                Asked::Event { .. } => true,
-                Asked::Wait { waiter, .. } => {
-                    self.waits.as_deref().is_some_and(|waits| waits.waiters.contains_key(waiter))
-                }
-                Asked::Failure { exec, .. } => self.exec_ref(*exec).is_some_and(|exec| exec.status == Status::Asked),
-            };
-            if !found {
-                return bad("a pending input");
-            }
-        }
-        Ok(())
-    }
-
-    fn open_counts(&self) -> BTreeMap<ScopeIx, u32> {
-        let members = self.scopes.iter().flat_map(|scopes| scopes.members.iter());
-        members.map(|(ix, member)| (ix + 1, member.open)).collect()
-    }
-
-    fn expected_open_counts(&self) -> BTreeMap<ScopeIx, u32> {
-        let mut counts: BTreeMap<ScopeIx, u32> = BTreeMap::new();
-        let mut hold = |scope: ScopeIx| {
-            if scope != ROOT {
-                *counts.entry(scope).or_default() += 1;
-            }
-        };
-        self.execs.iter().for_each(|(_, exec)| hold(exec.scope));
-        self.scopes.iter().flat_map(|scopes| scopes.batches.iter()).for_each(|(_, batch)| hold(batch.parent));
-        for input in self.inputs.iter().flat_map(|inputs| inputs.0.values()) {
-            if let Asked::Event { scope, .. } = &input.asked {
-                hold(*scope);
-            }
-        }
-        counts
-    }
-
     /// Queues every active execution, oldest first: what ran when the snapshot was taken runs again.
     fn queue_all(&mut self, def: &WorkflowDef) {
         let mut keys: Vec<(ExecKey, u32)> = self

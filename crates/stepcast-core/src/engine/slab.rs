@@ -33,8 +33,9 @@ impl<T> Slab<T> {
     pub(crate) fn remove(&mut self, ix: u32) -> Option<T> {
         let value = self.slots.get_mut(ix as usize)?.take()?;
         self.len -= 1;
-        if ix as usize + 1 == self.slots.len() {
-            // The last place needs no entry in the list: it is the next one anyway.
+        if ix as usize + 1 == self.slots.len() && self.free.is_empty() {
+            // The last place needs no entry in the list if it is the next one anyway. What is removed last is always the
+            // first to be used again: an execution that is replaced in its place gets the number it would get anew.
             self.slots.pop();
         } else {
             self.free.push(ix);

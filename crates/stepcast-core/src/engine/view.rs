@@ -47,10 +47,22 @@ pub enum Expected {
 impl RunState {
     /// A run that has not begun. `timeout` counts the time in which something is queued or running.
     pub fn new(timeout: Option<Duration>) -> Self {
-        RunState {
-            timeout_micros: timeout.map(|timeout| u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX)),
-            ..RunState::default()
+        let mut state = RunState::default();
+        if let Some(timeout) = timeout {
+            state.timeout_micros = Some(u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX));
         }
+        state
+    }
+
+    /// Gives a restored run another timeout. What it has used up counts; the time until its next tick does not.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout_micros = Some(u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX));
+        self.last_tick = Time(u64::MAX);
+    }
+
+    /// The run's timeout.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout_micros.map(Duration::from_micros)
     }
 
     /// Whether the run has ended.
@@ -94,7 +106,7 @@ impl RunState {
         for (_, exec) in self.execs.iter().filter(|(_, exec)| exec.status == Status::Active) {
             let counts: &mut [usize; 3] = all.entry(def.step(exec.step).name.clone()).or_default();
             match exec.activity {
-                Activity::Queued | Activity::Resuming => counts[0] += 1,
+                Activity::Queued | Activity::Backlog | Activity::Resuming | Activity::ResumingBacklog => counts[0] += 1,
                 Activity::Running => counts[1] += 1,
                 Activity::Parked => counts[2] += 1,
             }

@@ -23,7 +23,7 @@ impl Dispatch {
         core.ended = true;
         let run = Arc::clone(&self.env.run);
         let last_error = core.more.as_deref_mut().and_then(|more| more.last_error.take());
-        run.finish(RunEnd::of(outcome, core.now, run.timeout(), last_error));
+        run.finish(RunEnd::of(outcome, core.now, core.state.timeout(), last_error));
         if let Some(extra) = run.extra_if_any() {
             for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
                 child.post(Message::Cancel);

@@ -2,7 +2,6 @@ use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use stepcast_core::{AnyEvent, UnhandledEvent, WorkflowDef};
 use tokio::runtime::Handle;
@@ -100,10 +99,6 @@ impl RunShared {
 
     pub(crate) fn options(&self) -> Option<&RunOptions> {
         self.extra_if_any()?.options.get()
-    }
-
-    pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.options()?.timeout
     }
 
     pub(crate) fn data(&self) -> MutexGuard<'_, RunData> {

@@ -159,6 +159,9 @@ pub(crate) fn launch(
                 Some(ended) => end = Some(ended),
                 None => {
                     let mut begun = RunCore::new(restored.state, max_running);
+                    if let Some(timeout) = timeout {
+                        begun.state.set_timeout(timeout);
+                    }
                     if !restored.records.is_empty() {
                         begun.more().restored = restored.records;
                     }

@@ -41,6 +41,7 @@ impl Engine<'_> {
             next_id: state.next_id,
             failures: state.failures,
             busy_micros: state.busy_micros,
+            timeout_micros: state.timeout_micros,
             ..RunState::default()
         };
         self.out.push(Command::Finish(outcome));

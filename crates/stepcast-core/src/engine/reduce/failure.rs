@@ -21,8 +21,8 @@ impl Engine<'_> {
         exec.status = Status::Delayed;
         match was {
             Activity::Running => self.state.free_slot(self.def, step),
-            Activity::Queued | Activity::Resuming => self.state.unqueue(self.def, key, step, was),
             Activity::Parked => {}
+            queued => self.state.unqueue(self.def, step, queued),
         }
         self.disarm(key);
         match failure.retry_after {

@@ -63,7 +63,8 @@ impl Engine<'_> {
         let state = &mut *self.state;
         if state.timeout_micros.is_some() {
             if state.is_busy() {
-                state.busy_micros += self.now.0.saturating_sub(state.last_tick.0);
+                let passed = self.now.0.saturating_sub(state.last_tick.0);
+                state.busy_micros = state.busy_micros.saturating_add(passed);
             }
             state.last_tick = self.now;
         }

@@ -65,6 +65,7 @@ impl RunState {
             let load = self.load_mut(def, step);
             if load.running >= limit {
                 load.backlog.push_back(key);
+                self.set_activity(key, Activity::Backlog);
                 return;
             }
             load.running += 1;
@@ -79,6 +80,7 @@ impl RunState {
             let load = self.load_mut(def, step);
             if load.running >= limit {
                 load.ahead.push_back(key);
+                self.set_activity(key, Activity::ResumingBacklog);
                 return;
             }
             load.running += 1;
@@ -92,30 +94,44 @@ impl RunState {
         self.pass_worker(def, step);
     }
 
-    /// A queued execution that is dropped before it started gives its place back.
-    pub(crate) fn unqueue(&mut self, def: &WorkflowDef, key: ExecKey, step: StepIx, was: Activity) {
+    /// A queued execution that is dropped before it started gives its place back. Its entries stay in the queues, where
+    /// its activity tells that they mean nothing any more.
+    pub(crate) fn unqueue(&mut self, def: &WorkflowDef, step: StepIx, was: Activity) {
         self.schedule.queued -= 1;
-        if def.steps[step as usize].workers.is_some() {
-            let load = self.load_mut(def, step);
-            let backlog = if was == Activity::Resuming { &mut load.ahead } else { &mut load.backlog };
-            match backlog.iter().position(|queued| *queued == key) {
-                Some(at) => drop(backlog.remove(at)),
-                None => self.pass_worker(def, step),
-            }
+        if matches!(was, Activity::Queued | Activity::Resuming) {
+            self.pass_worker(def, step);
         }
     }
 
+    /// Gives a worker of a step to the next execution in its backlog.
     fn pass_worker(&mut self, def: &WorkflowDef, step: StepIx) {
         if def.steps[step as usize].workers.is_none() {
             return;
         }
-        let load = self.load_mut(def, step);
-        if let Some(next) = load.ahead.pop_front() {
-            self.schedule.ahead.push_back(next);
-        } else if let Some(next) = load.backlog.pop_front() {
-            self.schedule.ready.push_back(next);
-        } else {
-            load.running -= 1;
+        while let Some(next) = self.load_mut(def, step).ahead.pop_front() {
+            if self.leaves_backlog(next, Activity::ResumingBacklog, Activity::Resuming) {
+                return self.schedule.ahead.push_back(next);
+            }
+        }
+        while let Some(next) = self.load_mut(def, step).backlog.pop_front() {
+            if self.leaves_backlog(next, Activity::Backlog, Activity::Queued) {
+                return self.schedule.ready.push_back(next);
+            }
+        }
+        self.load_mut(def, step).running -= 1;
+    }
+
+    fn leaves_backlog(&mut self, key: ExecKey, from: Activity, to: Activity) -> bool {
+        let waits = self.exec_ref(key).is_some_and(|exec| exec.activity == from && exec.status == Status::Active);
+        if waits {
+            self.set_activity(key, to);
+        }
+        waits
+    }
+
+    fn set_activity(&mut self, key: ExecKey, activity: Activity) {
+        if let Some(exec) = self.exec_mut(key) {
+            exec.activity = activity;
         }
     }
 
@@ -155,10 +171,8 @@ impl Engine<'_> {
         if exec.status == Status::Active {
             match exec.activity {
                 Activity::Running => self.state.free_slot(self.def, exec.step),
-                Activity::Queued | Activity::Resuming => {
-                    self.state.unqueue(self.def, key, exec.step, exec.activity);
-                }
                 Activity::Parked => {}
+                queued => self.state.unqueue(self.def, exec.step, queued),
             }
         }
         if exec.more.is_some() {

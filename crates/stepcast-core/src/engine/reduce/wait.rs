@@ -284,7 +284,7 @@ impl RunState {
         if !self.is_busy() {
             return None;
         }
-        let used = self.busy_micros + now.0.saturating_sub(self.last_tick.0);
+        let used = self.busy_micros.saturating_add(now.0.saturating_sub(self.last_tick.0));
         Some(Time(now.0.saturating_add(limit.saturating_sub(used))))
     }
 }
