@@ -194,6 +194,11 @@ pub fn random_graph(rng: &mut Rng) -> Graph {
     let mut policy = RunPolicy::default();
     policy.max_mailbox = 1 + rng.below(4);
     policy.max_collect = 2 + rng.below(8);
+    random_graph_under(rng, &policy)
+}
+
+/// As [`random_graph`], under these bounds.
+pub fn random_graph_under(rng: &mut Rng, policy: &RunPolicy) -> Graph {
     loop {
         if let Some(graph) = Graph::of(random_nodes(rng), policy.clone()) {
             return graph;

@@ -7,6 +7,7 @@
 mod acts;
 mod drive;
 mod events;
+mod garbage;
 mod graphs;
 mod model;
 mod plan;
@@ -17,6 +18,7 @@ mod text;
 pub use acts::*;
 pub use drive::*;
 pub use events::*;
+pub use garbage::*;
 pub use graphs::*;
 pub use model::*;
 pub use plan::*;

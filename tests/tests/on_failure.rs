@@ -195,6 +195,14 @@ async fn two_failures_ask_two_questions_and_each_answer_is_its_own() {
     run.respond_failure(&pending[1].id, FailureChoice::Retry).await.unwrap();
     run.respond_failure(&pending[0].id, FailureChoice::Skip).await.unwrap();
     assert_eq!(run.await.unwrap().all, [2]);
+
+    for at in [0, 1] {
+        let run = Both.run(Begin { n: 2 });
+        settle().await;
+        run.respond_failure(&run.pending_inputs().await[at].id, FailureChoice::Fail).await.unwrap();
+        let RunError::StepFailed { source, .. } = run.await.unwrap_err() else { panic!() };
+        assert_eq!(source.downcast_ref::<Rotten>().unwrap().0, at as u32 + 1, "each keeps its own error");
+    }
 }
 
 #[tokio::test(start_paused = true)]

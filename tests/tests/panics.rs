@@ -359,6 +359,39 @@ async fn a_panic_in_a_blocking_step_is_caught_too() {
     assert_eq!(panic_text(recorded.error()), "blocking body");
 }
 
+/// An error that cannot say what it is.
+#[derive(Debug)]
+struct Mute;
+
+impl std::fmt::Display for Mute {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("no words")
+    }
+}
+
+impl std::error::Error for Mute {}
+
+struct Speechless;
+
+#[workflow(Begin => Done)]
+impl Speechless {
+    #[step]
+    async fn work(&self, _ev: Begin) -> Result<Done> {
+        Err(Mute.into())
+    }
+
+    #[step(catch)]
+    async fn recover(&self, failed: StepFailedEvent) -> Done {
+        done(failed.exception.exception_message)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_an_error_s_own_text_is_its_text() {
+    let recorded = TestKit::new().run(Speechless, Begin { how: String::new() }).await;
+    assert_eq!(recorded.stop().text, "its text could not be made: The step panicked: no words");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_injected_panic_looks_like_a_real_one() {
     let recorded = TestKit::new().panic_in("work", 1).run(Body, Begin { how: "fine".into() }).await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stepcast_core::engine::{Commands, Difference, RestoreError, RunState, StateSnapshot, Tick, TickKind, reduce};
-use stepcast_core::store::CellMap;
+use stepcast_core::store::{CellMap, StoreError};
 use stepcast_core::{DefinitionError, ErrorInfo, Payload, StepError, WorkflowDef};
 
 use crate::dispatch::{Dispatch, RunCore, panicked};
@@ -37,6 +37,9 @@ pub struct RunSnapshot {
     children: Vec<(String, RunSnapshot)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     end: Option<Result<Value, ErrorInfo>>,
+    /// Executions given up, of a run that has ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    failures: u32,
 }
 
 /// A run's store and typed state, as data.
@@ -112,9 +115,9 @@ pub enum RestoreRunError {
     /// The state does not fit the workflow any more, or contradicts itself.
     #[error("{0}")]
     State(#[from] RestoreError),
-    /// What an execution recorded does not fit the workflow any more.
-    #[error("A recorded result does not fit the workflow any more: {0}.")]
-    Record(#[source] Difference),
+    /// The store is not one: it was edited by hand.
+    #[error("The stored run's store cannot be read: {0}")]
+    Store(#[from] StoreError),
     /// The stored end does not fit the workflow any more.
     #[error("The stored stop event does not fit the workflow any more: {source}.")]
     Stop {
@@ -185,10 +188,15 @@ impl RunSnapshot {
         if self.workflow != def.name() {
             return Err(RestoreRunError::Workflow { found: self.workflow, expected: def.name().to_owned() });
         }
+        if self.seq > u64::MAX / 2 {
+            return Err(RestoreError::Inconsistent { what: "the place in the stream" }.into());
+        }
+        let store = self.store.checked()?;
+        let mut differences = Vec::new();
         let mut records = BTreeMap::new();
         for (serial, mut log) in self.records {
             for payload in log.payloads_mut() {
-                def.resolve_stored(payload).map_err(RestoreRunError::Record)?;
+                differences.extend(def.resolve_stored(payload).err());
             }
             records.insert(serial, OpLog::restore(log));
         }
@@ -196,19 +204,22 @@ impl RunSnapshot {
             None => None,
             Some(Ok(stop)) => {
                 let stop = def.event(def.stop()).decode(stop).map_err(|source| RestoreRunError::Stop { source })?;
-                Some(RunEnd::completed(Payload::from_box(stop), crate::clock::now()))
+                Some(RunEnd::completed(Payload::from_box(stop), self.failures, crate::clock::now()))
             }
             Some(Err(info)) => {
                 let source = SharedError::new(Box::new(StoredError { info }));
                 Some(RunEnd::refused(RunError::EndedBefore { source }, crate::clock::now()))
             }
         };
-        let state = if end.is_some() { RunState::default() } else { self.state.restore(def)? };
+        let state = match end {
+            Some(_) => RunState::default(),
+            None => restore_state(self.state, def, differences)?,
+        };
         Ok(Restored {
             run_id: self.run_id,
             state,
             records,
-            store: self.store,
+            store,
             seq: self.seq,
             children: self.children,
             end,
@@ -216,7 +227,37 @@ impl RunSnapshot {
     }
 }
 
+/// The state, unless it or the records of its executions differ from the definition; then every difference.
+fn restore_state(stored: StateSnapshot, def: &WorkflowDef, recorded: Vec<Difference>) -> Result<RunState, RestoreError> {
+    let differences = match stored.restore(def) {
+        Ok(state) if recorded.is_empty() => {
+            let alive = state.has_begun() && !state.has_ended();
+            return if alive { Ok(state) } else { Err(RestoreError::Inconsistent { what: "whether the run has ended" }) };
+        }
+        Ok(_) => recorded,
+        Err(RestoreError::Refused { mut differences, .. }) => {
+            for difference in recorded {
+                let text = difference.to_string();
+                if !differences.iter().any(|known| known.to_string() == text) {
+                    differences.push(difference);
+                }
+            }
+            differences
+        }
+        Err(error) => return Err(error),
+    };
+    Err(RestoreError::Refused { workflow: def.name().to_owned(), differences })
+}
+
 impl StoreSnapshot {
+    /// The same, if its store can be read.
+    fn checked(self) -> Result<Self, RestoreRunError> {
+        if !self.store.is_null() {
+            CellMap::from_json(self.store.clone())?;
+        }
+        Ok(self)
+    }
+
     pub(crate) fn of(run: &RunShared) -> Self {
         let data = run.data();
         let mut cells = Map::new();
@@ -245,6 +286,12 @@ fn begun<'a>(def: &WorkflowDef, core: &'a RunCore) -> Cow<'a, RunState> {
     let kind = TickKind::Start { event: start.clone() };
     reduce(def, &mut state, Tick { at: core.now, kind }, &mut Commands::new(false));
     Cow::Owned(state)
+}
+
+// The signature is serde's.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 fn store_json(data: &RunData) -> Value {
@@ -304,6 +351,7 @@ impl Dispatch {
             seq: data.log.last(),
             children: Vec::new(),
             end,
+            failures: run.outcome().map_or(0, |end| end.failures),
         })
     }
 }

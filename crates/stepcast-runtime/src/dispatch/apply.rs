@@ -32,6 +32,9 @@ impl Dispatch {
                 }
                 Command::Resume { exec, op, result } => self.hand_over(core, exec, op, result),
                 Command::Abort { exec } | Command::Forget { exec } => {
+                    if let Some(more) = core.more.as_deref_mut() {
+                        more.errors.remove(&exec.serial);
+                    }
                     if let Some(entry) = core.take_entry(exec) {
                         place::drop_quietly(entry);
                     }

@@ -9,14 +9,14 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use stepcast_core::engine::{ExecKey, Failure, Report, TickKind, Time};
 use stepcast_core::{
-    BoxFuture, Invocation, RetryInput, RetryVerdict, StepCall, StepError, StepIx, StepOutput, StepTimedOut, retry_seed,
+    BoxFuture, ErrorInfo, Invocation, RetryInput, RetryVerdict, StepCall, StepError, StepIx, StepOutput, StepTimedOut, retry_seed,
 };
 
 use super::core::RunCore;
-use super::place::{self, AbortFlag, Entry, Local, LocalEnd, Place, ProbeWaker, Rare, RunnerEnv};
+use super::place::{self, AbortFlag, Entry, Local, LocalEnd, Place, ProbeWaker, Rare, RunnerEnv, Settled};
 use super::{Dispatch, Round, SLICE};
 use crate::exec::ExecShared;
-use crate::run::Message;
+use crate::run::{Handed, Message};
 
 /// An attempt between its first poll and its place.
 struct Begun {
@@ -50,6 +50,9 @@ impl Dispatch {
         mut future: BoxFuture<'static, StepOutput>,
         left: Option<std::time::Duration>,
     ) {
+        if self.env.run.program.is_slow(begun.step) {
+            return self.give_task(core, begun, future, left);
+        }
         let probe = ProbeWaker::fresh(&mut core.probe);
         if let Some(shared) = &begun.shared {
             shared.polled_with(probe.waker.data() as usize);
@@ -181,13 +184,23 @@ impl Dispatch {
         }
         let abort = timeout.map(|_| Arc::<AbortFlag>::default());
         let program = Arc::clone(&self.env.run.program);
-        let local = Local { key, attempt, step, program, started, future: Some(future), abort: abort.clone() };
+        let (future, abort_flag, known) = (Some(future), abort.clone(), true);
+        let local = Local { key, attempt, step, program, started, future, abort: abort_flag, shared: shared.clone(), known };
         core.locals.get_or_insert_with(|| Box::new(FuturesUnordered::new())).push(local);
         self.note(
             core,
             Entry { key, step, attempt, started, deadline: None, left: None, shared, place: Place::Local(abort) },
             timeout,
         );
+    }
+
+    /// Keeps what was parked when the run ended for the grace; between two attempts there is nothing to keep.
+    pub(crate) fn keep_to_the_end(&mut self, core: &mut RunCore, entry: Entry) {
+        let Entry { key, step, attempt, started, shared, place, .. } = entry;
+        match place {
+            Place::Parked(future) => self.keep(core, Begun { key, step, attempt, started, shared }, future, None),
+            place => place::drop_quietly((place, shared)),
+        }
     }
 
     /// Moves an attempt to a task of its own, so that it can use another core.
@@ -211,16 +224,32 @@ impl Dispatch {
                 if let Some(polled) = &polled {
                     polled.poll_begins();
                 }
-                let poll = place::poll_attempt(&mut future, cx);
-                if let Some(polled) = &polled {
-                    polled.poll_ends(poll.is_pending());
+                let mut poll = place::poll_attempt(&mut future, cx).map(Some);
+                let long = place::was_long(timed);
+                if let (Poll::Pending, Some(polled)) = (&poll, &polled) {
+                    poll = match place::settle(&mut future, polled, cx) {
+                        Settled::Ready(output) => Poll::Ready(Some(output)),
+                        Settled::Waits => Poll::Ready(None),
+                        Settled::GoesOn => Poll::Pending,
+                    };
                 }
-                place::judge(&run.program, step, timed.is_some(), place::was_long(timed));
+                if let Some(polled) = &polled {
+                    polled.poll_ends(!matches!(poll, Poll::Ready(Some(_))));
+                }
+                place::judge(&run.program, step, timed.is_some(), long);
                 poll
             })
             .await;
-            place::drop_quietly(future);
-            run.post(Message::Ended { exec: key, attempt, output });
+            let message = match output {
+                Some(output) => {
+                    place::drop_quietly(future);
+                    Message::Ended { exec: key, attempt, output }
+                }
+                None => Message::Waits { exec: key, attempt, future: Handed(future) },
+            };
+            if let Some(too_late) = run.post(message) {
+                place::drop_quietly(too_late);
+            }
         });
         core.in_tasks += 1;
         let place = Place::Task(handle.abort_handle());
@@ -280,6 +309,13 @@ impl Dispatch {
                     let left = entry.and_then(|entry| entry.deadline).map(|at| at.since(core.now));
                     self.give_task(core, begun, future, left);
                 }
+                LocalEnd::Waits(future) => match entry {
+                    Some(entry) => {
+                        let left = entry.deadline.map(|at| at.since(core.now));
+                        self.park(core, begun, future, left);
+                    }
+                    None => place::drop_quietly(future),
+                },
                 LocalEnd::Aborted => {}
             }
             if core.ended {
@@ -303,6 +339,29 @@ impl Dispatch {
         }
         let begun = Begun { key, step: entry.step, attempt, started: entry.started, shared: entry.shared };
         self.end_attempt(core, begun, output);
+    }
+
+    /// An attempt in a task of its own has come to a wait, and only its run can bring it on.
+    pub(crate) fn task_waits(
+        &mut self,
+        core: &mut RunCore,
+        key: ExecKey,
+        attempt: u32,
+        future: BoxFuture<'static, StepOutput>,
+    ) {
+        let known = core.entry(key).is_some_and(|entry| entry.attempt == attempt && matches!(entry.place, Place::Task(_)));
+        let entry = if known { core.take_entry(key) } else { None };
+        let Some(Entry { step, started, deadline, shared: Some(shared), .. }) = entry else {
+            return place::drop_quietly(future);
+        };
+        let left = deadline.map(|at| at.since(core.now));
+        let come = core.ended || shared.log().has_result();
+        let begun = Begun { key, step, attempt, started, shared: Some(shared) };
+        // What it waits for may have come while it was on its way here.
+        match come {
+            true => self.give_task(core, begun, future, left),
+            false => self.park(core, begun, future, left),
+        }
     }
 
     /// Attempts that ran longer than their step allows are dropped and fail.
@@ -346,7 +405,7 @@ impl Dispatch {
             Err(error) => {
                 let failure = self.judge_failure(core, key, step, attempt, started, &error);
                 if failure.retry_after.is_none() {
-                    core.more().last_error = Some((key.serial, error));
+                    core.more().errors.insert(key.serial, error);
                 }
                 if let Some(shared) = &shared {
                     shared.close();
@@ -367,6 +426,11 @@ impl Dispatch {
             _ => Default::default(),
         };
         self.tick(core, TickKind::Report(Report { exec: key, attempt, started, outcome, matches }));
+        if let Some(more) = core.more.as_deref_mut().filter(|more| !more.errors.is_empty())
+            && core.state.exec(key).is_none()
+        {
+            more.errors.remove(&key.serial);
+        }
     }
 
     /// What the step's policy says to a failure. It is user code, so it is asked here and not in the reducer.
@@ -380,7 +444,12 @@ impl Dispatch {
         error: &StepError,
     ) -> Failure {
         let def = self.env.run.def().step(step);
-        let mut info = error.info();
+        // An error's texts are user code too.
+        let mut info = catch_unwind(AssertUnwindSafe(|| error.info())).unwrap_or_else(|panic| ErrorInfo {
+            exception_type: error.type_name().to_owned(),
+            exception_message: format!("its text could not be made: {}", place::panicked(&*panic)),
+            causes: Vec::new(),
+        });
         let retry_after = def.retry().and_then(|policy| {
             let first = core.state.exec(key).and_then(|view| view.first_started).unwrap_or(started);
             let seed = retry_seed(self.env.run.id().as_str(), def.name(), attempt);

@@ -39,8 +39,8 @@ pub(crate) struct More {
     /// When running attempts have used up their step's timeout.
     pub(crate) deadlines: BTreeMap<(Time, ExecKey), ()>,
     pub(crate) sleep: Option<Pin<Box<Sleep>>>,
-    /// The final error of the execution that failed last.
-    pub(crate) last_error: Option<(u64, StepError)>,
+    /// The final errors of executions, by serial number, until it is decided what becomes of them.
+    pub(crate) errors: BTreeMap<u64, StepError>,
     /// Answers to waits whose predicate does not exist yet after a restore.
     pub(crate) deferred: Vec<Message>,
     /// Records of executions that a restore has not begun again yet.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use stepcast_core::StepPanicked;
-use stepcast_core::engine::Outcome;
+use stepcast_core::engine::{Outcome, RunFailure};
 
 use super::core::RunCore;
 use super::place::{self, Place};
@@ -22,8 +22,13 @@ impl Dispatch {
     pub(crate) fn finish(&mut self, core: &mut RunCore, outcome: Outcome) {
         core.ended = true;
         let run = Arc::clone(&self.env.run);
-        let last_error = core.more.as_deref_mut().and_then(|more| more.last_error.take());
-        run.finish(RunEnd::of(outcome, core.now, core.state.timeout(), last_error));
+        let error = match &outcome {
+            Outcome::Failed(RunFailure::Step { execution, .. }) => {
+                core.more.as_deref_mut().and_then(|more| more.errors.remove(execution))
+            }
+            _ => None,
+        };
+        run.finish(RunEnd::of(outcome, core.now, core.state.timeout(), error));
         if let Some(extra) = run.extra_if_any() {
             for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
                 child.post(Message::Cancel);
@@ -35,14 +40,16 @@ impl Dispatch {
                 wakers.into_iter().for_each(std::task::Waker::wake);
             }
         }
-        // What is parked waits for what never comes.
-        let parked: Vec<_> = core
+        // What is parked waits for what never comes; it is polled once more to learn that.
+        let still: Vec<_> = core
             .entries
             .iter_mut()
             .filter(|slot| slot.as_ref().is_some_and(|entry| matches!(entry.place, Place::Parked(_) | Place::Between)))
             .filter_map(Option::take)
             .collect();
-        place::drop_quietly(parked);
+        for entry in still {
+            self.keep_to_the_end(core, *entry);
+        }
         if core.entries.iter().any(Option::is_some) || core.locals.as_ref().is_some_and(|locals| !locals.is_empty()) {
             let grace = run.options().and_then(|options| options.grace).unwrap_or(GRACE);
             let until = core.now.after(grace);

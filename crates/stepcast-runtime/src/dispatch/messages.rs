@@ -63,6 +63,7 @@ impl Dispatch {
                 Err(error) => drop(reply.send(Err(error))),
             },
             Message::Ended { exec, attempt, output } => self.task_ended(core, exec, attempt, output),
+            Message::Waits { exec, attempt, future } => self.task_waits(core, exec, attempt, future.0),
             Message::Operation { exec, attempt, request } => self.operation(core, exec, attempt, request),
             Message::Cancel => self.tick(core, TickKind::Cancel),
             Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),
@@ -78,6 +79,7 @@ impl Dispatch {
             }
             Message::Inputs(reply) => drop(reply.send(Vec::new())),
             Message::Ended { exec, attempt, output } => self.task_ended(core, exec, attempt, output),
+            Message::Waits { exec, attempt, future } => self.task_waits(core, exec, attempt, future.0),
             Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),
             other => super::place::drop_quietly(other),
         }

@@ -230,6 +230,9 @@ pub(crate) struct Local {
     pub(crate) future: Option<BoxFuture<'static, StepOutput>>,
     /// Only for steps with a timeout.
     pub(crate) abort: Option<Arc<AbortFlag>>,
+    pub(crate) shared: Option<Arc<ExecShared>>,
+    /// Its last poll was the one that showed that something outside its run will wake it.
+    pub(crate) known: bool,
 }
 
 /// Lets a [`Local`] be dropped before it wakes by itself.
@@ -265,6 +268,8 @@ pub(crate) enum LocalEnd {
     Output(StepOutput),
     /// It took long, so it gets a task of its own.
     Heavy(BoxFuture<'static, StepOutput>),
+    /// It has come to a wait, and only its run can bring it on.
+    Waits(BoxFuture<'static, StepOutput>),
     Aborted,
 }
 
@@ -290,11 +295,53 @@ impl Future for Local {
                 end(LocalEnd::Output(output))
             }
             (Poll::Pending, Some(future)) if long => end(LocalEnd::Heavy(future)),
-            (Poll::Pending, future) => {
-                this.future = future;
-                Poll::Pending
+            (Poll::Pending, Some(mut future)) => {
+                let known = std::mem::take(&mut this.known);
+                match this.shared.as_deref().filter(|_| !known).map(|shared| settle(&mut future, shared, cx)) {
+                    Some(Settled::Ready(output)) => {
+                        drop_quietly(future);
+                        end(LocalEnd::Output(output))
+                    }
+                    Some(Settled::Waits) => end(LocalEnd::Waits(future)),
+                    Some(Settled::GoesOn) | None => {
+                        this.future = Some(future);
+                        Poll::Pending
+                    }
+                }
             }
+            (Poll::Pending, None) => Poll::Pending,
         }
+    }
+}
+
+/// What a pending attempt waits for.
+pub(crate) enum Settled {
+    /// It ended while that was found out.
+    Ready(StepOutput),
+    /// Only its run can bring it on.
+    Waits,
+    /// Something else will wake it.
+    GoesOn,
+}
+
+/// Finds out whether a pending attempt that has come to a wait also waits for something outside its run: polls it with
+/// a waker of its own and looks whether anybody kept that.
+pub(crate) fn settle(future: &mut BoxFuture<'static, StepOutput>, shared: &ExecShared, cx: &mut Context<'_>) -> Settled {
+    if !shared.log().is_waiting() {
+        return Settled::GoesOn;
+    }
+    let probe = ProbeWaker::default();
+    shared.polled_with(probe.waker.data() as usize);
+    let poll = poll_attempt(future, &mut Context::from_waker(&probe.waker));
+    shared.polled_with(0);
+    match poll {
+        Poll::Ready(output) => Settled::Ready(output),
+        Poll::Pending if probe.was_ignored() => Settled::Waits,
+        // Whoever will wake it has to know the right waker.
+        Poll::Pending => match poll_attempt(future, cx) {
+            Poll::Ready(output) => Settled::Ready(output),
+            Poll::Pending => Settled::GoesOn,
+        },
     }
 }
 

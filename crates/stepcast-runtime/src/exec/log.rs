@@ -213,6 +213,17 @@ impl OpLog {
         Poll::Pending
     }
 
+    /// Whether something may go on for long before its result comes: a wait or a child run.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let open = |pending: &Pending| pending.result.is_none() && !pending.dropped;
+        self.pending.iter().any(|pending| open(pending) && matches!(pending.id.kind, OpKind::Wait | OpKind::Child))
+    }
+
+    /// Whether a result is there that nobody has asked for yet.
+    pub(crate) fn has_result(&self) -> bool {
+        self.pending.iter().any(|pending| pending.result.is_some())
+    }
+
     /// Hands a result over. Gives the waker of who polls for it.
     pub(crate) fn resolve(&mut self, id: &OpId, result: OpResult) -> Option<Waker> {
         let pending = self.pending.iter_mut().find(|pending| pending.id == *id)?;

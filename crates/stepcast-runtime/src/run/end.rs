@@ -28,7 +28,7 @@ impl RunEnd {
         outcome: Outcome,
         at: Time,
         timeout: Option<Duration>,
-        last_error: Option<(u64, StepError)>,
+        error: Option<StepError>,
     ) -> Self {
         let mut failed = None;
         let mut failures = 0;
@@ -38,7 +38,7 @@ impl RunEnd {
                 Ok(stop)
             }
             Outcome::Failed(failure) => {
-                let error = run_error(failure, last_error, &mut failed);
+                let error = run_error(failure, error, &mut failed);
                 failed.get_or_insert_with(|| WorkflowFailedEvent {
                     step_name: None,
                     exception: info_of(&error),
@@ -57,8 +57,8 @@ impl RunEnd {
     }
 
     /// A run that had given its stop event.
-    pub(crate) fn completed(stop: Payload, at: Time) -> Self {
-        RunEnd { result: Ok(stop), failures: 0, at }
+    pub(crate) fn completed(stop: Payload, failures: u32, at: Time) -> Self {
+        RunEnd { result: Ok(stop), failures, at }
     }
 
     /// A run that ended before it began.
@@ -104,20 +104,20 @@ fn info_of(error: &RunError) -> ErrorInfo {
 
 fn run_error(
     failure: RunFailure,
-    last: Option<(u64, StepError)>,
+    original: Option<StepError>,
     failed: &mut Option<WorkflowFailedEvent>,
 ) -> RunError {
     match failure {
-        RunFailure::Step { step, error, attempts, elapsed_micros, execution } => {
+        RunFailure::Step { step, error, attempts, elapsed_micros, .. } => {
             *failed = Some(WorkflowFailedEvent {
                 step_name: Some(step.clone()),
                 exception: error.clone(),
                 attempts: Some(attempts),
                 elapsed_seconds: Some(elapsed_micros as f64 / 1e6),
             });
-            let source = match last {
-                Some((serial, original)) if serial == execution => original.into_source(),
-                _ => Box::new(StoredError { info: error }),
+            let source = match original {
+                Some(original) => original.into_source(),
+                None => Box::new(StoredError { info: error }),
             };
             RunError::StepFailed { step, attempts, source: SharedError::new(source) }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use stepcast_core::engine::{ExecKey, FailureChoice, Filter, OpId, SenderSeq, Time};
-use stepcast_core::{AnyEvent, ErrorInfo, EventIx, Payload, StepIx, StepOutput};
+use stepcast_core::{AnyEvent, BoxFuture, ErrorInfo, EventIx, Payload, StepIx, StepOutput};
 use tokio::sync::oneshot;
 
 use super::{RespondError, RunError};
@@ -53,6 +53,8 @@ pub(crate) enum Message {
     Respond { input: u64, answer: Given, reply: oneshot::Sender<Result<(), RespondError>> },
     /// An attempt in a task of its own has ended.
     Ended { exec: ExecKey, attempt: u32, output: StepOutput },
+    /// An attempt in a task of its own gives its future back: only the run can bring it on.
+    Waits { exec: ExecKey, attempt: u32, future: Handed },
     /// An execution asks for something.
     Operation { exec: ExecKey, attempt: u32, request: Request },
     /// End the run.
@@ -63,6 +65,15 @@ pub(crate) enum Message {
     Inputs(oneshot::Sender<PendingInputs>),
     /// The last handle is gone.
     HandleGone,
+}
+
+/// An attempt's future on its way back to the dispatcher.
+pub(crate) struct Handed(pub(crate) BoxFuture<'static, StepOutput>);
+
+impl std::fmt::Debug for Handed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handed")
+    }
 }
 
 /// A person's answer as it was given.

@@ -7,6 +7,10 @@ use crate::engine::{CollectRequest, Commit, ExecKey, OpResult, Operation, RunSta
 
 impl Engine<'_> {
     pub(crate) fn commit(&mut self, commit: Commit) {
+        // A number that the definition does not have is of no event type.
+        if matches!(&commit.op, Operation::Wait(wait) if wait.event as usize >= self.def.events.len()) {
+            return;
+        }
         let Some(exec) = self.state.exec_mut(commit.exec) else { return };
         if exec.attempt != commit.attempt || exec.status != Status::Active || commit.seq != exec.commits + 1 {
             return;

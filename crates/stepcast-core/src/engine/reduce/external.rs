@@ -1,11 +1,12 @@
 //! What comes from outside: events, answers, time.
 
 use super::{Engine, Lineage};
-use crate::Role;
+use crate::definition::Taker;
 use crate::engine::exec::{Activity, ROOT, Status};
 use crate::engine::inputs::Asked;
 use crate::engine::state::Timer;
 use crate::engine::{Answer, External, FailureChoice, Matches, OpResult, RunFailure};
+use crate::{Payload, Role};
 
 impl Engine<'_> {
     pub(crate) fn external(&mut self, external: External) {
@@ -18,6 +19,9 @@ impl Engine<'_> {
         }
         let Some(ix) = self.def.event_by_hash(external.event.meta().hash) else { return };
         if let Some(step) = external.to {
+            if !self.def.takers(ix).contains(&Taker::Single(step)) {
+                return;
+            }
             self.state.next_event += 1;
             let serial = self.state.next_event;
             self.run_single(step, serial, external.event, &Lineage::root());
@@ -46,6 +50,10 @@ impl Engine<'_> {
     }
 
     pub(crate) fn answer(&mut self, id: u64, answer: Answer) {
+        let known = |event: &Payload| self.def.event_by_hash(event.meta().hash).is_some();
+        if matches!(&answer, Answer::Event { event, .. } if !known(event)) {
+            return;
+        }
         let Some(inputs) = self.state.inputs.as_deref_mut() else { return };
         let Some(input) = inputs.0.remove(&id) else { return };
         match (input.asked, answer) {

@@ -134,6 +134,10 @@ impl Engine<'_> {
                 return;
             }
         }
+        // A return type of a user's own may have left a batch open.
+        while !nest.is_empty() {
+            self.close(&mut nest, &mut current);
+        }
     }
 
     fn open(&mut self, nest: &mut Vec<Open>, step: StepIx, kind: u64, current: &mut Lineage) {

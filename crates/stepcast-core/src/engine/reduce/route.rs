@@ -5,6 +5,7 @@ use crate::definition::{EventIx, StepIx, Taker};
 use crate::engine::exec::{Activity, Exec, Input, More, ROOT, Recovery, ScopeIx, Status, merge_recovery};
 use crate::engine::inputs::{Asked, Input as PendingInput};
 use crate::engine::joins::Waiting;
+use crate::engine::state::Phase;
 use crate::engine::{Command, Matches};
 use crate::{AnyEvent, Payload, Role};
 
@@ -95,6 +96,10 @@ impl Engine<'_> {
         let takers = &def.events[ix as usize].takers;
         let mut event = Some(if takers.len() > 1 { event.into_shared() } else { event });
         for (at, taker) in takers.iter().enumerate() {
+            // The taker before may have found the queue full.
+            if self.state.phase == Phase::Ended {
+                return;
+            }
             let last = at + 1 == takers.len();
             let Some(copy) = (if last { event.take() } else { event.clone() }) else { break };
             match *taker {

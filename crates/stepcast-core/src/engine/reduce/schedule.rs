@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::definition::{StepIx, WorkflowDef};
 use crate::engine::exec::{Activity, Exec, Status};
-use crate::engine::state::StepLoad;
+use crate::engine::state::{Phase, StepLoad};
 use crate::engine::{Command, ExecKey, RunFailure, RunState};
 
 impl RunState {
@@ -146,6 +146,9 @@ impl RunState {
 impl Engine<'_> {
     /// Adds an execution and queues it.
     pub(crate) fn spawn(&mut self, mut exec: Exec) {
+        if self.state.phase == Phase::Ended {
+            return;
+        }
         let step = exec.step;
         if self.state.schedule.queued >= self.def.policy.max_queued {
             let event = exec.input.as_slice().first().map_or("", |payload| payload.meta().tag).to_owned();
