@@ -62,7 +62,15 @@ pub enum Op {
     /// Deliver at once.
     Deliver(OpId),
     /// Wait for an event.
-    Wait { id: OpId, kind: Kind, filter: Filter, shared: bool, announce: Option<(Kind, u64)>, deadline: Option<u64>, kept: Pairs },
+    Wait {
+        id: OpId,
+        kind: Kind,
+        filter: Filter,
+        shared: bool,
+        announce: Option<(Kind, u64)>,
+        deadline: Option<u64>,
+        kept: Pairs,
+    },
     /// Add an event to a buffer.
     Collect { id: OpId, buffer: String, event: (Kind, u64), expected: Vec<Kind> },
     /// Do not wait any more.
@@ -142,7 +150,9 @@ impl Act {
                 exec,
                 attempt,
                 started: Time(started),
-                outcome: outcome.map(|outs| outputs(&outs)).map_err(|retry_after| Box::new(Failure { error: error(), retry_after })),
+                outcome: outcome
+                    .map(|outs| outputs(&outs))
+                    .map_err(|retry_after| Box::new(Failure { error: error(), retry_after })),
                 matches: matches(&pairs),
             }),
             What::Commit { exec, attempt, seq, outputs: outs, matches: pairs, op } => {
@@ -151,7 +161,9 @@ impl Act {
             }
             What::Parked(exec) => TickKind::Parked { exec },
             What::Timers => TickKind::Timers,
-            What::Answer { input, answer: Given::Choice(choice) } => TickKind::Answer { input, answer: Answer::Failure(choice) },
+            What::Answer { input, answer: Given::Choice(choice) } => {
+                TickKind::Answer { input, answer: Answer::Failure(choice) }
+            }
             What::Answer { input, answer: Given::Event(event, pairs) } => {
                 let answer = Answer::Event { event: make(event.0, event.1), matches: matches(&pairs) };
                 TickKind::Answer { input, answer }

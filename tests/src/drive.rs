@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stepcast::engine::{
-    Command, Commands, ExecKey, Expected, FailureChoice, InputReason, OpId, Outcome, RunState,
-    StateSnapshot,
+    Command, Commands, ExecKey, Expected, FailureChoice, InputReason, OpId, Outcome, RunState, StateSnapshot,
 };
 use stepcast::{Role, Taker};
 
 use crate::{
-    Act, Given, Graph, Kind, Op, POKE, POOL, Pairs, Plan, Planned, REPLY, Rng, What, accepts, identify, mix, number, plan,
+    Act, Given, Graph, Kind, Op, POKE, POOL, Pairs, Plan, Planned, REPLY, Rng, What, accepts, identify, mix, number,
+    plan,
 };
 
 /// So many things are done to a run at most; then it is cancelled.
@@ -216,7 +216,10 @@ impl<'g> Driver<'g> {
         }
         for input in self.state.pending_inputs(&self.graph.def) {
             let asks = input.reason == InputReason::StepFailure;
-            if asks || number(&self.graph.def, REPLY) != u32::MAX || self.state.expected(input.id) != Some(Expected::AnyResponse) {
+            if asks
+                || number(&self.graph.def, REPLY) != u32::MAX
+                || self.state.expected(input.id) != Some(Expected::AnyResponse)
+            {
                 ready.push((1, Next::Answer(input.id)));
             }
         }

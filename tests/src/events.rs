@@ -38,15 +38,80 @@ macro_rules! pool {
 }
 
 pool!(
-    #[event(start)] Begin,
-    #[event(stop)] End,
-    #[event(input_required)] Ask,
-    #[event(human_response)] Reply,
-    #[event(external)] Poke,
-    #[event] P0, #[event] P1, #[event] P2, #[event] P3, #[event] P4, #[event] P5, #[event] P6, #[event] P7,
-    #[event] P8, #[event] P9, #[event] P10, #[event] P11, #[event] P12, #[event] P13, #[event] P14, #[event] P15,
-    #[event] P16, #[event] P17, #[event] P18, #[event] P19, #[event] P20, #[event] P21, #[event] P22, #[event] P23,
-    #[event] P24, #[event] P25, #[event] P26, #[event] P27, #[event] P28, #[event] P29, #[event] P30, #[event] P31,
+    #[event(start)]
+    Begin,
+    #[event(stop)]
+    End,
+    #[event(input_required)]
+    Ask,
+    #[event(human_response)]
+    Reply,
+    #[event(external)]
+    Poke,
+    #[event]
+    P0,
+    #[event]
+    P1,
+    #[event]
+    P2,
+    #[event]
+    P3,
+    #[event]
+    P4,
+    #[event]
+    P5,
+    #[event]
+    P6,
+    #[event]
+    P7,
+    #[event]
+    P8,
+    #[event]
+    P9,
+    #[event]
+    P10,
+    #[event]
+    P11,
+    #[event]
+    P12,
+    #[event]
+    P13,
+    #[event]
+    P14,
+    #[event]
+    P15,
+    #[event]
+    P16,
+    #[event]
+    P17,
+    #[event]
+    P18,
+    #[event]
+    P19,
+    #[event]
+    P20,
+    #[event]
+    P21,
+    #[event]
+    P22,
+    #[event]
+    P23,
+    #[event]
+    P24,
+    #[event]
+    P25,
+    #[event]
+    P26,
+    #[event]
+    P27,
+    #[event]
+    P28,
+    #[event]
+    P29,
+    #[event]
+    P30,
+    #[event]
+    P31,
 );
 
 /// The start event.

@@ -87,7 +87,8 @@ fn operation(rng: &mut Rng) -> Operation {
         _ => Operation::Wait(WaitRequest {
             id,
             event: small(rng, 3),
-            filter: [Filter::Any, Filter::Code, Filter::Field { path: "..".into(), value: 1.into() }][rng.below(3)].clone(),
+            filter: [Filter::Any, Filter::Code, Filter::Field { path: "..".into(), value: 1.into() }][rng.below(3)]
+                .clone(),
             shared: rng.percent(50),
             announce: rng.percent(30).then(|| event(rng)),
             deadline: rng.percent(30).then(|| Time(number(rng, 5))),

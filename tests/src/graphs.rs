@@ -5,8 +5,8 @@ use std::sync::Arc;
 use stepcast::check::{GraphCatch, GraphEvent, GraphOut, GraphParam, GraphSpec, GraphStep, analyse};
 use stepcast::prelude::*;
 use stepcast::{
-    CatchDecl, EventSet, Invocation, OnFailure, OutSpec, Outputs, ParamSpec, RunPolicy, StepBody, StepDecl,
-    StepParam, WorkflowBuilder, WorkflowDef,
+    CatchDecl, EventSet, Invocation, OnFailure, OutSpec, Outputs, ParamSpec, RunPolicy, StepBody, StepDecl, StepParam,
+    WorkflowBuilder, WorkflowDef,
 };
 
 use crate::{ASK, BEGIN, Begin, END, End, Kind, PLAIN, POKE, POOL, REPLY, Rng};
@@ -64,7 +64,17 @@ impl Node {
     /// A step that never fails and does nothing beside its return value.
     pub fn new(name: impl Into<String>, input: Input, out: OutSpec) -> Self {
         let (emits, waits) = (Vec::new(), Vec::new());
-        Node { name: name.into(), input, out, emits, waits, workers: None, attempts: 1, fails: 0, on_failure: OnFailure::Fail }
+        Node {
+            name: name.into(),
+            input,
+            out,
+            emits,
+            waits,
+            workers: None,
+            attempts: 1,
+            fails: 0,
+            on_failure: OnFailure::Fail,
+        }
     }
 }
 

@@ -131,7 +131,8 @@ impl Maker<'_> {
     }
 
     fn sends(&mut self, step: usize, except: Option<Kind>) -> Vec<Out> {
-        let emits: Vec<Kind> = self.graph.nodes[step].emits.iter().copied().filter(|kind| Some(*kind) != except).collect();
+        let emits: Vec<Kind> =
+            self.graph.nodes[step].emits.iter().copied().filter(|kind| Some(*kind) != except).collect();
         if emits.is_empty() || self.will.percent(50) {
             return Vec::new();
         }
@@ -142,7 +143,7 @@ impl Maker<'_> {
     fn ops(&mut self, step: usize, input: &[(Option<Kind>, u64)]) -> Vec<PlannedOp> {
         let node = &self.graph.nodes[step];
         let mut ops: Vec<PlannedOp> = Vec::new();
-                if !node.emits.is_empty() && self.will.percent(40) {
+        if !node.emits.is_empty() && self.will.percent(40) {
             let sends = self.sends(step, None);
             add_op(&mut ops, OpKind::SendNow, "now", sends, Planned::Deliver);
         }
@@ -167,7 +168,13 @@ impl Maker<'_> {
                 let announce = (kind == REPLY || self.will.percent(20)).then(|| (ASK, self.id()));
                 let timeout = self.will.percent(40).then(|| 1 + self.will.below(50_000) as u64);
                 let shared = self.will.percent(40);
-                add_op(&mut ops, OpKind::Wait, POOL[kind].meta.tag, sends, Planned::Wait { kind, filter, shared, announce, timeout });
+                add_op(
+                    &mut ops,
+                    OpKind::Wait,
+                    POOL[kind].meta.tag,
+                    sends,
+                    Planned::Wait { kind, filter, shared, announce, timeout },
+                );
             }
         }
         let first = input.first().and_then(|(kind, id)| Some(((*kind)?, *id)));

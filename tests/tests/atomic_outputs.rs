@@ -6,7 +6,7 @@
 mod support;
 
 use stepcast::prelude::*;
-use stepcast::{EmitError, ChildError};
+use stepcast::{ChildError, EmitError};
 use support::{after, recorded, settle, unhandled, within};
 
 #[event(start)]

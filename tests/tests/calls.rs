@@ -64,7 +64,10 @@ impl Paying {
         let a = ctx.call("a", || async { Ok::<_, Busy>(self.made.make("a")) });
         let b = ctx.call("b", || async { Ok::<_, Busy>(self.made.make("b")) }).effect(Effect::Write);
         let (a, b) = match ctx.attempt() % 2 {
-            0 => { let b = b.await?; (a.await?, b) }
+            0 => {
+                let b = b.await?;
+                (a.await?, b)
+            }
             _ => (a.await?, b.await?),
         };
         // Two under one label are told apart by their order.
@@ -84,7 +87,8 @@ async fn what_succeeded_is_not_done_again() {
     let recorded = TestKit::new().run(flow.clone(), Begin { n: 2 }).await;
     assert_eq!(recorded.stop().text, "1 2 3 4 7");
     assert_eq!(flow.made.all(), ["a", "b", "first", "second", "again", "again", "again"]);
-    let calls: Vec<(String, CallStatus)> = recorded.calls().iter().map(|call| (call.label.clone(), call.status)).collect();
+    let calls: Vec<(String, CallStatus)> =
+        recorded.calls().iter().map(|call| (call.label.clone(), call.status)).collect();
     assert_eq!(calls.iter().filter(|(_, status)| *status == CallStatus::Miss).count(), 5);
     assert_eq!(calls.iter().filter(|(_, status)| *status == CallStatus::Hit).count(), 8);
     assert!(calls.iter().all(|(label, status)| (label == "again") == (*status == CallStatus::Bypass) || *status == CallStatus::Miss));
@@ -184,7 +188,11 @@ impl Changing {
             let label = format!("v{}", ctx.attempt());
             ctx.call(label, || async { Ok::<_, Busy>(self.made.make("number")) }).await?.to_string()
         } else {
-            ctx.call("v1", || async { self.made.make("text"); Ok::<_, Busy>("text".to_owned()) }).await?
+            ctx.call("v1", || async {
+                self.made.make("text");
+                Ok::<_, Busy>("text".to_owned())
+            })
+            .await?
         };
         if ctx.attempt() == 1 { Err(Busy.into()) } else { Ok(Done { text }) }
     }
@@ -196,7 +204,10 @@ async fn a_new_label_is_a_new_call_and_a_changed_type_is_an_error() {
     assert_eq!(flow.clone().run(Begin { n: 0 }).await.unwrap().text, "2");
     let recorded = TestKit::new().run(flow.clone(), Begin { n: 1 }).await;
     let error = recorded.error().to_string();
-    assert!(error.contains("The result of the call `v1` does not fit its type") && error.contains("new label"), "{error}");
+    assert!(
+        error.contains("The result of the call `v1` does not fit its type") && error.contains("new label"),
+        "{error}"
+    );
     assert_eq!(flow.made.all(), ["number", "number", "number"]);
 }
 
@@ -225,26 +236,42 @@ async fn a_result_that_cannot_be_recorded_is_an_error() {
 
 /// Makes `begin.n` calls.
 fn caller(policy: RunPolicy) -> BuiltWorkflow<Begin, Done> {
-    let def = WorkflowBuilder::new::<Begin, Done>("caller").policy(policy).step_fn("work", |ev: Begin, ctx: Context| async move {
-        let mut made = 0;
-        for n in 0..ev.n {
-            made += ctx.call("same", || async move { Ok::<_, Busy>(n.min(1)) }).await?.min(1);
-        }
-        let full = ctx.call("one more", || async { Ok::<_, Busy>(()) }).await;
-        Ok::<_, StepError>(Done { text: format!("{made} {}", full.err().map_or_else(String::new, |error| error.to_string())) })
-    });
+    let def = WorkflowBuilder::new::<Begin, Done>("caller").policy(policy).step_fn(
+        "work",
+        |ev: Begin, ctx: Context| async move {
+            let mut made = 0;
+            for n in 0..ev.n {
+                made += ctx.call("same", || async move { Ok::<_, Busy>(n.min(1)) }).await?.min(1);
+            }
+            let full = ctx.call("one more", || async { Ok::<_, Busy>(()) }).await;
+            Ok::<_, StepError>(Done {
+                text: format!("{made} {}", full.err().map_or_else(String::new, |error| error.to_string())),
+            })
+        },
+    );
     BuiltWorkflow::new(def.build().unwrap()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_results_are_recorded_and_no_more() {
     let done = caller(RunPolicy::default()).run(Begin { n: 10_000 }).await.unwrap();
-    assert!(done.text.starts_with("9999 The execution has recorded 10000 results, the most it may; split the step."), "{}", done.text);
-    assert!(caller(RunPolicy::default()).run(Begin { n: 9_999 }).await.unwrap().text.ends_with(' '), "there is room for one more");
+    assert!(
+        done.text.starts_with("9999 The execution has recorded 10000 results, the most it may; split the step."),
+        "{}",
+        done.text
+    );
+    assert!(
+        caller(RunPolicy::default()).run(Begin { n: 9_999 }).await.unwrap().text.ends_with(' '),
+        "there is room for one more"
+    );
     let mut small = RunPolicy::default();
     small.max_records = 3;
     let done = caller(small.clone()).run(Begin { n: 3 }).await.unwrap();
-    assert!(done.text.contains("has recorded 3 results") && done.text.contains("The call `one more` was not made"), "{}", done.text);
+    assert!(
+        done.text.contains("has recorded 3 results") && done.text.contains("The call `one more` was not made"),
+        "{}",
+        done.text
+    );
     let error = caller(small).run(Begin { n: 5 }).await.unwrap_err();
     assert!(error.to_string().contains("has recorded 3 results"), "{error}");
 }

@@ -90,7 +90,10 @@ async fn a_named_handler_comes_before_the_wildcard_and_both_learn_everything() {
     assert_eq!((first.step_name.as_str(), first.attempts, first.elapsed_seconds), ("first", 3, 4.0));
     assert_eq!(first.input_event.as_ref().unwrap().get::<Begin>().unwrap().n, 7);
     assert!(first.exception.exception_type.ends_with("::Outer"), "{:?}", first.exception);
-    assert_eq!((first.exception.exception_message.as_str(), &first.exception.causes[..]), ("outer", &["inner".to_owned()][..]));
+    assert_eq!(
+        (first.exception.exception_message.as_str(), &first.exception.causes[..]),
+        ("outer", &["inner".to_owned()][..])
+    );
     assert_eq!((second.step_name.as_str(), second.attempts), ("second", 1));
     assert!(second.exception.exception_type.ends_with("::StepPanicked"), "{:?}", second.exception);
     assert!(second.exception.exception_message.contains("second panics"));

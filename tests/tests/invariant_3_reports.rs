@@ -4,9 +4,7 @@
 #![allow(clippy::expect_used)]
 
 use stepcast::engine::Command;
-use stepcast_tests::{
-    Act, Driver, Rng, What, for_seeds, race_free_graph, random_graph, render_all, state_text,
-};
+use stepcast_tests::{Act, Driver, Rng, What, for_seeds, race_free_graph, random_graph, render_all, state_text};
 
 /// Whether a host may hand in this again: what has an id, or is told by what it answers.
 fn is_told_by_its_id(act: &Act) -> bool {

@@ -66,7 +66,9 @@ fn edit(rng: &mut Rng, snapshot: &mut Value) -> String {
             list.reverse();
             list.into()
         }
-        (2..5, Value::String(_)) => ["active", "delayed", "asked", "running", "created", "P1", "x"][rng.below(7)].into(),
+        (2..5, Value::String(_)) => {
+            ["active", "delayed", "asked", "running", "created", "P1", "x"][rng.below(7)].into()
+        }
         (_, kept) => kept,
     };
     format!("{at} is {}", snapshot.pointer(&at).unwrap_or(&Value::Null))
@@ -75,14 +77,15 @@ fn edit(rng: &mut Rng, snapshot: &mut Value) -> String {
 #[test]
 fn an_edited_snapshot_is_refused_or_goes_on() {
     let (mut refused, mut accepted) = (0, 0);
-    for_seeds(1_500, |seed| {
+    for_seeds(25_000, |seed| {
         let mut rng = Rng::new(seed);
         let graph = random_graph(&mut rng);
         let whole = snapshot_of_some_run(&graph, &mut rng, seed);
         for _ in 0..12 {
             let mut edited = whole.clone();
             let edits: Vec<String> = (0..1 + rng.below(3)).map(|_| edit(&mut rng, &mut edited)).collect();
-            let restored = serde_json::from_value::<StateSnapshot>(edited).ok().map(|snapshot| snapshot.restore(&graph.def));
+            let restored =
+                serde_json::from_value::<StateSnapshot>(edited).ok().map(|snapshot| snapshot.restore(&graph.def));
             let Some(Ok(mut state)) = restored else {
                 refused += 1;
                 continue;

@@ -5,9 +5,9 @@
 
 mod support;
 
+use stepcast::RunError;
 use stepcast::engine::StuckReason;
 use stepcast::prelude::*;
-use stepcast::RunError;
 use support::{after, recorded, rest, unhandled, within};
 
 #[event(start)]

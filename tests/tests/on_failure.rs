@@ -101,7 +101,9 @@ struct NoWayOn;
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_only_way_was_given_up_is_stuck_and_says_why() {
     let recorded = TestKit::new().run(NoWayOn, Begin { n: 0 }).await;
-    let RunError::Stuck { reason: StuckReason::NoStopEvent { failures: 1, .. } } = recorded.error() else { panic!("{:?}", recorded.error()) };
+    let RunError::Stuck { reason: StuckReason::NoStopEvent { failures: 1, .. } } = recorded.error() else {
+        panic!("{:?}", recorded.error())
+    };
     assert!(recorded.error().to_string().contains("1 execution(s) failed and were given up"), "{}", recorded.error());
 }
 
@@ -114,7 +116,10 @@ async fn pause_asks_what_becomes_of_the_failure() {
     let [asked] = &pending[..] else { panic!("{pending:?}") };
     assert_eq!((asked.input.step.as_str(), asked.input.reason), ("check", InputReason::StepFailure));
     assert_eq!(asked.input.error.as_ref().unwrap().exception_message, "item 2 is rotten");
-    assert_eq!(asked.input.choices, [FailureChoice::Retry, FailureChoice::Skip, FailureChoice::Continue, FailureChoice::Fail]);
+    assert_eq!(
+        asked.input.choices,
+        [FailureChoice::Retry, FailureChoice::Skip, FailureChoice::Continue, FailureChoice::Fail]
+    );
     assert!(!run.is_done());
 
     // The next attempt fails too, so it is asked again; the one after that succeeds.
@@ -134,7 +139,8 @@ async fn pause_asks_what_becomes_of_the_failure() {
 async fn each_choice_does_what_it_says() {
     let skipped = TestKit::new().decide("check", FailureChoice::Skip).run(Pausing::default(), Begin { n: 3 }).await;
     assert_eq!((skipped.stop().all.clone(), skipped.failures()), (vec![1, 3], 0), "as if it had returned nothing");
-    let given_up = TestKit::new().decide("check", FailureChoice::Continue).run(Pausing::default(), Begin { n: 3 }).await;
+    let given_up =
+        TestKit::new().decide("check", FailureChoice::Continue).run(Pausing::default(), Begin { n: 3 }).await;
     assert_eq!((given_up.stop().all.clone(), given_up.failures()), (vec![1, 3], 1));
     let failed = TestKit::new().decide("check", FailureChoice::Fail).run(Pausing::default(), Begin { n: 3 }).await;
     let RunError::StepFailed { step, attempts: 1, source } = failed.error() else { panic!("{:?}", failed.error()) };
@@ -190,7 +196,8 @@ async fn two_failures_ask_two_questions_and_each_answer_is_its_own() {
     let run = Both.run(Begin { n: 2 });
     settle().await;
     let pending = run.pending_inputs().await;
-    let texts: Vec<_> = pending.iter().map(|asked| asked.input.error.as_ref().unwrap().exception_message.as_str()).collect();
+    let texts: Vec<_> =
+        pending.iter().map(|asked| asked.input.error.as_ref().unwrap().exception_message.as_str()).collect();
     assert_eq!(texts, ["item 1 is rotten", "item 2 is rotten"]);
     run.respond_failure(&pending[1].id, FailureChoice::Retry).await.unwrap();
     run.respond_failure(&pending[0].id, FailureChoice::Skip).await.unwrap();

@@ -55,7 +55,9 @@ impl Body {
                 panic!("later")
             }
             "in a call" => {
-                let made: u32 = ctx.call("made", || async { if true { panic!("in a call") } else { Ok::<_, StepError>(1) } }).await?;
+                let made: u32 = ctx
+                    .call("made", || async { if true { panic!("in a call") } else { Ok::<_, StepError>(1) } })
+                    .await?;
                 Ok(done(made))
             }
             "a value" => std::panic::panic_any(17_u32),
@@ -299,9 +301,21 @@ impl InClosures {
     async fn work(&self, ev: Begin, counter: State<Counter>, ctx: Context) -> Result<Done> {
         if ctx.attempt() == 1 {
             match ev.how.as_str() {
-                "edit" => counter.edit(|state| -> () { state.n += 1; panic!("in the edit") }).await?,
+                "edit" => {
+                    counter
+                        .edit(|state| -> () {
+                            state.n += 1;
+                            panic!("in the edit")
+                        })
+                        .await?
+                }
                 "try_edit" => {
-                    let result: Result<(), StepError> = counter.try_edit(|state| { state.n += 1; panic!("in the edit") }).await?;
+                    let result: Result<(), StepError> = counter
+                        .try_edit(|state| {
+                            state.n += 1;
+                            panic!("in the edit")
+                        })
+                        .await?;
                     result?;
                 }
                 "store" => {

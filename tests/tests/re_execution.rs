@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use stepcast::prelude::*;
 use stepcast::testing::{TestKit, advance, assert_events, settle};
-use stepcast::{RespondError, RunPolicy, WaitError};
 use stepcast::{BuiltWorkflow, WorkflowBuilder};
+use stepcast::{RespondError, RunPolicy, WaitError};
 use tokio::time::sleep;
 
 #[event(start)]
@@ -75,7 +75,12 @@ impl Everything {
     #[step(waits(Go), streams(Note), retry(attempts = 3, backoff = "1s"))]
     async fn work(&self, _ev: Begin, counter: State<Counter>, ctx: Context<(Item,)>) -> Result<()> {
         ctx.write_event_to_stream(note("before"));
-        let before = counter.edit(|state| { state.n += 1; state.n }).await?;
+        let before = counter
+            .edit(|state| {
+                state.n += 1;
+                state.n
+            })
+            .await?;
         ctx.store().set("writes", counter.get().n).await?;
         ctx.send_event(Item { n: 1 })?;
         ctx.send_now(Item { n: 2 }).await?;
@@ -149,9 +154,15 @@ impl Asking {
         let answer = ctx.wait_for_event::<Answer>().announce(Question { text: "well?".into() }).into_future();
         let work = async {
             match (attempt, ev.how.as_str()) {
-                (1, "panics") => { sleep(Duration::from_secs(1)).await; panic!("failed") }
+                (1, "panics") => {
+                    sleep(Duration::from_secs(1)).await;
+                    panic!("failed")
+                }
                 (1, "times out") => Ok(sleep(Duration::from_secs(90)).await),
-                (1, _) => { sleep(Duration::from_secs(1)).await; Err(StepError::msg("failed")) }
+                (1, _) => {
+                    sleep(Duration::from_secs(1)).await;
+                    Err(StepError::msg("failed"))
+                }
                 _ => Ok(()),
             }
         };
@@ -261,11 +272,15 @@ impl OtherWay {
     async fn ask(&self, ev: Begin, ctx: Context<(Item,)>) -> Result<()> {
         if ctx.attempt() == 1 {
             let wait = ctx.wait_for_event::<Answer>().id("first").announce(Question { text: "first".into() });
-            let fails = async { sleep(Duration::from_millis(100)).await; Err::<(), _>(StepError::msg("failed")) };
+            let fails = async {
+                sleep(Duration::from_millis(100)).await;
+                Err::<(), _>(StepError::msg("failed"))
+            };
             tokio::try_join!(async { wait.await.map_err(StepError::from) }, fails)?;
         }
         if ev.how == "asks" {
-            let answer = ctx.wait_for_event::<Answer>().id("second").announce(Question { text: "second".into() }).await?;
+            let answer =
+                ctx.wait_for_event::<Answer>().id("second").announce(Question { text: "second".into() }).await?;
             ctx.send_event(Item { n: answer.text.len() as u32 })?;
         } else {
             ctx.send_event(Item { n: 0 })?;
@@ -293,7 +308,8 @@ async fn a_question_that_is_not_reached_any_more_is_withdrawn() {
     let run = OtherWay.run(begin("asks"));
     advance(Duration::from_secs(2)).await;
     let both = run.pending_inputs().await;
-    let texts: Vec<_> = both.iter().map(|asked| asked.input.event.as_ref().unwrap().get::<Question>().unwrap().text.clone()).collect();
+    let texts: Vec<_> =
+        both.iter().map(|asked| asked.input.event.as_ref().unwrap().get::<Question>().unwrap().text.clone()).collect();
     assert_eq!(texts, ["first", "second"]);
     run.respond(&both[1].id, Answer { text: "four".into() }).await.unwrap();
     settle().await;
@@ -311,7 +327,10 @@ impl Deadline {
     async fn wait(&self, _ev: Begin, ctx: Context) -> Result<Done> {
         let begun = ctx.call("begun", || async { Ok::<_, StepError>(0) }).await?;
         let wait = ctx.wait_for_event::<Go>().timeout(Duration::from_secs(10)).into_future();
-        let fails = async { sleep(Duration::from_secs(1)).await; Err::<(), _>(StepError::msg("failed")) };
+        let fails = async {
+            sleep(Duration::from_secs(1)).await;
+            Err::<(), _>(StepError::msg("failed"))
+        };
         tokio::select! {
             go = wait => match go {
                 Err(WaitError::TimedOut { .. }) => Ok(done(begun)),
@@ -397,7 +416,10 @@ impl Parent {
 async fn a_child_is_not_run_again() {
     let parent = Arc::new(Parent::default());
     let text = parent.clone().run_with(begin(""), RunOptions::new().run_id("p")).await.unwrap().text;
-    assert_eq!(text, "good | The child run `p.1.Child.2` of `Child` failed: The step `work` failed after 1 attempt(s): the child fails");
+    assert_eq!(
+        text,
+        "good | The child run `p.1.Child.2` of `Child` failed: The step `work` failed after 1 attempt(s): the child fails"
+    );
     assert_eq!(*parent.children.lock().unwrap(), ["good", "bad"]);
 }
 
@@ -426,11 +448,16 @@ async fn the_record_of_an_execution_is_bounded() {
             ctx.write_event_to_stream(note("free"));
             Ok::<_, StepError>(done(error))
         },
-        |step| { step.waits_for::<Go>(); },
+        |step| {
+            step.waits_for::<Go>();
+        },
     );
     let flow = BuiltWorkflow::<Begin, Done>::new(def.build().unwrap()).unwrap();
     for how in ["call", "wait", "edit", "store", "collect", "child"] {
         let text = flow.run(begin(how)).await.unwrap().text;
-        assert!(text.contains("The execution has recorded 2 results, the most it may; split the step"), "{how}: {text}");
+        assert!(
+            text.contains("The execution has recorded 2 results, the most it may; split the step"),
+            "{how}: {text}"
+        );
     }
 }

@@ -59,7 +59,9 @@ fn config() -> Config {
 }
 
 /// A database that numbers itself and takes a second to come up.
-fn connecting(count: &Arc<AtomicU32>) -> impl Fn(ResourceScope) -> futures_util::future::BoxFuture<'static, Result<Db>> + use<> {
+fn connecting(
+    count: &Arc<AtomicU32>,
+) -> impl Fn(ResourceScope) -> futures_util::future::BoxFuture<'static, Result<Db>> + use<> {
     let count = Arc::clone(count);
     move |scope| {
         let count = Arc::clone(&count);
@@ -113,7 +115,9 @@ async fn refused(resources: Resources) -> (Arc<ResourceError>, String) {
 async fn what_was_not_supplied_is_named_with_the_step_that_needs_it() {
     let (began, resources) = begun();
     let (error, text) = refused(resources).await;
-    assert!(matches!(&*error, ResourceError::Missing { type_name, needed_by } if type_name.ends_with("::Db") && needed_by == &["second"]));
+    assert!(
+        matches!(&*error, ResourceError::Missing { type_name, needed_by } if type_name.ends_with("::Db") && needed_by == &["second"])
+    );
     assert!(text.starts_with("The run could not begin") && text.contains("needed by `second`"), "{text}");
     let (error, _) = refused(Resources::new()).await;
     assert!(matches!(&*error, ResourceError::Missing { needed_by, .. } if needed_by == &["first"]), "{error}");
@@ -128,7 +132,10 @@ async fn what_a_factory_needs_is_missed_too() {
     let (_, resources) = begun();
     let resources = resources.factory(connecting(&Arc::default()));
     let (error, _) = refused(resources).await;
-    assert!(matches!(&*error, ResourceError::Missing { type_name, needed_by: _ } if type_name.ends_with("::Config")), "{error}");
+    assert!(
+        matches!(&*error, ResourceError::Missing { type_name, needed_by: _ } if type_name.ends_with("::Config")),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +146,9 @@ async fn a_circle_is_an_error() {
             scope.get::<Db>().await?;
             Ok::<_, StepError>(config())
         })
-        .factory(|scope: ResourceScope| async move { Ok::<_, StepError>(Db { serial: 0, config: scope.get().await? }) });
+        .factory(
+            |scope: ResourceScope| async move { Ok::<_, StepError>(Db { serial: 0, config: scope.get().await? }) },
+        );
     let (error, _) = refused(resources).await;
     let ResourceError::Cycle { chain } = &*error else { panic!("{error:?}") };
     assert_eq!((chain.len(), chain.first()), (3, chain.last()));
@@ -196,7 +205,8 @@ async fn a_child_has_its_parent_s_resources_unless_it_is_given_others() {
     let (_, resources) = begun();
     let resources = resources.value(config()).factory(connecting(&Arc::default()));
     for (n, expected) in [(0, "main / 0 main"), (1, "main / 0 child's own")] {
-        let recorded = TestKit::new().options(RunOptions::new().resources(resources.clone())).run(Parent, Begin { n }).await;
+        let recorded =
+            TestKit::new().options(RunOptions::new().resources(resources.clone())).run(Parent, Begin { n }).await;
         assert_eq!(recorded.stop().text, expected);
     }
 }

@@ -193,9 +193,18 @@ async fn what_the_run_does_not_refer_to_may_differ() {
 async fn a_step_that_is_gone_is_named() {
     let differences = refused(unrelated::Shop, &first::picking().await);
     assert!(differences.iter().any(|text| text.contains("the step `pick` does not exist any more")), "{differences:?}");
-    assert!(differences.iter().any(|text| text.contains("the step `pack` does not exist any more")), "its batch goes there: {differences:?}");
-    assert!(differences.iter().any(|text| text.contains("the event `Pick` does not exist any more")), "{differences:?}");
-    assert!(differences.iter().any(|text| text.contains("the event `Picked` does not exist any more")), "{differences:?}");
+    assert!(
+        differences.iter().any(|text| text.contains("the step `pack` does not exist any more")),
+        "its batch goes there: {differences:?}"
+    );
+    assert!(
+        differences.iter().any(|text| text.contains("the event `Pick` does not exist any more")),
+        "{differences:?}"
+    );
+    assert!(
+        differences.iter().any(|text| text.contains("the event `Picked` does not exist any more")),
+        "{differences:?}"
+    );
     assert_eq!(differences.len(), 5, "each once: {differences:?}");
 }
 
@@ -245,8 +254,14 @@ async fn a_step_with_another_signature_is_named_with_both() {
     let of_step = differences.iter().find(|text| text.contains("`ship`")).unwrap();
     assert!(of_step.contains("it took `Packed`") && of_step.contains("now it takes `Packed`, `Label`"), "{of_step}");
     let differences = refused(changed::Unpaid, &text);
-    assert!(differences.iter().any(|text| text.contains("`ship`") && text.contains("waits for Paid")), "{differences:?}");
-    assert!(differences.iter().any(|text| text.contains("the event `Paid` does not exist any more")), "{differences:?}");
+    assert!(
+        differences.iter().any(|text| text.contains("`ship`") && text.contains("waits for Paid")),
+        "{differences:?}"
+    );
+    assert!(
+        differences.iter().any(|text| text.contains("the event `Paid` does not exist any more")),
+        "{differences:?}"
+    );
 }
 
 /// The events' data differs.
@@ -291,8 +306,15 @@ mod data {
 async fn data_that_does_not_fit_its_type_any_more_is_named() {
     let differences = refused(data::Shop, &first::picking().await);
     assert_eq!(differences.len(), 2, "{differences:?}");
-    assert!(differences[0].contains("a stored event `Pick` does not fit its type any more: invalid type: string \"gold\", expected u32"));
-    assert!(differences[1].contains("a stored event `Picked`") && differences[1].contains("missing field `shelf`"), "{differences:?}");
+    assert!(
+        differences[0].contains(
+            "a stored event `Pick` does not fit its type any more: invalid type: string \"gold\", expected u32"
+        )
+    );
+    assert!(
+        differences[1].contains("a stored event `Picked`") && differences[1].contains("missing field `shelf`"),
+        "{differences:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -458,7 +480,10 @@ async fn another_version_or_workflow_is_refused() {
         }
     }
     let error = restore(Elsewhere, &good.to_string()).unwrap_err();
-    assert!(matches!(&error, RestoreRunError::Workflow { found, expected } if found == "shop" && expected == "Elsewhere"), "{error}");
+    assert!(
+        matches!(&error, RestoreRunError::Workflow { found, expected } if found == "shop" && expected == "Elsewhere"),
+        "{error}"
+    );
 }
 
 /// State whose type has changed.
@@ -544,13 +569,18 @@ async fn state_of_another_type_is_an_error_where_it_is_used() {
     let error = within(run.result()).await.unwrap_err();
     let RunError::StepFailed { step, .. } = &error else { panic!("{error}") };
     assert!(step == "show" && error.to_string().contains("The stored state `tally` does not fit its type"), "{error}");
-    assert!(within(run.snapshot()).await.unwrap().to_json().unwrap().contains("\"tally\":{\"sum\":7}"), "what did not fit is kept");
+    assert!(
+        within(run.snapshot()).await.unwrap().to_json().unwrap().contains("\"tally\":{\"sum\":7}"),
+        "what did not fit is kept"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn differences_are_typed() {
     let text = first::picking().await;
-    let Err(RestoreRunError::State(RestoreError::Refused { differences, .. })) = restore(data::Shop, &text) else { panic!() };
+    let Err(RestoreRunError::State(RestoreError::Refused { differences, .. })) = restore(data::Shop, &text) else {
+        panic!()
+    };
     assert!(matches!(&differences[0], Difference::EventData { tag, .. } if tag == "Pick"));
     let error = Arc::new(restore(data::Shop, &text).unwrap_err());
     assert!(error.to_string().contains("or rewrite the snapshot with a `migrate` hook"), "{error}");

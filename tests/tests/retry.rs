@@ -86,7 +86,8 @@ macro_rules! flaky {
 macro_rules! run_flaky {
     ($flow:ident, $n:expr) => {{
         let flow = std::sync::Arc::new($flow::default());
-        let recorded = TestKit::new().options(RunOptions::new().run_id("fixed")).run(flow.clone(), Begin { n: $n }).await;
+        let recorded =
+            TestKit::new().options(RunOptions::new().run_id("fixed")).run(flow.clone(), Begin { n: $n }).await;
         (flow.times.seconds(), recorded)
     }};
 }
@@ -95,7 +96,10 @@ flaky!(Doubling, retry(attempts = 5, backoff = "1s", max_backoff = "3s"));
 flaky!(AtOnce, retry = RetryPolicy::new().wait(Wait::none()).stop(Stop::after_attempt(4)));
 flaky!(Usual, retry(attempts = 4));
 flaky!(Elapsed, retry(attempts = 100, backoff = "10s", factor = 1, max_elapsed = "35s"));
-flaky!(Incrementing, retry = RetryPolicy::new().wait(Wait::incrementing(SECOND, 2 * SECOND, 60 * SECOND)).stop(Stop::after_attempt(4)));
+flaky!(
+    Incrementing,
+    retry = RetryPolicy::new().wait(Wait::incrementing(SECOND, 2 * SECOND, 60 * SECOND)).stop(Stop::after_attempt(4))
+);
 flaky!(Jittered, retry(attempts = 6, backoff = "10s", jitter = full));
 flaky!(Endless, retry = RetryPolicy::new().wait(Wait::fixed(SECOND)).stop(Stop::never()));
 
@@ -119,7 +123,9 @@ async fn attempts_begin_when_the_policy_says() {
 async fn the_last_attempt_fails_the_run_with_its_error() {
     let (seconds, recorded) = run_flaky!(Doubling, 9);
     assert_eq!(seconds.len(), 5);
-    let RunError::StepFailed { step, attempts, source, .. } = recorded.error() else { panic!("{:?}", recorded.error()) };
+    let RunError::StepFailed { step, attempts, source, .. } = recorded.error() else {
+        panic!("{:?}", recorded.error())
+    };
     assert_eq!((step.as_str(), *attempts), ("work", 5));
     assert!(source.downcast_ref::<Busy>().is_some(), "the error itself, not its text");
 }
@@ -263,7 +269,11 @@ impl Knowing {
         let passed = attempt.last_failed_at().zip(attempt.first_started_at()).map(|(last, first)| last - first);
         let last = attempt.last_error().map(|error| error.exception_message.clone());
         self.seen.lock().unwrap().push(format!("{} {} {last:?} {passed:?}", attempt.number(), attempt.retries()));
-        if attempt.number() <= ev.n { Err(StepError::msg(format!("no {}", attempt.number()))) } else { Ok(Done { all: vec![] }) }
+        if attempt.number() <= ev.n {
+            Err(StepError::msg(format!("no {}", attempt.number())))
+        } else {
+            Ok(Done { all: vec![] })
+        }
     }
 }
 
@@ -366,7 +376,11 @@ impl Keeping {
 
     #[step(retry(attempts = 2, backoff = "1s"))]
     async fn gather(&self, all: Vec<Pair>) -> Result<Done> {
-        if self.collected.fetch_add(1, SeqCst) == 0 { Err(Busy.into()) } else { Ok(Done { all: all.into_iter().map(|pair| pair.n).collect() }) }
+        if self.collected.fetch_add(1, SeqCst) == 0 {
+            Err(Busy.into())
+        } else {
+            Ok(Done { all: all.into_iter().map(|pair| pair.n).collect() })
+        }
     }
 }
 

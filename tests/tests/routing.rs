@@ -8,9 +8,9 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stepcast::prelude::*;
 use stepcast::SendError;
 use stepcast::engine::StuckReason;
+use stepcast::prelude::*;
 use support::{recorded, settle, unhandled, within};
 
 #[event(start)]
@@ -394,7 +394,10 @@ async fn what_may_not_come_from_outside_is_given_back() {
     else {
         panic!("taken")
     };
-    assert_eq!((event.get::<Word>().unwrap().text.as_str(), expected, workflow.as_str()), ("w", vec!["Poke".to_owned()], "Outside"));
+    assert_eq!(
+        (event.get::<Word>().unwrap().text.as_str(), expected, workflow.as_str()),
+        ("w", vec!["Poke".to_owned()], "Outside")
+    );
     assert!(matches!(run.send_event(Begin { n: 1 }), Err(SendError::NotExternal { .. })));
     assert!(matches!(run.send_event(done("no")), Err(SendError::NotExternal { .. })));
     let SendError::Step { step, takers, .. } = run.send_event_to("nope", outside::Poke { n: 9 }).unwrap_err() else {

@@ -138,7 +138,9 @@ async fn a_run_lives_without_a_handle() {
 async fn past_the_bound_runs_wait_for_their_turn() {
     let (runtime, flow) = (Runtime::new(), Arc::new(Worker::default()));
     runtime.register_as("Worker", Arc::clone(&flow), Some(2)).unwrap();
-    let start = |name: &str| runtime.start("Worker", json!({ "name": name, "seconds": 10 }), RunOptions::new().run_id(name)).unwrap();
+    let start = |name: &str| {
+        runtime.start("Worker", json!({ "name": name, "seconds": 10 }), RunOptions::new().run_id(name)).unwrap()
+    };
     let runs: Vec<_> = ["a", "b", "c", "d"].into_iter().map(start).collect();
     let typed = runtime.run(Arc::clone(&flow), begin("e", 10), RunOptions::new());
     advance(Duration::from_secs(5)).await;
@@ -284,7 +286,9 @@ fn outside_tokio_a_run_is_refused_and_leaves_nothing_behind() {
 async fn many_runs_at_once_leave_nothing_behind() {
     let runtime = Runtime::new();
     runtime.register_as("Worker", Worker::default(), Some(7)).unwrap();
-    let runs: Vec<_> = (0..500).map(|n| runtime.start("Worker", json!({ "name": n.to_string(), "seconds": 0 }), RunOptions::new()).unwrap()).collect();
+    let runs: Vec<_> = (0..500)
+        .map(|n| runtime.start("Worker", json!({ "name": n.to_string(), "seconds": 0 }), RunOptions::new()).unwrap())
+        .collect();
     for run in runs {
         run.outcome().await.unwrap();
     }

@@ -360,7 +360,11 @@ impl Retried {
     async fn work(&self, ev: Begin, attempt: Attempt) -> Result<Done> {
         let last = attempt.last_error().map(|error| error.exception_message.clone());
         self.attempts.lock().unwrap().push(format!("{} {last:?}", attempt.number()));
-        if attempt.number() <= ev.n { Err(StepError::msg(format!("no {}", attempt.number()))) } else { Ok(done(attempt.number())) }
+        if attempt.number() <= ev.n {
+            Err(StepError::msg(format!("no {}", attempt.number())))
+        } else {
+            Ok(done(attempt.number()))
+        }
     }
 }
 
@@ -519,7 +523,11 @@ async fn pending_inputs_keep_their_ids_and_nobody_is_asked_twice() {
     let run = Asking.restore(stored).unwrap();
     within(run.respond_failure(&failure.id, FailureChoice::Fail)).await.unwrap();
     let RunError::StepFailed { source, .. } = within(run).await.unwrap_err() else { panic!() };
-    assert_eq!(source.downcast_ref::<StoredError>().unwrap().info.exception_message, "broken", "its texts, after a restore");
+    assert_eq!(
+        source.downcast_ref::<StoredError>().unwrap().info.exception_message,
+        "broken",
+        "its texts, after a restore"
+    );
 }
 
 #[derive(Clone, Default, Serialize, Deserialize, State)]
@@ -540,9 +548,18 @@ impl Everything {
     #[step(streams(Note))]
     async fn work(&self, _ev: Begin, counter: State<Counter>, ctx: Context<(Item,)>) -> Result<Part> {
         ctx.write_event_to_stream(Note { n: 1 });
-        let edited = counter.edit(|state| { state.n += 1; *state.by.entry("a".into()).or_default() += 1; state.n }).await?;
+        let edited = counter
+            .edit(|state| {
+                state.n += 1;
+                *state.by.entry("a".into()).or_default() += 1;
+                state.n
+            })
+            .await?;
         ctx.store().set("x.y", edited).await?;
-        let count = |count: &mut serde_json::Value| { *count = (count.as_u64().unwrap_or(0) + 1).into(); Ok::<_, StepError>(count.as_u64()) };
+        let count = |count: &mut serde_json::Value| {
+            *count = (count.as_u64().unwrap_or(0) + 1).into();
+            Ok::<_, StepError>(count.as_u64())
+        };
         let stored = ctx.store().edit("count", count).await??;
         let called = ctx.call("pay", || async { Ok::<_, StepError>(self.calls.fetch_add(1, SeqCst)) }).await?;
         ctx.send_event(Item { n: 1 })?;
@@ -580,7 +597,10 @@ async fn state_store_stream_and_every_operation_once() {
     flow.gate.open(1);
     assert_eq!(within(run.result()).await.unwrap().text, "110");
     let state = run.state::<Counter>().unwrap();
-    assert_eq!(state.by, BTreeMap::from([("a".into(), 1), ("item 1".into(), 1), ("item 2".into(), 1), ("item 3".into(), 1)]));
+    assert_eq!(
+        state.by,
+        BTreeMap::from([("a".into(), 1), ("item 1".into(), 1), ("item 2".into(), 1), ("item 3".into(), 1)])
+    );
     assert_eq!((run.store_value("count"), flow.calls.load(SeqCst)), (Some(1.into()), 1));
     let mut seen = Vec::new();
     let mut stream = run.stream_events();
@@ -611,7 +631,12 @@ impl Child {
 
     #[step]
     async fn answered(&self, answer: Answer, counter: State<Counter>) -> Result<Done> {
-        let n = counter.edit(|state| { state.n += answer.n; state.n }).await?;
+        let n = counter
+            .edit(|state| {
+                state.n += answer.n;
+                state.n
+            })
+            .await?;
         Ok(done(format!("child {n}")))
     }
 }

@@ -50,7 +50,13 @@ async fn split(ev: Begin) -> Vec<Item> {
 #[step]
 async fn add(item: Item, tally: State<Tally>) -> Result<Part> {
     tokio::task::yield_now().await;
-    let sum = tally.edit(|tally| { tally.sum += 1; tally.seen.push(item.n); tally.sum }).await?;
+    let sum = tally
+        .edit(|tally| {
+            tally.sum += 1;
+            tally.seen.push(item.n);
+            tally.sum
+        })
+        .await?;
     assert!(tally.get().sum >= sum, "an edit is visible when it returns");
     Ok(Part { n: u32::try_from(sum)? })
 }
@@ -108,14 +114,30 @@ impl RollingBack {
     #[step]
     async fn work(&self, _ev: Begin, tally: State<Tally>) -> Result<Done> {
         tally.set(Tally { sum: 1, seen: vec![] }).await?;
-        let refused = tally.try_edit(|tally| { tally.sum = 99; Err::<(), _>(Refused) }).await?;
+        let refused = tally
+            .try_edit(|tally| {
+                tally.sum = 99;
+                Err::<(), _>(Refused)
+            })
+            .await?;
         assert!(refused.is_err());
-        let refused = tally.try_edit(|tally| { tally.sum = 99; Err::<u32, _>(Refused) }).await?;
+        let refused = tally
+            .try_edit(|tally| {
+                tally.sum = 99;
+                Err::<u32, _>(Refused)
+            })
+            .await?;
         assert!(refused.is_err());
         assert_eq!(tally.get().sum, 1);
         let broken = tally.edit(|_| NoJson(1, 2)).await.map(|_| ()).unwrap_err();
         assert!(matches!(broken, EditStateError::Result { state: "tally", .. }), "{broken}");
-        let two = tally.try_edit(|tally| { tally.sum += 1; Ok::<_, Refused>(tally.sum) }).await?.unwrap();
+        let two = tally
+            .try_edit(|tally| {
+                tally.sum += 1;
+                Ok::<_, Refused>(tally.sum)
+            })
+            .await?
+            .unwrap();
         Ok(Done { text: format!("{two} {}", tally.get().sum) })
     }
 }

@@ -60,7 +60,10 @@ one_step!(Paths, |ctx| {
 #[tokio::test(start_paused = true)]
 async fn paths_lead_into_objects_and_lists() {
     let done = Paths.run(Begin { n: 0 }).await.unwrap();
-    assert_eq!(done.value, json!({ "user": { "name": "Ada", "emails": ["b@example.org"] }, "keys": ["count", "user"] }));
+    assert_eq!(
+        done.value,
+        json!({ "user": { "name": "Ada", "emails": ["b@example.org"] }, "keys": ["count", "user"] })
+    );
 }
 
 one_step!(Wrong, |ctx| {
@@ -106,13 +109,34 @@ fn refuse<S: Serializer>(_: &u8, _: S) -> Result<S::Ok, S::Error> {
 one_step!(Edits, |ctx| {
     let store = ctx.store();
     store.set("count", 1).await?;
-    let failed = store.edit("count", |value| { *value = json!("spoilt"); Err::<u32, _>(Mind) }).await?;
+    let failed = store
+        .edit("count", |value| {
+            *value = json!("spoilt");
+            Err::<u32, _>(Mind)
+        })
+        .await?;
     assert!(failed.is_err());
-    let unfit = store.edit("count", |value| { *value = json!("spoilt"); Ok::<_, Mind>(NoJson(1)) }).await;
+    let unfit = store
+        .edit("count", |value| {
+            *value = json!("spoilt");
+            Ok::<_, Mind>(NoJson(1))
+        })
+        .await;
     assert!(matches!(unfit, Err(StoreEditError::Value { .. })));
     assert_eq!(store.get::<u32>("count").await?, Some(1), "an edit whose result cannot be recorded is none");
-    let two = store.edit("count", |value| { *value = json!(value.as_u64().unwrap() + 1); Ok::<_, Mind>(value.as_u64()) }).await??;
-    let missing = store.edit("new.cell", |value| { let was = value.clone(); *value = json!(true); Ok::<_, Mind>(was) }).await??;
+    let two = store
+        .edit("count", |value| {
+            *value = json!(value.as_u64().unwrap() + 1);
+            Ok::<_, Mind>(value.as_u64())
+        })
+        .await??;
+    let missing = store
+        .edit("new.cell", |value| {
+            let was = value.clone();
+            *value = json!(true);
+            Ok::<_, Mind>(was)
+        })
+        .await??;
     Ok(Done { value: json!([two, missing, store.get::<Value>("new").await?]) })
 });
 
@@ -134,7 +158,12 @@ impl Counting {
     async fn add(&self, item: Item, ctx: Context) -> Result<Part> {
         tokio::task::yield_now().await;
         let store = ctx.store();
-        store.edit("stats.count", |count| { *count = json!(count.as_u64().unwrap_or(0) + 1); Ok::<_, StepError>(()) }).await??;
+        store
+            .edit("stats.count", |count| {
+                *count = json!(count.as_u64().unwrap_or(0) + 1);
+                Ok::<_, StepError>(())
+            })
+            .await??;
         store.set(&format!("by.{}", item.n), item.n).await?;
         Ok(Part {})
     }

@@ -58,7 +58,9 @@ async fn read(mut stream: EventStream) -> Vec<(u64, String)> {
     let mut all = Vec::new();
     while let Some(item) = stream.next().await {
         match item {
-            StreamItem::Event(event) if event.kind == EventKind::Logged => all.push((event.seq, format!("{:?}", event.event))),
+            StreamItem::Event(event) if event.kind == EventKind::Logged => {
+                all.push((event.seq, format!("{:?}", event.event)))
+            }
             StreamItem::Event(event) => all.push((0, format!("{:?} after {}", event.event, event.seq))),
             StreamItem::Lagged { from, to } => all.push((0, format!("missed {from} to {to}"))),
         }
@@ -119,11 +121,14 @@ async fn a_subscriber_starts_where_it_asks() {
     let numbers = |seen: Vec<(u64, String)>| seen.into_iter().map(|(seq, _)| seq).collect::<Vec<_>>();
     assert_eq!(numbers(now.await.unwrap()), [3, 4, 5]);
     assert_eq!(numbers(ahead.await.unwrap()), [4, 5]);
-    let mut lagging = AT_ONCE.run_with(Begin { n: 9 }, RunOptions::new().stream_bound(2)).stream_from(StreamStart::After(1));
+    let mut lagging =
+        AT_ONCE.run_with(Begin { n: 9 }, RunOptions::new().stream_bound(2)).stream_from(StreamStart::After(1));
     settle().await;
     assert!(matches!(lagging.next().await, Some(StreamItem::Lagged { from: 2, to: 7 })));
     assert_eq!(lagging.last_seq(), 7, "what is reported as missed was handed out");
-    for (after, expected) in [(0, vec![1, 2, 3, 4, 5]), (2, vec![3, 4, 5]), (4, vec![5]), (5, vec![]), (6, vec![]), (u64::MAX, vec![])] {
+    for (after, expected) in
+        [(0, vec![1, 2, 3, 4, 5]), (2, vec![3, 4, 5]), (4, vec![5]), (5, vec![]), (6, vec![]), (u64::MAX, vec![])]
+    {
         assert_eq!(numbers(limited(run.stream_from(StreamStart::After(after))).await), expected, "after {after}");
     }
     assert_eq!(numbers(limited(run.stream_from(StreamStart::Now)).await), [5], "the end is never past");
@@ -309,14 +314,18 @@ async fn ephemeral_events_reach_only_who_listens_at_that_moment() {
     run.result().await.unwrap();
     assert_eq!(first.await.unwrap().len(), 7);
     let second: Vec<String> = second.await.unwrap().into_iter().map(|(_, text)| text).collect();
-    assert_eq!(second, ["Note { n: 1 }", "Token { n: 2 } after 1", "Note { n: 2 }", "Token { n: 20 } after 2", "Done { n: 2 }"]);
+    assert_eq!(
+        second,
+        ["Note { n: 1 }", "Token { n: 2 } after 1", "Note { n: 2 }", "Token { n: 20 } after 2", "Done { n: 2 }"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_filtered_view_keeps_the_log_s_numbers() {
     let run = Tokens.run(Begin { n: 3 });
     let notes = StreamExt::filter(run.stream_events(), |item| item.get::<Note>().is_some_and(|note| note.n != 2));
-    let seen: Vec<u64> = StreamExt::collect::<Vec<StreamItem>>(notes).await.iter().filter_map(StreamItem::seq).collect();
+    let seen: Vec<u64> =
+        StreamExt::collect::<Vec<StreamItem>>(notes).await.iter().filter_map(StreamItem::seq).collect();
     assert_eq!(seen, [1, 3]);
 }
 
@@ -385,7 +394,10 @@ impl Ends {
     async fn work(&self, ev: Begin) -> Result<Done> {
         match ev.n {
             0 => Err(StepError::msg("no")),
-            _ => { sleep(Duration::from_secs(100)).await; Ok(Done { n: 0 }) }
+            _ => {
+                sleep(Duration::from_secs(100)).await;
+                Ok(Done { n: 0 })
+            }
         }
     }
 }
@@ -464,7 +476,11 @@ async fn a_stream_outlives_every_handle() {
 #[tokio::test(start_paused = true)]
 async fn frames_tell_where_executions_stand() {
     let recorded = TestKit::new().run(SLOWLY, Begin { n: 1 }).await;
-    let states: Vec<String> = recorded.all::<StepStateChanged>().iter().map(|frame| format!("{:?} {}", frame.step_state, frame.attempt)).collect();
+    let states: Vec<String> = recorded
+        .all::<StepStateChanged>()
+        .iter()
+        .map(|frame| format!("{:?} {}", frame.step_state, frame.attempt))
+        .collect();
     assert_eq!(states, ["Preparing 1", "Running 1", "NotRunning 1"]);
     let execution = &recorded.executions("write")[0];
     let (begun, ended) = execution.times[0];

@@ -215,24 +215,24 @@ impl RunSnapshot {
             Some(_) => RunState::default(),
             None => restore_state(self.state, def, differences)?,
         };
-        Ok(Restored {
-            run_id: self.run_id,
-            state,
-            records,
-            store,
-            seq: self.seq,
-            children: self.children,
-            end,
-        })
+        Ok(Restored { run_id: self.run_id, state, records, store, seq: self.seq, children: self.children, end })
     }
 }
 
 /// The state, unless it or the records of its executions differ from the definition; then every difference.
-fn restore_state(stored: StateSnapshot, def: &WorkflowDef, recorded: Vec<Difference>) -> Result<RunState, RestoreError> {
+fn restore_state(
+    stored: StateSnapshot,
+    def: &WorkflowDef,
+    recorded: Vec<Difference>,
+) -> Result<RunState, RestoreError> {
     let differences = match stored.restore(def) {
         Ok(state) if recorded.is_empty() => {
             let alive = state.has_begun() && !state.has_ended();
-            return if alive { Ok(state) } else { Err(RestoreError::Inconsistent { what: "whether the run has ended" }) };
+            return if alive {
+                Ok(state)
+            } else {
+                Err(RestoreError::Inconsistent { what: "whether the run has ended" })
+            };
         }
         Ok(_) => recorded,
         Err(RestoreError::Refused { mut differences, .. }) => {

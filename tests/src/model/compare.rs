@@ -20,7 +20,8 @@ impl Model<'_> {
         self.compare_executions(state);
         self.compare_questions(state);
         for (kind, entry) in POOL.iter().enumerate().filter(|(kind, _)| number(&self.graph.def, *kind) != u32::MAX) {
-            let kept: Vec<u64> = state.kept_events(number(&self.graph.def, kind)).map(|(_, event)| identify(event).1).collect();
+            let kept: Vec<u64> =
+                state.kept_events(number(&self.graph.def, kind)).map(|(_, event)| identify(event).1).collect();
             let expected: Vec<u64> = self.kept.get(&kind).into_iter().flatten().map(|event| event.id).collect();
             assert_eq!(kept, expected, "kept events of type {}", entry.meta.tag);
         }
@@ -34,7 +35,9 @@ impl Model<'_> {
             let ids: Vec<u64> = view.input.iter().map(|event| identify(event).1).collect();
             let is_it = |live: &&mut super::Live| {
                 let same_key = live.key == Some(key) || live.key.is_none();
-                same_key && live.step == view.step as usize && live.inputs.iter().map(|event| event.id).eq(ids.iter().copied())
+                same_key
+                    && live.step == view.step as usize
+                    && live.inputs.iter().map(|event| event.id).eq(ids.iter().copied())
             };
             let bound = self.lives.iter_mut().position(|live| live.key == Some(key));
             let live = match bound {
@@ -45,7 +48,8 @@ impl Model<'_> {
             live.key = Some(key);
             assert_eq!((view.attempt, view.commits), (live.attempt, live.commits), "attempt and commits of {key}");
         }
-        let missing: Vec<_> = self.lives.iter().filter(|live| live.key.is_none_or(|key| state.exec(key).is_none())).collect();
+        let missing: Vec<_> =
+            self.lives.iter().filter(|live| live.key.is_none_or(|key| state.exec(key).is_none())).collect();
         assert!(missing.is_empty(), "executions that should be: {missing:?}");
     }
 

@@ -211,7 +211,9 @@ impl<'g> Model<'g> {
             self.close_what_is_done();
             let outside = |node: &crate::Node| match &node.input {
                 crate::Input::Any(kinds) | crate::Input::Join(kinds) => kinds.contains(&POKE) || kinds.contains(&REPLY),
-                crate::Input::Collect(kinds) | crate::Input::Take(kinds, _) => kinds.contains(&POKE) || kinds.contains(&REPLY),
+                crate::Input::Collect(kinds) | crate::Input::Take(kinds, _) => {
+                    kinds.contains(&POKE) || kinds.contains(&REPLY)
+                }
                 crate::Input::Failure(..) => false,
             };
             let nobody = self.lives.is_empty() && self.questions.is_empty();
@@ -332,7 +334,9 @@ impl<'g> Model<'g> {
                     }
                     FailureChoice::Skip => self.succeed(at, &[]),
                     FailureChoice::Continue => self.give_up(at),
-                    _ => self.ended = Some(Ending::StepFailed { step: question.step, attempts: self.lives[at].attempt }),
+                    _ => {
+                        self.ended = Some(Ending::StepFailed { step: question.step, attempts: self.lives[at].attempt })
+                    }
                 }
             }
             _ => {}

@@ -83,13 +83,15 @@ impl Model<'_> {
 
     pub(super) fn close_what_is_done(&mut self) {
         loop {
-            let member = (0..self.members.len()).find(|member| !self.members[*member].closed && !self.is_kept_open(*member));
+            let member =
+                (0..self.members.len()).find(|member| !self.members[*member].closed && !self.is_kept_open(*member));
             if let Some(member) = member {
                 self.close_member(member);
                 continue;
             }
             let done = |batch: &usize| {
-                !self.batches[*batch].closed && self.members.iter().all(|member| member.batch != *batch || member.closed)
+                !self.batches[*batch].closed
+                    && self.members.iter().all(|member| member.batch != *batch || member.closed)
             };
             let Some(batch) = (0..self.batches.len()).find(done) else { return };
             self.close_batch(batch);

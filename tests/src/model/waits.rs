@@ -27,7 +27,9 @@ impl Model<'_> {
 
     fn chosen(&self, event: &Ev) -> Vec<(ExecKey, OpId)> {
         let mut chosen = Vec::new();
-        for waiter in self.waiters.iter().filter(|waiter| Some(waiter.kind) == event.kind && event.arrival > waiter.after) {
+        for waiter in
+            self.waiters.iter().filter(|waiter| Some(waiter.kind) == event.kind && event.arrival > waiter.after)
+        {
             let unarmed = waiter.filter == Filter::Code && !waiter.armed;
             match (unarmed, chosen.is_empty()) {
                 // Nobody may have what it might want.

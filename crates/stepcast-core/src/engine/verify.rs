@@ -75,13 +75,18 @@ impl RunState {
         )?;
         let mut open = more.iter().flat_map(|more| &more.open_waits);
         let waits = self.waits.as_deref();
-        let known = open.all(|id| waits.and_then(|waits| waits.waiters.get(id)).is_some_and(|waiter| waiter.exec == key));
+        let known =
+            open.all(|id| waits.and_then(|waits| waits.waiters.get(id)).is_some_and(|waiter| waiter.exec == key));
         ensure(known, "the waits of an execution")
     }
 
     fn verify_batches(&self) -> Verdict {
-        let open: BTreeMap<ScopeIx, u32> =
-            self.scopes.iter().flat_map(|scopes| scopes.members.iter()).map(|(ix, member)| (ix + 1, member.open)).collect();
+        let open: BTreeMap<ScopeIx, u32> = self
+            .scopes
+            .iter()
+            .flat_map(|scopes| scopes.members.iter())
+            .map(|(ix, member)| (ix + 1, member.open))
+            .collect();
         ensure(open == self.holders(), "what keeps a batch member open")?;
         let Some(scopes) = self.scopes.as_deref() else { return Ok(()) };
         let mut members: BTreeMap<u32, u32> = BTreeMap::new();

@@ -9,7 +9,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use stepcast_core::engine::{ExecKey, Failure, Report, TickKind, Time};
 use stepcast_core::{
-    BoxFuture, ErrorInfo, Invocation, RetryInput, RetryVerdict, StepCall, StepError, StepIx, StepOutput, StepTimedOut, retry_seed,
+    BoxFuture, ErrorInfo, Invocation, RetryInput, RetryVerdict, StepCall, StepError, StepIx, StepOutput, StepTimedOut,
+    retry_seed,
 };
 
 use super::core::RunCore;
@@ -185,7 +186,8 @@ impl Dispatch {
         let abort = timeout.map(|_| Arc::<AbortFlag>::default());
         let program = Arc::clone(&self.env.run.program);
         let (future, abort_flag, known) = (Some(future), abort.clone(), true);
-        let local = Local { key, attempt, step, program, started, future, abort: abort_flag, shared: shared.clone(), known };
+        let local =
+            Local { key, attempt, step, program, started, future, abort: abort_flag, shared: shared.clone(), known };
         core.locals.get_or_insert_with(|| Box::new(FuturesUnordered::new())).push(local);
         self.note(
             core,
@@ -349,7 +351,8 @@ impl Dispatch {
         attempt: u32,
         future: BoxFuture<'static, StepOutput>,
     ) {
-        let known = core.entry(key).is_some_and(|entry| entry.attempt == attempt && matches!(entry.place, Place::Task(_)));
+        let known =
+            core.entry(key).is_some_and(|entry| entry.attempt == attempt && matches!(entry.place, Place::Task(_)));
         let entry = if known { core.take_entry(key) } else { None };
         let Some(Entry { step, started, deadline, shared: Some(shared), .. }) = entry else {
             return place::drop_quietly(future);

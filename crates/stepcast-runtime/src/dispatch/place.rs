@@ -326,7 +326,11 @@ pub(crate) enum Settled {
 
 /// Finds out whether a pending attempt that has come to a wait also waits for something outside its run: polls it with
 /// a waker of its own and looks whether anybody kept that.
-pub(crate) fn settle(future: &mut BoxFuture<'static, StepOutput>, shared: &ExecShared, cx: &mut Context<'_>) -> Settled {
+pub(crate) fn settle(
+    future: &mut BoxFuture<'static, StepOutput>,
+    shared: &ExecShared,
+    cx: &mut Context<'_>,
+) -> Settled {
     if !shared.log().is_waiting() {
         return Settled::GoesOn;
     }

@@ -24,12 +24,7 @@ struct Failed {
 }
 
 impl RunEnd {
-    pub(crate) fn of(
-        outcome: Outcome,
-        at: Time,
-        timeout: Option<Duration>,
-        error: Option<StepError>,
-    ) -> Self {
+    pub(crate) fn of(outcome: Outcome, at: Time, timeout: Option<Duration>, error: Option<StepError>) -> Self {
         let mut failed = None;
         let mut failures = 0;
         let result = match outcome {
@@ -102,11 +97,7 @@ fn info_of(error: &RunError) -> ErrorInfo {
     StepError::from(error.clone()).info()
 }
 
-fn run_error(
-    failure: RunFailure,
-    original: Option<StepError>,
-    failed: &mut Option<WorkflowFailedEvent>,
-) -> RunError {
+fn run_error(failure: RunFailure, original: Option<StepError>, failed: &mut Option<WorkflowFailedEvent>) -> RunError {
     match failure {
         RunFailure::Step { step, error, attempts, elapsed_micros, .. } => {
             *failed = Some(WorkflowFailedEvent {

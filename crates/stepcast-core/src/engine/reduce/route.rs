@@ -83,15 +83,7 @@ impl Engine<'_> {
         serial
     }
 
-    fn route(
-        &mut self,
-        ix: EventIx,
-        serial: u64,
-        event: Payload,
-        from: &Lineage,
-        skip: &[StepIx],
-        handled: &mut bool,
-    ) {
+    fn route(&mut self, ix: EventIx, serial: u64, event: Payload, from: &Lineage, skip: &[StepIx], handled: &mut bool) {
         let def = self.def;
         let takers = &def.events[ix as usize].takers;
         let mut event = Some(if takers.len() > 1 { event.into_shared() } else { event });
