@@ -77,20 +77,33 @@ impl Zoo {
     }
 
     #[step(waits(Go), workers = 6, retry(attempts = 2, backoff = "5s"), on_failure = "pause")]
-    async fn work(&self, item: Item, attempt: Attempt, counter: State<Counter>, ctx: Context<(Part,)>) -> Result<Vec<Part>> {
+    async fn work(
+        &self,
+        item: Item,
+        attempt: Attempt,
+        counter: State<Counter>,
+        ctx: Context<(Part,)>,
+    ) -> Result<Vec<Part>> {
         ctx.call("call", || async { Ok::<_, StepError>(item.n) }).await?;
-        counter.edit(|state| { state.n += 1; state.n }).await?;
+        counter
+            .edit(|state| {
+                state.n += 1;
+                state.n
+            })
+            .await?;
         ctx.send_now(Part { n: 0 }).await?;
         match item.n {
             1 => {}
             2 => drop(ctx.wait_for_event::<Go>().where_field("n", 2).await?),
             3 => drop(ctx.wait_for_event::<Go>().matching(|go| go.n == 3).announce(Question { n: 3 }).await?),
-            4 => drop(ctx.wait_for_event::<Go>().id("late").where_field("n", 44).timeout(Duration::from_secs(60)).await),
+            4 => {
+                drop(ctx.wait_for_event::<Go>().id("late").where_field("n", 44).timeout(Duration::from_secs(60)).await)
+            }
             5 if attempt.number() == 1 => return Err(StepError::msg("again")),
             6 => return Err(StepError::msg("asks").fatal()),
             _ => drop(ctx.collect_n(item.clone(), 2).key(item.n).await?),
         }
-        Ok(vec![Part { n: item.n }, Part { n: 10 * item.n }])
+        Ok(vec![Part { n: item.n }, Part { n: item.n.wrapping_mul(10) }])
     }
 
     #[step]
@@ -174,7 +187,9 @@ async fn bring_to_its_end(run: Run<Done>) -> Option<String> {
     while let Some(item) = within("the run", stream.next()).await {
         last = Some(item);
     }
-    last.expect("a run that ends says so").get::<WorkflowFailedEvent>().map(|failed| failed.exception.exception_message.clone())
+    last.expect("a run that ends says so")
+        .get::<WorkflowFailedEvent>()
+        .map(|failed| failed.exception.exception_message.clone())
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,15 +258,28 @@ fn damage(value: &mut Value, rng: &mut Rng) -> String {
         }
         (Value::Number(number), 0..=3) => {
             let old = number.as_u64().unwrap_or(0);
-            let new = [0, 1, 2, old + 1, old.saturating_sub(1), 7, 1 << 31, u64::from(u32::MAX), u64::MAX];
+            let new = [0, 1, 2, old.wrapping_add(1), old.saturating_sub(1), 7, 1 << 31, u64::from(u32::MAX), u64::MAX];
             *found = json!(new[rng.below(new.len())]);
         }
         (Value::String(text), 0..=2) => {
-            let new = ["", "begin", "work", "Go", "Item", "Part", "Answer", "active", "delayed", "asked", "running", "ended", "wait", "edit"];
+            let new = [
+                "", "begin", "work", "Go", "Item", "Part", "Answer", "active", "delayed", "asked", "running", "ended",
+                "wait", "edit",
+            ];
             *text = new[rng.below(new.len())].to_owned();
         }
         _ => {
-            let new = [json!(null), json!([]), json!({}), json!("x"), json!(3), json!(-1), json!(true), json!([null]), json!(1.5)];
+            let new = [
+                json!(null),
+                json!([]),
+                json!({}),
+                json!("x"),
+                json!(3),
+                json!(-1),
+                json!(true),
+                json!([null]),
+                json!(1.5),
+            ];
             *found = new[rng.below(new.len())].clone();
         }
     }

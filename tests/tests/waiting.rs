@@ -196,6 +196,7 @@ mod limits {
 
     #[step]
     pub async fn wrong(ev: Begin, ctx: Context) -> Result<Done> {
+        after(1).await;
         let error = match ev.n {
             0 => ctx.wait_for_event::<Go>().await.unwrap_err(),
             _ => ctx.wait_for_event::<Unknown>().await.unwrap_err(),

@@ -198,7 +198,8 @@ impl RunSnapshot {
             for payload in log.payloads_mut() {
                 differences.extend(def.resolve_stored(payload).err());
             }
-            records.insert(serial, OpLog::restore(log));
+            let log = OpLog::restore(log).ok_or(RestoreError::Inconsistent { what: "the record of an execution" })?;
+            records.insert(serial, log);
         }
         let end = match self.end {
             None => None,

@@ -13,6 +13,7 @@ use crate::definition::{InputShape, WorkflowDef};
 /// Counters go on counting from what a snapshot says.
 const HIGHEST: u64 = u64::MAX / 2;
 const HIGHEST_SMALL: u32 = u32::MAX / 2;
+const HIGHEST_PLACE: usize = 65_536;
 
 type Verdict = Result<(), RestoreError>;
 
@@ -32,7 +33,7 @@ impl RunState {
         self.verify_execs()?;
         self.verify_batches()?;
         self.verify_joins(def)?;
-        self.verify_waits()?;
+        self.verify_waits(def)?;
         self.verify_timers()?;
         self.verify_inputs()?;
         for buffer in self.buffers.iter().flat_map(|buffers| buffers.0.values()) {
@@ -155,14 +156,17 @@ impl RunState {
         Ok(())
     }
 
-    fn verify_waits(&self) -> Verdict {
+    fn verify_waits(&self, def: &WorkflowDef) -> Verdict {
         let Some(waits) = self.waits.as_deref() else { return Ok(()) };
+        // An operation's ordinal is a place in its execution's record.
+        let places = def.policy.max_records.max(HIGHEST_PLACE);
         ensure(waits.by_event.len() == waits.waiters.len(), "the list of waiters")?;
         for (id, waiter) in waits.waiters.iter() {
             let more = self.exec_ref(waiter.exec).and_then(|exec| exec.more.as_deref());
             let owned = more.is_some_and(|more| more.open_waits.contains(id));
             let listed = waits.by_event.contains_key(&(waiter.event, *id));
-            ensure(owned && listed && *id > 0 && *id <= self.next_id, "a waiter")?;
+            let placed = (waiter.op.ordinal as usize) < places;
+            ensure(owned && listed && placed && *id > 0 && *id <= self.next_id, "a waiter")?;
             let timed = waiter.deadline.is_none_or(|deadline| {
                 self.timers.as_deref().is_some_and(|timers| timers.0.get(&(deadline, *id)) == Some(&Timer::Wait(*id)))
             });

@@ -46,4 +46,7 @@ pub(crate) struct Waiter {
 pub(crate) struct Kept {
     pub(crate) serial: u64,
     pub(crate) event: Payload,
+    /// It came while a waiter was unarmed, which may have it although the event has also run a step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) held: bool,
 }

@@ -185,9 +185,8 @@ impl Dispatch {
         }
         let abort = timeout.map(|_| Arc::<AbortFlag>::default());
         let program = Arc::clone(&self.env.run.program);
-        let (future, abort_flag, known) = (Some(future), abort.clone(), true);
-        let local =
-            Local { key, attempt, step, program, started, future, abort: abort_flag, shared: shared.clone(), known };
+        let (future, flag, polled) = (Some(future), abort.clone(), shared.clone());
+        let local = Local { key, attempt, step, program, started, future, abort: flag, shared: polled };
         core.locals.get_or_insert_with(|| Box::new(FuturesUnordered::new())).push(local);
         self.note(
             core,

@@ -231,8 +231,6 @@ pub(crate) struct Local {
     /// Only for steps with a timeout.
     pub(crate) abort: Option<Arc<AbortFlag>>,
     pub(crate) shared: Option<Arc<ExecShared>>,
-    /// Its last poll was the one that showed that something outside its run will wake it.
-    pub(crate) known: bool,
 }
 
 /// Lets a [`Local`] be dropped before it wakes by itself.
@@ -296,8 +294,7 @@ impl Future for Local {
             }
             (Poll::Pending, Some(future)) if long => end(LocalEnd::Heavy(future)),
             (Poll::Pending, Some(mut future)) => {
-                let known = std::mem::take(&mut this.known);
-                match this.shared.as_deref().filter(|_| !known).map(|shared| settle(&mut future, shared, cx)) {
+                match this.shared.as_deref().map(|shared| settle(&mut future, shared, cx)) {
                     Some(Settled::Ready(output)) => {
                         drop_quietly(future);
                         end(LocalEnd::Output(output))

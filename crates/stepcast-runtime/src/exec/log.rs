@@ -281,13 +281,17 @@ impl OpLog {
         LogSnapshot { labels: labels.collect() }
     }
 
-    pub(crate) fn restore(snapshot: LogSnapshot) -> Self {
+    /// The log that a snapshot holds; `None` if its counts do not fit together.
+    pub(crate) fn restore(snapshot: LogSnapshot) -> Option<Self> {
         let mut log = OpLog::default();
         for LabelSnapshot { kind, label, done, committed, results } in snapshot.labels {
+            if committed > done || results.len() > done as usize || done > u32::MAX / 2 {
+                return None;
+            }
             log.results += results.iter().flatten().count();
             log.add(Label { kind, label: label.into(), cursor: 0, done, committed, results });
         }
-        log
+        Some(log)
     }
 
     fn label(&mut self, kind: OpKind, label: &str) -> &mut Label {

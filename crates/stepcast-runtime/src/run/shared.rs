@@ -270,6 +270,10 @@ impl RunShared {
     pub(crate) fn publish(&self, event: AnyEvent) {
         let wakers = {
             let mut data = self.data();
+            // The terminal event has the last number: a child that goes on for a moment adds nothing.
+            if data.ended {
+                return;
+            }
             data.log.push(event);
             data.log.take_wakers()
         };

@@ -18,22 +18,22 @@ impl Engine<'_> {
             *last = id.seq;
         }
         let Some(ix) = self.def.event_by_hash(external.event.meta().hash) else { return };
-        if let Some(step) = external.to {
-            if !self.def.takers(ix).contains(&Taker::Single(step)) {
-                return;
-            }
-            self.state.next_event += 1;
-            let serial = self.state.next_event;
-            self.run_single(step, serial, external.event, &Lineage::root());
-            return;
-        }
         let mut lineage = Lineage::root();
-        let waited_for = self.state.waits.as_deref().is_some_and(|waits| waits.of(ix).next().is_some());
-        if self.def.events[ix as usize].meta.role == Role::HumanResponse && !waited_for {
+        let answers = self.def.events[ix as usize].meta.role == Role::HumanResponse;
+        if answers && (external.to.is_some() || self.no_wait_wants(ix, &external.matches)) {
             lineage = self.oldest_question();
         }
         let scope = lineage.scope;
-        self.deliver_known(ix, external.event, &lineage, 0, &external.matches);
+        match external.to {
+            Some(step) => {
+                self.state.next_event += 1;
+                let serial = self.state.next_event;
+                self.run_single(step, serial, external.event, &lineage);
+            }
+            None => {
+                self.deliver_known(ix, external.event, &lineage, 0, &external.matches);
+            }
+        }
         if scope != ROOT {
             self.release(scope);
         }

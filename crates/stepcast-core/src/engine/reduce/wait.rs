@@ -1,7 +1,7 @@
 //! Waiters and early events: an event goes to one waiter, or is kept until somebody waits.
 
 use super::Engine;
-use crate::definition::{EventIx, StepIx};
+use crate::definition::{EventIx, StepIx, Taker};
 use crate::engine::exec::Exec;
 use crate::engine::inputs::{Asked, Input};
 use crate::engine::state::Timer;
@@ -27,17 +27,31 @@ impl Engine<'_> {
         position: u32,
         matches: &Matches,
     ) -> Taken {
-        let chosen = self.choose(ix, serial, |waiter| matches.contains(position, waiter));
-        let Choice::Waiters(chosen) = chosen else {
-            self.keep(ix, serial, event.clone());
-            return Taken { handled: true, steps: Vec::new() };
+        let chosen = match self.choose(ix, serial, true, |waiter| matches.contains(position, waiter)) {
+            Choice::Waiters(chosen) => chosen,
+            keep => {
+                let held = matches!(keep, Choice::Hold);
+                let handled = held || self.may_be_awaited(ix);
+                if handled {
+                    self.keep(ix, Kept { serial, event: event.clone(), held });
+                }
+                return Taken { handled, steps: Vec::new() };
+            }
         };
         let got = chosen.into_iter().filter_map(|waiter| self.satisfy(waiter, OpResult::Event(event.clone())));
         Taken { handled: true, steps: got.collect() }
     }
 
+    /// Whether an event that comes now, alone in its tick, would satisfy no wait.
+    pub(crate) fn no_wait_wants(&self, ix: EventIx, matches: &Matches) -> bool {
+        let serial = self.state.next_event + 1;
+        matches!(self.choose(ix, serial, true, |waiter| matches.contains(0, waiter)), Choice::Keep)
+    }
+
     /// The first matching waiter decides: exclusive, it alone; shared, every shared matching one.
-    fn choose(&self, ix: EventIx, serial: u64, filter: impl Fn(u64) -> bool) -> Choice {
+    ///
+    /// An event that is not `new` has run the steps that take it, so their own waits do not get it as well.
+    fn choose(&self, ix: EventIx, serial: u64, new: bool, filter: impl Fn(u64) -> bool) -> Choice {
         let Some(waits) = self.state.waits.as_deref() else { return Choice::Keep };
         let mut chosen = Vec::new();
         for id in waits.of(ix) {
@@ -45,9 +59,12 @@ impl Engine<'_> {
             if serial < waiter.after || (!chosen.is_empty() && !waiter.shared) {
                 continue;
             }
+            if !new && self.has_run(ix, waiter.exec) {
+                continue;
+            }
             match waiter.filter {
                 // Its predicate does not exist yet, so nobody after it may have the event either.
-                Filter::Code if !waiter.armed && chosen.is_empty() => return Choice::Keep,
+                Filter::Code if !waiter.armed && chosen.is_empty() => return Choice::Hold,
                 Filter::Code if !waiter.armed => continue,
                 Filter::Any => {}
                 Filter::Field { .. } | Filter::Code => {
@@ -64,13 +81,32 @@ impl Engine<'_> {
         if chosen.is_empty() { Choice::Keep } else { Choice::Waiters(chosen) }
     }
 
-    fn keep(&mut self, ix: EventIx, serial: u64, event: Payload) {
+    /// Whether the execution's step takes events of this type, so that every one that no wait took has run it.
+    fn has_run(&self, ix: EventIx, exec: ExecKey) -> bool {
+        self.state.exec_ref(exec).is_some_and(|exec| self.takes(exec.step, ix))
+    }
+
+    /// Whether an event of this type that no wait took may satisfy a later one.
+    fn may_be_awaited(&self, ix: EventIx) -> bool {
+        let mut steps = (0..).zip(&self.def.steps);
+        steps.any(|(step, def)| def.waits.contains(&ix) && !self.takes(step, ix))
+    }
+
+    fn takes(&self, step: StepIx, ix: EventIx) -> bool {
+        let mut takers = self.def.events[ix as usize].takers.iter();
+        takers.any(|taker| matches!(taker, Taker::Single(taker) | Taker::Join(taker, _) if *taker == step))
+    }
+
+    fn keep(&mut self, ix: EventIx, event: Kept) {
         let bound = self.def.policy.max_mailbox;
         let kept = self.state.waits.get_or_insert_default().kept.or_default(ix);
-        kept.push_back(Kept { serial, event });
+        kept.push_back(event);
         if kept.len() > bound {
             kept.pop_front();
-            self.unhandled(ix, None);
+            // One that a step took was no loss.
+            if self.def.events[ix as usize].takers.iter().all(|taker| matches!(taker, Taker::Collect(_))) {
+                self.unhandled(ix, None);
+            }
         }
     }
 
@@ -144,9 +180,9 @@ impl Engine<'_> {
         loop {
             let waits = self.state.waits.as_deref();
             let Some(kept) = waits.and_then(|waits| waits.kept.get(&ix)).and_then(|kept| kept.get(at)) else { break };
-            let serial = kept.serial;
-            match self.choose(ix, serial, |waiter| verdict(serial, waiter)) {
-                Choice::Keep => at += 1,
+            let (serial, held) = (kept.serial, kept.held);
+            match self.choose(ix, serial, held, |waiter| verdict(serial, waiter)) {
+                Choice::Keep | Choice::Hold => at += 1,
                 Choice::Waiters(chosen) => {
                     let kept = self.state.waits.as_deref_mut().and_then(|waits| waits.kept.get_mut(&ix));
                     let Some(taken) = kept.and_then(|kept| kept.remove(at)) else { break };
@@ -225,8 +261,10 @@ impl Engine<'_> {
 }
 
 enum Choice {
-    /// Nobody may have it now.
+    /// Nobody wants it now.
     Keep,
+    /// Whether the first to ask wants it is not known yet.
+    Hold,
     /// These get it.
     Waiters(Vec<u64>),
 }
