@@ -18,6 +18,9 @@ impl Engine<'_> {
             *last = id.seq;
         }
         let Some(ix) = self.def.event_by_hash(external.event.meta().hash) else { return };
+        if external.to.is_some_and(|step| !self.def.takers(ix).contains(&Taker::Single(step))) {
+            return;
+        }
         let mut lineage = Lineage::root();
         let answers = self.def.events[ix as usize].meta.role == Role::HumanResponse;
         if answers && (external.to.is_some() || self.no_wait_wants(ix, &external.matches)) {
