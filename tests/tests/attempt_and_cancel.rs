@@ -298,7 +298,7 @@ async fn an_overdue_blocking_attempt_is_not_waited_for_and_its_records_are_kept(
     // A thread that blocks keeps the clock from moving by itself.
     tokio::time::advance(Duration::from_millis(1_100)).await;
     let mut frames = run.events_internal();
-    while !frames.next().await.unwrap().get::<StepStateChanged>().is_some_and(|frame| frame.error.is_some()) {}
+    while frames.next().await.unwrap().get::<StepStateChanged>().is_none_or(|frame| frame.error.is_none()) {}
     // The first attempt comes to its end while the second waits for its turn.
     *flow.gate.0.lock().unwrap() = true;
     flow.gate.1.notify_all();

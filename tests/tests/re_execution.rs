@@ -158,7 +158,10 @@ impl Asking {
                     sleep(Duration::from_secs(1)).await;
                     panic!("failed")
                 }
-                (1, "times out") => Ok(sleep(Duration::from_secs(90)).await),
+                (1, "times out") => {
+                    sleep(Duration::from_secs(90)).await;
+                    Ok(())
+                }
                 (1, _) => {
                     sleep(Duration::from_secs(1)).await;
                     Err(StepError::msg("failed"))

@@ -94,8 +94,12 @@ impl Zoo {
         ctx.send_now(Part { n: 0 }).await?;
         match item.n {
             1 => {}
-            2 => drop(ctx.wait_for_event::<Go>().where_field("n", 2).await?),
-            3 => drop(ctx.wait_for_event::<Go>().matching(|go| go.n == 3).announce(Question { n: 3 }).await?),
+            2 => {
+                ctx.wait_for_event::<Go>().where_field("n", 2).await?;
+            }
+            3 => {
+                ctx.wait_for_event::<Go>().matching(|go| go.n == 3).announce(Question { n: 3 }).await?;
+            }
             4 => {
                 drop(ctx.wait_for_event::<Go>().id("late").where_field("n", 44).timeout(Duration::from_secs(60)).await)
             }

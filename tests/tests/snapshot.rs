@@ -3,18 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use stepcast::engine::FailureChoice;
 use stepcast::prelude::*;
 use stepcast::testing::{TestKit, advance, settle};
-use stepcast::{Event, RespondError, RunError, RunSnapshot, SharedWorkflow, StepFailedEvent, StoredError, WaitError};
+use stepcast::{Event, RunError, RunSnapshot, SharedWorkflow, StepFailedEvent, WaitError};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 #[event(start)]
 struct Begin {

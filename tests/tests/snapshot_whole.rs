@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use stepcast::engine::FailureChoice;
 use stepcast::prelude::*;
 use stepcast::testing::{TestKit, advance, settle};
-use stepcast::{Event, RespondError, RunError, RunSnapshot, SharedWorkflow, StepFailedEvent, StoredError, WaitError};
+use stepcast::{Event, RespondError, RunError, RunSnapshot, SharedWorkflow, StoredError, WaitError};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 #[event(start)]
 struct Begin {

@@ -13,7 +13,7 @@ use crate::definition::{InputShape, WorkflowDef};
 /// Counters go on counting from what a snapshot says.
 const HIGHEST: u64 = u64::MAX / 2;
 const HIGHEST_SMALL: u32 = u32::MAX / 2;
-const HIGHEST_PLACE: usize = 65_536;
+pub(crate) const HIGHEST_PLACE: usize = 65_536;
 
 type Verdict = Result<(), RestoreError>;
 

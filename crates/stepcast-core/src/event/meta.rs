@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{ErasedEvent, Event};
 use crate::hash;
+use crate::store::{MAX_CELL_DEPTH, nests_deeper};
 
 /// What an event is for. It decides who may produce it and who must take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -123,8 +124,13 @@ impl EventMeta {
     /// Decodes an event from its JSON value.
     ///
     /// # Errors
-    /// When the value does not fit the type; the error is serde's.
+    /// When the value does not fit the type, or nests deeper than a JSON text that is read back may; the error is
+    /// serde's.
     pub fn decode(&self, value: Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error> {
+        if nests_deeper(&value, MAX_CELL_DEPTH) {
+            let text = format!("it nests lists and objects more than {MAX_CELL_DEPTH} deep");
+            return Err(serde::de::Error::custom(text));
+        }
         (self.decode)(value)
     }
 

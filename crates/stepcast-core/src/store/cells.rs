@@ -7,7 +7,7 @@ use super::path::kind_of;
 use super::{EditError, StoreError, StorePath};
 
 /// `serde_json` reads 127 levels of nesting; the rest is for the snapshot around a cell.
-pub(super) const MAX_CELL_DEPTH: usize = 100;
+pub(crate) const MAX_CELL_DEPTH: usize = 100;
 
 /// The store of a run: JSON values ("cells") by top-level key, with paths into them.
 ///
@@ -227,7 +227,7 @@ fn sorted<'a>(keys: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
 }
 
 /// Whether a value holds containers inside one another to more than so many levels. Recurses no further than that.
-fn nests_deeper(value: &Value, levels: usize) -> bool {
+pub(crate) fn nests_deeper(value: &Value, levels: usize) -> bool {
     match value {
         Value::Array(list) => levels == 0 || list.iter().any(|item| nests_deeper(item, levels - 1)),
         Value::Object(map) => levels == 0 || map.values().any(|item| nests_deeper(item, levels - 1)),

@@ -6,5 +6,6 @@ mod error;
 mod path;
 
 pub use cells::CellMap;
+pub(crate) use cells::{MAX_CELL_DEPTH, nests_deeper};
 pub use error::{EditError, StoreError};
 pub use path::StorePath;

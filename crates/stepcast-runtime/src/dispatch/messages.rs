@@ -154,10 +154,13 @@ impl Dispatch {
             Given::Event(event) => {
                 let found = def.event_by_tag(event.tag()).filter(|ix| responses.contains(ix));
                 let Some(ix) = found else { return Err(wrong(input, &names(), format!("`{}`", event.tag()))) };
-                if let Some(typed) = event.as_erased() {
-                    return Ok(Payload::from_arc(Arc::clone(typed)));
+                match event.as_erased() {
+                    // A type of the same tag from elsewhere is decoded like any other data.
+                    Some(typed) if typed.meta().type_id() == def.event(ix).type_id() => {
+                        return Ok(Payload::from_arc(Arc::clone(typed)));
+                    }
+                    _ => (ix, event.value()),
                 }
-                (ix, event.value())
             }
         };
         def.event(ix).decode(value).map(Payload::from_box).map_err(|source| RespondError::Data {

@@ -104,6 +104,10 @@ impl ExecShared {
 
     /// Cancelled with the run, or when this attempt is dropped.
     pub(crate) fn cancel_token(&self) -> CancellationToken {
-        self.cancel.get_or_init(|| self.run.cancel_token().child_token()).clone()
+        let token = self.cancel.get_or_init(|| self.run.cancel_token().child_token());
+        if self.is_over() {
+            token.cancel();
+        }
+        token.clone()
     }
 }

@@ -321,6 +321,11 @@ impl AnyRun {
     async fn give(&self, input: &InputId, answer: Given) -> Result<(), RespondError> {
         let id = || input.to_string();
         let Some(run) = self.shared.with_children().into_iter().find(|run| *run.id() == input.run_id) else {
+            // A child that asked has ended meanwhile.
+            let below = input.run_id.as_str().strip_prefix(self.run_id().as_str());
+            if below.is_some_and(|rest| rest.starts_with('.')) {
+                return Err(RespondError::Conflict { id: id() });
+            }
             let pending = self.pending_inputs().await;
             return Err(RespondError::Unknown {
                 id: id(),

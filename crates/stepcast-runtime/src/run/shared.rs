@@ -114,7 +114,11 @@ impl RunShared {
     }
 
     pub(crate) fn cancel_token(&self) -> CancellationToken {
-        self.extra().token.get_or_init(CancellationToken::new).clone()
+        let token = self.extra().token.get_or_init(CancellationToken::new);
+        if self.has_ended() {
+            token.cancel();
+        }
+        token.clone()
     }
 
     pub(crate) fn wants_internal(&self) -> bool {

@@ -3,12 +3,18 @@
 use super::{Engine, Lineage};
 use crate::engine::collect::Entry;
 use crate::engine::exec::Status;
+use crate::engine::verify::HIGHEST_PLACE;
 use crate::engine::{CollectRequest, Commit, ExecKey, OpResult, Operation, RunState};
 
 impl Engine<'_> {
     pub(crate) fn commit(&mut self, commit: Commit) {
         // A number that the definition does not have is of no event type.
         if matches!(&commit.op, Operation::Wait(wait) if wait.event as usize >= self.def.events.len()) {
+            return;
+        }
+        // Nor can a place beyond its execution's record be one of an operation.
+        let places = self.def.policy.max_records.max(HIGHEST_PLACE);
+        if matches!(&commit.op, Operation::Wait(wait) if wait.id.ordinal as usize >= places) {
             return;
         }
         let Some(exec) = self.state.exec_mut(commit.exec) else { return };
