@@ -103,7 +103,8 @@ impl Parent {
             }
             // Side by side: two of one kind are told apart by their order.
             2 => {
-                let (first, second) = tokio::join!(ctx.run_child(child(), Begin { n: 5 }), ctx.run_child(child(), Begin { n: 4 }));
+                let (first, second) =
+                    tokio::join!(ctx.run_child(child(), Begin { n: 5 }), ctx.run_child(child(), Begin { n: 4 }));
                 Ok(done(format!("{} {}", first?.text, second?.text)))
             }
             // Repeated while the child still runs: the same child is taken up again.

@@ -100,7 +100,8 @@ async fn an_announced_wait_ignores_what_came_before() {
     run.send_event(Go { n: 2 }).unwrap();
     // The early one is still there for a wait that asks for none.
     assert_eq!(within(run.result()).await.unwrap(), done([2, 1]));
-    let asked: Vec<_> = support::rest(run.stream_events()).await.iter().filter_map(|item| item.get::<Asking>().cloned()).collect();
+    let asked: Vec<_> =
+        support::rest(run.stream_events()).await.iter().filter_map(|item| item.get::<Asking>().cloned()).collect();
     assert_eq!(asked.iter().map(|asking| asking.what.as_str()).collect::<Vec<_>>(), ["which"]);
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 use stepcast::engine::StuckReason;
 use stepcast::prelude::*;
 use stepcast::{
-    CollectError, EmitError, RunError, StepTimedOut, WaitError, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent,
+    CollectError, EmitError, RunError, StepTimedOut, WaitError, WorkflowCancelledEvent, WorkflowFailedEvent,
+    WorkflowTimedOutEvent,
 };
 use support::{after, rest, settle, within};
 use tokio::time::Instant;
@@ -131,7 +132,10 @@ impl After {
                 self.0.note("never");
             }
             // Parked in a wait.
-            2 => self.0.note(format!("wait {:?}", matches!(ctx.wait_for_event::<Go>().await, Err(WaitError::RunEnded { .. })))),
+            2 => self.0.note(format!(
+                "wait {:?}",
+                matches!(ctx.wait_for_event::<Go>().await, Err(WaitError::RunEnded { .. }))
+            )),
             // In a wait, beside something else.
             3 => {
                 let (wait, ()) = tokio::join!(ctx.wait_for_event::<Go>().id("beside"), after(1_200));

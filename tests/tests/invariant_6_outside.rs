@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use stepcast::engine::FailureChoice;
 use stepcast::prelude::*;
 use stepcast::{
-    AnyRun, EventEnvelope, InputId, Mailbox, RespondError, RestoreRunError, RunSnapshot, Runtime, RuntimeError, SendError,
-    StreamStart,
+    AnyRun, EventEnvelope, InputId, Mailbox, RespondError, RestoreRunError, RunSnapshot, Runtime, RuntimeError,
+    SendError, StreamStart,
 };
 
 #[event(start)]
@@ -197,7 +197,8 @@ async fn large_data_is_only_data() {
     let run = begun().await;
     let text = "ü\u{0}\"\\".repeat(1_000_000);
     run.send_event(Poke { n: 1, data: json!(text) }).expect("it fits");
-    run.send_event(envelope("Poke", json!({ "n": 1, "data": { (text.clone()): [text] }, "more": 1 }))).expect("it fits");
+    run.send_event(envelope("Poke", json!({ "n": 1, "data": { (text.clone()): [text] }, "more": 1 })))
+        .expect("it fits");
     run.send_event(envelope("Poke", json!({ "n": 1, "data": vec![0; 300_000] }))).expect("it fits");
     run.send_event(envelope("Poke", json!({ "n": 1, "data": deep(90) }))).expect("it fits");
     let snapshot = within(run.snapshot()).await.expect("it is taken").to_json().expect("it serializes");
@@ -244,11 +245,16 @@ async fn answers_to_what_was_not_asked() {
         envelope("nothing", Value::Null),
     ] {
         let error = within(run.respond(&asked, event)).await.expect_err("it is no answer");
-        assert!(matches!(&error, RespondError::WrongAnswer { expected, .. } if expected.contains("Answer")), "{error:?}");
+        assert!(
+            matches!(&error, RespondError::WrongAnswer { expected, .. } if expected.contains("Answer")),
+            "{error:?}"
+        );
     }
     let error = within(run.respond_failure(&asked, FailureChoice::Retry)).await.expect_err("nothing failed");
     assert!(matches!(error, RespondError::WrongAnswer { .. }), "{error:?}");
-    for value in [Value::Null, json!("yes"), json!({ "yes": 1 }), deep(1_000), json!({ "yes": true, "because": deep(1_000) })] {
+    for value in
+        [Value::Null, json!("yes"), json!({ "yes": 1 }), deep(1_000), json!({ "yes": true, "because": deep(1_000) })]
+    {
         let error = within(run.respond_value(&asked, value)).await.expect_err("it does not fit");
         assert!(matches!(error, RespondError::Data { .. }), "{error:?}");
     }
@@ -361,7 +367,8 @@ async fn texts_that_are_no_snapshot() {
     let text = within(run.snapshot()).await.expect("it is taken").to_json().expect("it serializes");
     let deep = "[".repeat(10_000);
     let deep_objects = "{\"a\":".repeat(10_000);
-    for bad in ["", "null", "[]", "{}", "1e999", "{\"format\":1}", "{\"format\":99}", &deep, &deep_objects, &text[1..]] {
+    for bad in ["", "null", "[]", "{}", "1e999", "{\"format\":1}", "{\"format\":99}", &deep, &deep_objects, &text[1..]]
+    {
         let error = RunSnapshot::from_json(bad).expect_err("it is no snapshot");
         assert!(matches!(error, RestoreRunError::Malformed { .. } | RestoreRunError::Version { .. }), "{error:?}");
     }

@@ -125,7 +125,7 @@
 //! ```
 //!
 //! # What a step is supplied with
-//! In any position beside its events: [`Context`], [`State`] (one typed cell per run), [`Res`] (a resource),
+//! In any position beside its events: [`Context`], [`State`](struct@State) (one typed cell per run), [`Res`] (a resource),
 //! [`Attempt`], [`CancelToken`].
 //!
 //! ```
