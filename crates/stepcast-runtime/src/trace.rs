@@ -50,6 +50,7 @@ pub(crate) struct Trace {
     pub(crate) events: BTreeMap<u64, ChainLink>,
 }
 
+#[cfg_attr(not(feature = "testing"), allow(dead_code))]
 impl Trace {
     pub(crate) fn of<'a>(frames: impl IntoIterator<Item = &'a StepStateChanged>) -> Self {
         let mut trace = Trace::default();

@@ -105,6 +105,7 @@ impl AnyRun {
         AnyRun { shared }
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) fn shared(&self) -> &Arc<RunShared> {
         &self.shared
     }

@@ -208,6 +208,7 @@ fn settle(
         let _ = shared.extra().runtime.set(link);
     }
     let shared = Arc::new(shared);
+    #[cfg_attr(not(feature = "testing"), allow(unused_mut))]
     let (Some(mut core), Some(tokio)) = (core, shared.tokio.as_ref()) else {
         let end = end.unwrap_or_else(|| RunEnd::refused(RunError::NoRuntime, clock::now()));
         lock(&shared.inbox).task = super::Task::Ended;
