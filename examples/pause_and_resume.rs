@@ -44,7 +44,7 @@ async fn search(trip: Trip, city: State<City>) -> Result<Offer> {
 #[step(waits(Confirmed))]
 async fn book(offer: Offer, city: State<City>, ctx: Context) -> Result<Booked> {
     // Done once, whoever repeats the step: the result is part of the run.
-    let number: u32 = ctx.call("reserve", move || reserve(offer.price)).await?;
+    let number: u32 = ctx.call("reserve", || reserve(offer.price)).await?;
     let confirmed = ctx.wait_for_event::<Confirmed>().announce(Confirm { price: offer.price }).await?;
     println!("[{}] {} confirmed", role(), confirmed.by);
     Ok(Booked { text: format!("{} for {}, reservation {number}", city.get().0, offer.price) })

@@ -32,5 +32,8 @@ pub(crate) fn at(instant: Instant) -> Time {
 /// The instant of a time.
 pub(crate) fn instant(time: Time) -> Instant {
     let (wall, begun) = base();
-    begun + Duration::from_micros(time.0.saturating_sub(wall))
+    match time.0.checked_sub(wall) {
+        Some(passed) => begun + Duration::from_micros(passed),
+        None => begun.checked_sub(Duration::from_micros(wall - time.0)).unwrap_or(begun),
+    }
 }
