@@ -50,6 +50,8 @@ pub enum OpResult {
     BufferFull,
     /// What was sent is delivered.
     Delivered,
+    /// The run's queue is full and nobody else can make room; nothing was delivered.
+    NoRoom,
     /// The child run may begin.
     ChildStarted,
     /// The child run's end is recorded.

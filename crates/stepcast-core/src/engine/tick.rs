@@ -142,6 +142,11 @@ pub enum Operation {
         /// The operation; a repetition is recognised by its ordinal.
         id: OpId,
     },
+    /// `ctx.send_now` for which there will never be room: nothing is delivered.
+    Refuse {
+        /// The operation.
+        id: OpId,
+    },
     /// `ctx.wait_for_event`.
     Wait(WaitRequest),
     /// `ctx.collect_events`.

@@ -142,7 +142,8 @@ impl<S: SendSet> Context<S> {
     }
 
     /// Delivers an event at once, for long producers: whatever becomes of the attempt, it has been sent, and a
-    /// repeated execution does not send it again. Waits for room in the run's queue while others can make some.
+    /// repeated execution does not send it again. Waits for room in the run's queue while other executions can make
+    /// some. A future that is dropped while it waits does not take its event back.
     ///
     /// # Errors
     /// [`EmitError`]; then nothing was sent.
@@ -163,7 +164,10 @@ impl<S: SendSet> Context<S> {
         let request = Request::SendNow { id: id.clone(), event: Payload::new(event) };
         match OpFuture::begin(&self.exec, id, request).await {
             Ok(stepcast_core::engine::OpResult::Delivered) => Ok(()),
-            Ok(_) => Err(EmitError::WouldDeadlock { event: tag }),
+            Ok(_) => {
+                self.exec.log().step_back(OpKind::SendNow, tag);
+                Err(EmitError::WouldDeadlock { event: tag })
+            }
             Err(gone) => Err(gone.emit(tag)),
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct More {
     pub(crate) deferred: Vec<Message>,
     /// Records of executions that a restore has not begun again yet.
     pub(crate) restored: BTreeMap<u64, crate::exec::OpLog>,
+    /// What executions send that finds the run's queue full.
+    pub(crate) room: super::room::Room,
     /// After the run's end: when executions that go on are dropped.
     pub(crate) grace_until: Option<Time>,
     #[cfg(feature = "testing")]
@@ -91,6 +93,11 @@ impl RunCore {
         self.entries.get_mut(key.lane as usize)?.as_deref_mut().filter(|entry| entry.key == key)
     }
 
+    /// The entry of this attempt, unless that is over.
+    pub(crate) fn entry_of(&mut self, key: ExecKey, attempt: u32) -> Option<&mut Entry> {
+        self.entry(key).filter(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between))
+    }
+
     pub(crate) fn put_entry(&mut self, entry: Entry) {
         let lane = entry.key.lane as usize;
         if self.entries.len() <= lane {
@@ -119,6 +126,10 @@ impl RunCore {
     /// Whether nothing of the run is under way.
     pub(crate) fn is_quiet(&self) -> bool {
         self.in_tasks == 0 && self.locals.as_ref().is_none_or(|locals| locals.is_empty()) && !self.state.has_ready()
+    }
+
+    pub(crate) fn waits_for_room(&self) -> bool {
+        !self.ended && self.more.as_ref().is_some_and(|more| !more.room.is_empty())
     }
 
     pub(crate) fn has_timer(&self) -> bool {

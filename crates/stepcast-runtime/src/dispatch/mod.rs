@@ -8,6 +8,7 @@ mod finish;
 mod messages;
 mod place;
 mod requests;
+mod room;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -85,7 +86,8 @@ impl Dispatch {
         }
         // A run that is never idle comes to its timers all the same.
         let fired = if worked { core.is_due() && self.fire_timers(core, cx) } else { self.fire_timers(core, cx) };
-        if core.ended || worked || fired { Round::Worked } else { Round::Dry }
+        let room = core.waits_for_room() && (self.use_room(core) || (!worked && !fired && self.refuse_room(core)));
+        if core.ended || worked || fired || room { Round::Worked } else { Round::Dry }
     }
 
     /// Starts queued executions, a slice at a time.

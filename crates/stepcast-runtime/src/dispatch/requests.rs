@@ -5,25 +5,17 @@ use stepcast_core::engine::{CollectRequest, Commit, ExecKey, Matches, OpId, OpKi
 
 use super::Dispatch;
 use super::core::RunCore;
-use super::place::Place;
 use crate::exec::Recorded;
 use crate::run::{Deadline, Request};
 
 impl Dispatch {
     pub(crate) fn operation(&mut self, core: &mut RunCore, exec: ExecKey, attempt: u32, request: Request) {
         // A wait that a failing attempt dropped stays open for the next one: nobody is asked twice.
-        let live =
-            core.entry(exec).is_some_and(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between));
-        if !live {
+        if core.entry_of(exec, attempt).is_none() {
             return;
         }
         match request {
-            Request::SendNow { id, event } => {
-                let mut outputs = Outputs::default();
-                outputs.push_payload(event);
-                let matches = self.match_outputs(core, &outputs);
-                self.commit(core, exec, outputs, matches, Operation::Deliver { id });
-            }
+            Request::SendNow { id, event } => self.send_now(core, exec, attempt, id, event),
             Request::Wait { id, event, filter, predicate, shared, announce, deadline } => {
                 let (outputs, matches) = self.take_outbox(core, exec);
                 let kept_matches = self.match_kept(core, event, &filter, predicate.as_ref());
@@ -62,7 +54,14 @@ impl Dispatch {
         }
     }
 
-    fn commit(&mut self, core: &mut RunCore, exec: ExecKey, outputs: Outputs, matches: Matches, op: Operation) {
+    pub(super) fn commit(
+        &mut self,
+        core: &mut RunCore,
+        exec: ExecKey,
+        outputs: Outputs,
+        matches: Matches,
+        op: Operation,
+    ) {
         let Some(view) = core.state.exec(exec) else { return };
         let commit = Commit { exec, attempt: view.attempt, seq: view.commits + 1, outputs, matches, op };
         self.tick(core, TickKind::Commit(Box::new(commit)));

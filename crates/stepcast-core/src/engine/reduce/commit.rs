@@ -35,6 +35,7 @@ impl Engine<'_> {
         }
         match commit.op {
             Operation::Deliver { id } => self.resume(key, id, OpResult::Delivered),
+            Operation::Refuse { id } => self.resume(key, id, OpResult::NoRoom),
             Operation::Wait(mut wait) => {
                 wait.announce = wait.announce.map(crate::Payload::into_shared);
                 self.wait(key, wait);

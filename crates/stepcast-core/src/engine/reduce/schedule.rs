@@ -45,6 +45,12 @@ impl RunState {
         self.schedule.running
     }
 
+    /// Whether the run's queue has room for an event of this type, for each step that takes it.
+    pub fn has_room(&self, def: &WorkflowDef, event: u64) -> bool {
+        let takers = def.event_by_hash(event).map_or(0, |ix| def.takers(ix).len());
+        self.schedule.queued + takers.min(def.policy.max_queued) <= def.policy.max_queued
+    }
+
     /// Whether something is queued or running.
     pub fn is_busy(&self) -> bool {
         self.schedule.running + self.schedule.queued > 0
