@@ -3,11 +3,9 @@
 
 #![allow(clippy::expect_used)]
 
-use stepcast::engine::{Commands, Command, RunState};
-use stepcast_tests::{
-    Act, BEGIN, END, Graph, Input, Node, Out, PLAIN, POKE, What, leak, one, state_text,
-};
+use stepcast::engine::{Command, Commands, RunState};
 use stepcast::{OutSpec, RunPolicy};
+use stepcast_tests::{Act, BEGIN, END, Graph, Input, Node, Out, PLAIN, POKE, What, leak, one, state_text};
 
 /// A loop through a batch, a join, a wait, a dynamic buffer, a retry and a recovery, round after round.
 fn graph() -> Graph {
@@ -17,7 +15,11 @@ fn graph() -> Graph {
     wait.waits = vec![POKE];
     let nodes = vec![
         Node::new("begin", Input::Any(vec![BEGIN]), one(PLAIN)),
-        Node::new("fan", Input::Any(vec![PLAIN]), OutSpec::All(leak(OutSpec::Batch(leak(one(PLAIN + 1)))), leak(one(PLAIN + 5)))),
+        Node::new(
+            "fan",
+            Input::Any(vec![PLAIN]),
+            OutSpec::All(leak(OutSpec::Batch(leak(one(PLAIN + 1)))), leak(one(PLAIN + 5))),
+        ),
         Node::new("gather", Input::Collect(vec![PLAIN + 1]), one(PLAIN + 2)),
         Node::new("join", Input::Join(vec![PLAIN + 2, PLAIN + 5]), one(PLAIN + 3)),
         fail,
@@ -52,7 +54,8 @@ impl Host<'_> {
     fn round(&mut self) {
         while let Some(exec) = self.state.take_ready(|_| 0) {
             let view = self.state.exec(exec).expect("it was taken");
-            let (step, attempt, commits) = (self.graph.nodes[view.step as usize].name.clone(), view.attempt, view.commits);
+            let (step, attempt, commits) =
+                (self.graph.nodes[view.step as usize].name.clone(), view.attempt, view.commits);
             let mut give = |kind: usize| Out::Event(kind, self.id());
             let outcome = match step.as_str() {
                 "begin" => Ok(vec![give(PLAIN)]),
@@ -65,9 +68,21 @@ impl Host<'_> {
                 "fail" => Err((attempt == 1).then_some(std::time::Duration::ZERO)),
                 "catch" => Ok(vec![give(PLAIN + 4)]),
                 _ if commits == 0 => {
-                    let id = stepcast::engine::OpId { kind: stepcast::engine::OpKind::Wait, label: "poke".into(), ordinal: 0 };
+                    let id = stepcast::engine::OpId {
+                        kind: stepcast::engine::OpKind::Wait,
+                        label: "poke".into(),
+                        ordinal: 0,
+                    };
                     let (filter, deadline, kept) = (stepcast::engine::Filter::Any, Some(self.now + 1_000_000), vec![]);
-                    let op = stepcast_tests::Op::Wait { id, kind: POKE, filter, shared: false, announce: None, deadline, kept };
+                    let op = stepcast_tests::Op::Wait {
+                        id,
+                        kind: POKE,
+                        filter,
+                        shared: false,
+                        announce: None,
+                        deadline,
+                        kept,
+                    };
                     self.act(What::Commit { exec, attempt, seq: 1, outputs: vec![], matches: vec![], op });
                     self.act(What::Parked(exec));
                     let (event, sender) = ((POKE, self.id()), Some((1, self.events)));
