@@ -38,6 +38,7 @@ examples! {
     resources,
     retry_and_catch,
     streaming_progress,
+    test_kit,
     typed_state,
 }
 
