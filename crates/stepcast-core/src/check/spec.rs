@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::{CatchSpec, EventMeta, EventSet, OutSpec, ParamSpec, Role, StepSpec, WorkflowSpec, hash};
 
@@ -198,10 +199,18 @@ impl From<&EventMeta> for GraphEvent {
         GraphEvent {
             tag: Cow::Borrowed(meta.tag),
             role: meta.role,
-            origin: meta.origin,
+            origin: origin_of(meta),
             location: Cow::Borrowed(meta.location),
         }
     }
+}
+
+/// What constants know of a type's origin, and its `TypeId`: the instances of a generic type are written at one place.
+fn origin_of(meta: &EventMeta) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (meta.origin, meta.type_id()).hash(&mut hasher);
+    // 0 stands for any type of the tag.
+    hasher.finish().max(1)
 }
 
 impl From<&StepSpec> for GraphStep {

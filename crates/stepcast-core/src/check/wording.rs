@@ -1,5 +1,10 @@
 use super::fault::{FaultKind, Finding, Place};
+use super::table::same;
 use super::text::Writer;
+
+/// Two types that are written at one place.
+const ONE_PLACE: &str = "; the instances of a generic type have one tag, so a workflow uses one of them: write a type of its own, \
+                         with a tag of its own, for the other";
 
 /// Writes texts and, in square brackets, names in backticks.
 macro_rules! say {
@@ -71,7 +76,13 @@ const fn write_whole(to: &mut Writer<'_>, found: &Finding<'_>, workflow: &str) {
 }
 
 const fn write_tag_twice(to: &mut Writer<'_>, found: &Finding<'_>, workflow: &str) {
-    say!(to: "workflow " [workflow] " has two event types under the tag " [found.event] ": its stop event, written at ");
+    say!(to: "workflow " [workflow] " has two event types under the tag " [found.event] ": its stop event, ");
+    if same(found.other, found.extra) {
+        say!(to: "and another type made at the same place, ");
+        to.text(found.other);
+        return to.text(ONE_PLACE);
+    }
+    to.text("written at ");
     to.text(found.other);
     to.text(", and the one written at ");
     to.text(found.extra);
@@ -191,6 +202,12 @@ const fn write_signature(to: &mut Writer<'_>, found: &Finding<'_>) {
         FaultKind::DuplicateStep => {
             to.text("has the name of an earlier step, but names are what runs are stored by; rename one of the two, or write \
                      `#[step(name = \"..\")]`");
+        }
+        FaultKind::TagTwice if same(found.other, found.extra) => {
+            say!(to: "uses an event type under the tag " [found.event]
+                ", which the workflow already uses for another type made at the same place, ");
+            to.text(found.other);
+            to.text(ONE_PLACE);
         }
         FaultKind::TagTwice => {
             say!(to: "uses the event type written at ");

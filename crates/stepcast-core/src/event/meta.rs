@@ -82,7 +82,8 @@ pub struct EventMeta {
     pub type_name: &'static str,
     /// Module path and type name.
     pub qualified_name: &'static str,
-    /// Hash of where the type is written; two types under one tag differ here.
+    /// Hash of where the type is written, and of its size; two types under one tag differ here, unless they are instances
+    /// of one generic type that have one size.
     pub origin: u64,
     /// Where the type is written: `file:line:column`.
     pub location: &'static str,
@@ -105,7 +106,7 @@ impl EventMeta {
             hash: hash::fnv1a(ident.tag),
             type_name: ident.type_name,
             qualified_name: ident.qualified_name,
-            origin: hash::extend(hash::fnv1a(ident.qualified_name), ident.location.as_bytes()),
+            origin: origin_of::<E>(&ident),
             location: ident.location,
             role: ident.role,
             fields: ident.fields,
@@ -148,6 +149,13 @@ impl EventMeta {
     pub fn ancestors(&self) -> Option<&'static str> {
         self.role.ancestor().filter(|ancestor| *ancestor != self.type_name)
     }
+}
+
+/// A generic type is written once for all its instances. Constants cannot compare `TypeId`s, so there they are told apart
+/// by their size; [`GraphEvent`](crate::check::GraphEvent) adds the `TypeId`.
+const fn origin_of<E: Event>(ident: &EventIdent) -> u64 {
+    let written = hash::extend(hash::fnv1a(ident.qualified_name), ident.location.as_bytes());
+    hash::extend(written, &(size_of::<E>() as u64).to_le_bytes())
 }
 
 fn decode<E: Event>(value: Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error> {
