@@ -293,7 +293,7 @@ fn tree(rng: &mut Rng, depth: usize) -> OutSpec {
         0 => OutSpec::None,
         1 if rng.percent(40) => one(ASK),
         2 if rng.percent(20) => one(END),
-        0..8 => one(PLAIN + rng.below(6)),
+        1..8 => one(PLAIN + rng.below(6)),
         8..11 => OutSpec::All(leak(tree(rng, depth - 1)), leak(tree(rng, depth - 1))),
         11..13 => OutSpec::Either(leak(tree(rng, depth - 1)), leak(tree(rng, depth - 1))),
         13..15 => OutSpec::Optional(leak(tree(rng, depth - 1))),

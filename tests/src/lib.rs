@@ -3,7 +3,6 @@
 
 // Nobody but the tests uses this: a field is told by its name, and what cannot be stops the test.
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
-#![allow(clippy::collapsible_if, clippy::manual_is_multiple_of, clippy::match_overlapping_arm, clippy::type_complexity)]
 
 mod acts;
 mod drive;

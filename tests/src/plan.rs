@@ -53,7 +53,7 @@ pub fn accepts(filter: &Filter, id: u64) -> bool {
     match filter {
         Filter::Any => true,
         Filter::Field { .. } => id % 2 == 1,
-        Filter::Code => id % 3 == 0,
+        Filter::Code => id.is_multiple_of(3),
     }
 }
 

@@ -379,7 +379,7 @@ mod two {
     #[step]
     pub async fn sort(item: Item) -> Either<Piece, Odd> {
         after(u64::from(100 - item.n)).await;
-        if item.n % 2 == 0 { Either::Left(Piece { n: item.n }) } else { Either::Right(Odd { n: item.n }) }
+        if item.n.is_multiple_of(2) { Either::Left(Piece { n: item.n }) } else { Either::Right(Odd { n: item.n }) }
     }
 
     #[step]

@@ -195,7 +195,7 @@ mod apart {
 
     #[step]
     pub async fn odd_and_even(item: Item, ctx: Context) -> Result<Option<Found>> {
-        let name = if item.n % 2 == 0 { "even" } else { "odd" };
+        let name = if item.n.is_multiple_of(2) { "even" } else { "odd" };
         let set = ctx.collect_n(item, 2).buffer(name).await?;
         Ok(set.map(|set| Found { text: format!("{name} {} {}", set[0].n, set[1].n) }))
     }

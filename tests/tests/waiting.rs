@@ -363,7 +363,7 @@ mod threads {
         async fn work(&self, item: Item, ctx: Context) -> Result<Found> {
             let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
             self.most.fetch_max(now, Ordering::SeqCst);
-            if item.n % 2 == 0 {
+            if item.n.is_multiple_of(2) {
                 let since = std::time::Instant::now();
                 while since.elapsed() < Duration::from_micros(150) {
                     std::hint::spin_loop();

@@ -19,6 +19,9 @@ use crate::{Act, BEGIN, Given, Graph, Kind, Op, POKE, REPLY, What, failure_id};
 /// How often each catch step has recovered a lineage.
 type Recovery = BTreeMap<usize, u32>;
 
+/// What a join holds, per slot.
+type Slots = Vec<VecDeque<(Ev, Recovery)>>;
+
 /// A run as the model sees it.
 #[derive(Debug)]
 pub struct Model<'g> {
@@ -26,7 +29,7 @@ pub struct Model<'g> {
     lives: Vec<Live>,
     members: Vec<Member>,
     batches: Vec<Batch>,
-    joins: BTreeMap<(usize, Option<usize>), Vec<VecDeque<(Ev, Recovery)>>>,
+    joins: BTreeMap<(usize, Option<usize>), Slots>,
     waiters: Vec<Waiter>,
     kept: BTreeMap<Kind, VecDeque<Ev>>,
     questions: Vec<Question>,
@@ -362,10 +365,10 @@ impl<'g> Model<'g> {
         let mut source = Source::default();
         if event.0 == REPLY && !self.waiters.iter().any(|waiter| waiter.kind == REPLY) {
             let asked = |question: &Question| matches!(question.asked, Asked::Event { .. });
-            if let Some(at) = self.questions.iter().position(asked) {
-                if let Asked::Event { scope, recovery, .. } = self.questions.remove(at).asked {
-                    source = Source { scope, recovery, step: 0 };
-                }
+            if let Some(at) = self.questions.iter().position(asked)
+                && let Asked::Event { scope, recovery, .. } = self.questions.remove(at).asked
+            {
+                source = Source { scope, recovery, step: 0 };
             }
         }
         self.deliver(event.0, event.1, &source);
