@@ -10,6 +10,7 @@ mod definition;
 pub mod engine;
 mod event;
 mod graph;
+mod guard;
 pub mod hash;
 mod retry;
 mod signature;

@@ -6,6 +6,7 @@ use super::{
     DefinitionError, EventDef, EventIx, InputShape, OpenerDef, RunPolicy, StepDecl, StepDef, StepIx, Taker, WorkflowDef,
 };
 use crate::check::{self, Analysis, GraphCatch, GraphEvent, GraphOut, GraphParam, GraphSpec, GraphStep};
+use crate::guard::guarded;
 use crate::{Event, EventMeta, EventSet, OnFailure, ParamSpec, Role, StepFailedEvent, Workflow, WorkflowSpec};
 
 /// What a definition is made of.
@@ -63,7 +64,10 @@ impl WorkflowDef {
     /// Every fault of its graph. For a workflow that is not generic the compiler has found them before.
     pub fn of<W: Workflow>() -> Result<Self, DefinitionError> {
         let spec = const { &W::SPEC };
-        build(Parts::from(spec))
+        // Retry policies are made here, by expressions of the user's.
+        let parts = guarded(|| Parts::from(spec))
+            .map_err(|message| DefinitionError::Panicked { workflow: spec.name.to_owned(), message })?;
+        build(parts)
     }
 }
 

@@ -12,6 +12,14 @@ pub enum DefinitionError {
         /// Every fault found.
         faults: Vec<Fault>,
     },
+    /// The code of a `retry = ..` argument panicked while the definition was built.
+    #[error("The workflow `{workflow}` could not be built: a retry policy panicked while it was made: {message}.")]
+    Panicked {
+        /// The workflow's name.
+        workflow: String,
+        /// The panic's message, where it has one.
+        message: String,
+    },
 }
 
 impl DefinitionError {
@@ -19,6 +27,7 @@ impl DefinitionError {
     pub fn faults(&self) -> &[Fault] {
         match self {
             DefinitionError::Faults { faults, .. } => faults,
+            DefinitionError::Panicked { .. } => &[],
         }
     }
 }

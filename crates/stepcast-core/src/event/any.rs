@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{ErasedEvent, Event, EventMeta, Payload};
+use crate::guard::serde_code;
 
 /// An event of a type known only at run time, as the runtime hands it out.
 ///
@@ -131,7 +132,7 @@ impl AnyEvent {
             return Ok(event.clone());
         }
         match &self.0 {
-            Inner::Raw(raw) if raw.tag == E::META.tag => serde_json::from_value(raw.value.clone())
+            Inner::Raw(raw) if raw.tag == E::META.tag => serde_code(|| serde_json::from_value(raw.value.clone()))
                 .map_err(|source| DecodeEventError::Data { tag: raw.tag.clone(), source }),
             _ => Err(DecodeEventError::WrongType { found: self.tag().to_owned(), expected: E::META.tag }),
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{Event, EventMeta};
+use crate::guard::serde_code;
 
 /// An event whose type is known only at run time. Implemented for every [`Event`].
 pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
@@ -26,7 +27,7 @@ impl<E: Event> ErasedEvent for E {
     }
 
     fn to_value(&self) -> Result<Value, serde_json::Error> {
-        serde_json::to_value(self)
+        serde_code(|| serde_json::to_value(self))
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {

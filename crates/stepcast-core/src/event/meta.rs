@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ErasedEvent, Event};
+use crate::guard::serde_code;
 use crate::hash;
 use crate::store::{MAX_CELL_DEPTH, nests_deeper};
 
@@ -159,7 +160,7 @@ const fn origin_of<E: Event>(ident: &EventIdent) -> u64 {
 }
 
 fn decode<E: Event>(value: Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error> {
-    serde_json::from_value::<E>(value).map(|event| Box::new(event) as Box<dyn ErasedEvent>)
+    serde_code(|| serde_json::from_value::<E>(value).map(|event| Box::new(event) as Box<dyn ErasedEvent>))
 }
 
 impl fmt::Debug for EventMeta {

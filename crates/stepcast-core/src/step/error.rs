@@ -3,6 +3,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::ErrorInfo;
+use crate::guard::guarded;
 
 /// The result of a step's body, and of anything that fails like one.
 pub type Result<T, E = StepError> = std::result::Result<T, E>;
@@ -77,13 +78,13 @@ impl StepError {
         self.0.type_name
     }
 
-    /// The form in which the error crosses serialization.
+    /// The form in which the error crosses serialization. Its texts are a user's code: one that panics is described.
     pub fn info(&self) -> ErrorInfo {
-        ErrorInfo {
-            exception_type: self.0.type_name.to_owned(),
-            exception_message: self.to_string(),
-            causes: self.chain().skip(1).map(ToString::to_string).collect(),
-        }
+        let texts = guarded(|| (self.to_string(), self.chain().skip(1).map(ToString::to_string).collect()));
+        let (exception_message, causes) = texts.unwrap_or_else(|message| {
+            (format!("its text could not be made: {}", StepPanicked { message }), Vec::new())
+        });
+        ErrorInfo { exception_type: self.0.type_name.to_owned(), exception_message, causes }
     }
 }
 

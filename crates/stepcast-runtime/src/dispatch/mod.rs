@@ -22,7 +22,7 @@ use stepcast_core::{AnyEvent, WorkflowIdleEvent};
 
 pub(crate) use self::core::RunCore;
 use self::place::ProbeWaker;
-pub(crate) use self::place::{RunnerEnv, env_exec, panicked};
+pub(crate) use self::place::{RunnerEnv, env_exec, panic_message, panicked};
 use crate::clock;
 use crate::run::{RunShared, Task, lock};
 use crate::stream::EventKind;

@@ -205,9 +205,14 @@ pub(crate) fn poll_attempt(future: &mut BoxFuture<'static, StepOutput>, cx: &mut
 /// A panic as a step's error.
 #[cold]
 pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> StepError {
+    StepPanicked { message: panic_message(panic) }.into()
+}
+
+/// What a panic says.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    StepPanicked { message: text.unwrap_or_else(|| "a value that is not a text".to_owned()) }.into()
+    text.unwrap_or_else(|| "a value that is not a text".to_owned())
 }
 
 /// Drops what users made; a panic in a destructor ends here.

@@ -1,4 +1,6 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
+
 use stepcast_core::engine::{Outcome, RunFailure, Time};
 use stepcast_core::{
     AnyEvent, ErrorInfo, Event, Payload, StepError, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent,
@@ -34,12 +36,7 @@ impl RunEnd {
             }
             Outcome::Failed(failure) => {
                 let error = run_error(failure, error, &mut failed);
-                failed.get_or_insert_with(|| WorkflowFailedEvent {
-                    step_name: None,
-                    exception: info_of(&error),
-                    attempts: None,
-                    elapsed_seconds: None,
-                });
+                failed.get_or_insert_with(|| failed_with(&error));
                 Err(error)
             }
             Outcome::TimedOut { active_steps } => {
@@ -58,15 +55,19 @@ impl RunEnd {
 
     /// A run that ended before it began.
     pub(crate) fn refused(error: RunError, at: Time) -> Self {
-        let event =
-            WorkflowFailedEvent { step_name: None, exception: info_of(&error), attempts: None, elapsed_seconds: None };
+        let event = failed_with(&error);
         RunEnd { result: Err(Box::new(Failed { error, event: Some(event) })), failures: 0, at }
     }
 
     /// The last event of the run's stream.
     pub(crate) fn terminal_event(&self) -> AnyEvent {
         let failed = match &self.result {
-            Ok(stop) => return AnyEvent::from_payload(stop.clone()),
+            Ok(stop) => {
+                return match RunEnd::copy_of(stop) {
+                    Ok(stop) => AnyEvent::from_payload(stop),
+                    Err(error) => AnyEvent::new(failed_with(&error)),
+                };
+            }
             Err(failed) => failed,
         };
         match &failed.error {
@@ -84,13 +85,28 @@ impl RunEnd {
         self.result.as_ref().map_err(|failed| &failed.error)
     }
 
+    /// Another copy of the stop event.
+    pub(crate) fn copy_of(stop: &Payload) -> Result<Payload, RunError> {
+        guarded(|| stop.clone())
+    }
+
     /// The stop event, as the type the workflow declares.
     pub(crate) fn stop_event<S: Event>(&self) -> Result<S, RunError> {
         match self.result() {
-            Ok(stop) => stop.downcast_ref::<S>().cloned().ok_or(RunError::Dropped),
+            Ok(stop) => guarded(|| stop.downcast_ref::<S>().cloned())?.ok_or(RunError::Dropped),
             Err(error) => Err(error.clone()),
         }
     }
+}
+
+/// Copies an event. A panic in its `Clone` is no panic of whoever asks for the run's end.
+fn guarded<T>(copy: impl FnOnce() -> T) -> Result<T, RunError> {
+    catch_unwind(AssertUnwindSafe(copy))
+        .map_err(|panic| RunError::EventPanicked { message: crate::dispatch::panic_message(&*panic) })
+}
+
+fn failed_with(error: &RunError) -> WorkflowFailedEvent {
+    WorkflowFailedEvent { step_name: None, exception: info_of(error), attempts: None, elapsed_seconds: None }
 }
 
 fn info_of(error: &RunError) -> ErrorInfo {

@@ -147,7 +147,7 @@ impl AnyRun {
     pub async fn outcome(&self) -> Result<AnyEvent, RunError> {
         self.shared.ended().await;
         match self.shared.outcome().map(RunEnd::result) {
-            Some(Ok(stop)) => Ok(AnyEvent::from_payload(stop.clone())),
+            Some(Ok(stop)) => RunEnd::copy_of(stop).map(AnyEvent::from_payload),
             Some(Err(error)) => Err(error.clone()),
             None => Err(RunError::Dropped),
         }
