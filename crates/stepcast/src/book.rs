@@ -26,5 +26,9 @@ pages! {
     Bounds "docs/bounds.md",
     SnapshotsAndReExecution "docs/snapshots-and-re-execution.md",
     Resources "docs/resources.md",
+}
+
+#[cfg(feature = "testing")]
+pages! {
     Testing "docs/testing.md",
 }
