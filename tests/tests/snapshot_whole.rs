@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/stored.rs"]
+mod stored;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -12,113 +15,10 @@ use serde::{Deserialize, Serialize};
 use stepcast::engine::FailureChoice;
 use stepcast::prelude::*;
 use stepcast::testing::{TestKit, advance, settle};
-use stepcast::{Event, RespondError, RunError, RunSnapshot, SharedWorkflow, StoredError, WaitError};
-use tokio::sync::watch;
+use stepcast::{RespondError, RunError, RunSnapshot, StoredError, WaitError};
 use tokio::time::sleep;
 
-#[event(start)]
-struct Begin {
-    n: u32,
-}
-
-#[event]
-struct Item {
-    n: u32,
-}
-
-#[event]
-struct Part {
-    n: u32,
-}
-
-#[event]
-struct Piece {
-    n: u32,
-}
-
-#[event]
-struct Note {
-    n: u32,
-}
-
-#[event(external)]
-struct Go {
-    n: u32,
-    who: String,
-}
-
-#[event(input_required)]
-struct Question {
-    n: u32,
-}
-
-#[event(human_response)]
-struct Answer {
-    n: u32,
-}
-
-#[event(stop)]
-#[derive(PartialEq)]
-struct Done {
-    text: String,
-}
-
-fn done(text: impl ToString) -> Done {
-    Done { text: text.to_string() }
-}
-
-fn go(n: u32, who: &str) -> Go {
-    Go { n, who: who.to_owned() }
-}
-
-fn numbers(all: impl IntoIterator<Item = u32>) -> String {
-    all.into_iter().map(|n| n.to_string()).collect::<Vec<_>>().join(" ")
-}
-
-/// Stores a run, ends it, and takes it up again from the text.
-async fn moved<S: Event, T>(run: Run<S>, flow: T) -> Run<S>
-where
-    T: SharedWorkflow,
-    T::Flow: stepcast::Workflow<Stop = S>,
-{
-    let text = run.snapshot().await.unwrap().to_json().unwrap();
-    run.cancel();
-    let _ = within(run.result()).await;
-    flow.restore(RunSnapshot::from_json(&text).unwrap()).unwrap()
-}
-
-/// Fails a test that would hang for ever.
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(100_000_000), future).await.expect("it hangs")
-}
-
-/// A gate that steps wait at, and a count of what went through.
-struct Gate {
-    open: watch::Sender<u32>,
-    began: Mutex<Vec<u32>>,
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Gate { open: watch::Sender::new(0), began: Mutex::default() }
-    }
-}
-
-impl Gate {
-    /// Passes once the gate is open for numbers up to this one.
-    async fn pass(&self, n: u32) {
-        self.began.lock().unwrap().push(n);
-        let _ = self.open.subscribe().wait_for(|open| *open >= n).await;
-    }
-
-    fn open(&self, to: u32) {
-        self.open.send_replace(to);
-    }
-
-    fn began(&self) -> Vec<u32> {
-        self.began.lock().unwrap().clone()
-    }
-}
+use stored::*;
 
 /// Questions: one that is an event, one that a wait announces, one about a failure.
 struct Asking;
