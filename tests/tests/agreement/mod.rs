@@ -34,7 +34,7 @@ const ODD: &[&EventMeta] = &[
 
 fn event(rng: &mut Rng) -> &'static EventMeta {
     match rng.below(20) {
-        0 => *rng.pick::<&EventMeta>(ODD),
+        0 => rng.pick::<&EventMeta>(ODD),
         1 => POOL[rng.below(PLAIN)].meta,
         2..4 => POOL[BEGIN].meta,
         4..7 => POOL[END].meta,
