@@ -40,8 +40,15 @@ pub(crate) const MAX_CELL_DEPTH: usize = 100;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct CellMap {
-    cells: HashMap<String, Value>,
+    cells: HashMap<String, Cell>,
     changed: HashSet<String>,
+}
+
+/// A cell's value, and whether its key is among the changed ones: writing it again then costs one look-up, not two.
+#[derive(Clone, Debug)]
+struct Cell {
+    value: Value,
+    marked: bool,
 }
 
 impl CellMap {
@@ -52,7 +59,7 @@ impl CellMap {
 
     /// The value at a path, if there is one.
     pub fn get(&self, path: &StorePath) -> Option<&Value> {
-        path.get_below(self.cells.get(path.key())?)
+        path.get_below(&self.cells.get(path.key())?.value)
     }
 
     /// Puts a value at a path, as [`StorePath::set`] does.
@@ -62,14 +69,19 @@ impl CellMap {
     pub fn set(&mut self, path: &StorePath, value: Value) -> Result<(), StoreError> {
         self.fits(path, &value)?;
         match self.cells.get_mut(path.key()) {
-            Some(cell) => path.put(1, cell, value)?,
+            Some(cell) => {
+                path.put(1, &mut cell.value, value)?;
+                if !std::mem::replace(&mut cell.marked, true) {
+                    self.mark(path.key());
+                }
+            }
             None => {
                 let mut cell = Value::Null;
                 path.put(1, &mut cell, value)?;
-                self.cells.insert(path.key().to_owned(), cell);
+                self.cells.insert(path.key().to_owned(), Cell { value: cell, marked: true });
+                self.mark(path.key());
             }
         }
-        self.mark(path.key());
         Ok(())
     }
 
@@ -85,7 +97,7 @@ impl CellMap {
         edit: impl FnOnce(&mut Value) -> Result<R, E>,
     ) -> Result<R, EditError<E>> {
         if let Some(cell) = self.cells.get(path.key()) {
-            path.check(1, cell)?;
+            path.check(1, &cell.value)?;
         }
         let mut value = self.get(path).cloned().unwrap_or(Value::Null);
         let result = edit(&mut value).map_err(EditError::Closure)?;
@@ -96,9 +108,12 @@ impl CellMap {
     /// Takes the value at a path out, if there is one. With a single segment that is the whole cell.
     pub fn delete(&mut self, path: &StorePath) -> Option<Value> {
         let removed = if path.key().len() == path.as_str().len() {
-            self.cells.remove(path.key())
+            self.cells.remove(path.key()).map(|cell| cell.value)
         } else {
-            path.take(1, self.cells.get_mut(path.key())?)
+            let cell = self.cells.get_mut(path.key())?;
+            let taken = path.take(1, &mut cell.value);
+            cell.marked |= taken.is_some();
+            taken
         };
         if removed.is_some() {
             self.mark(path.key());
@@ -129,7 +144,7 @@ impl CellMap {
     /// The cells written since [`clear_changed`](CellMap::clear_changed), sorted by key: with their value, or `None`
     /// for one that is gone. A cell written many times is there once.
     pub fn changed(&self) -> Vec<(&str, Option<&Value>)> {
-        sorted(&self.changed).into_iter().map(|key| (key, self.cells.get(key))).collect()
+        sorted(&self.changed).into_iter().map(|key| (key, self.cells.get(key).map(|cell| &cell.value))).collect()
     }
 
     /// Whether a cell was written since [`clear_changed`](CellMap::clear_changed).
@@ -139,7 +154,11 @@ impl CellMap {
 
     /// Forgets which cells were written, once they are in the journal.
     pub fn clear_changed(&mut self) {
-        self.changed.clear();
+        for key in self.changed.drain() {
+            if let Some(cell) = self.cells.get_mut(&key) {
+                cell.marked = false;
+            }
+        }
     }
 
     /// Puts a whole cell in place, or takes it away, as a journal recorded it; it does not count as changed.
@@ -155,7 +174,8 @@ impl CellMap {
             Some(_) if key.is_empty() || key.contains('.') => return Err(StoreError::BadKey { key }),
             Some(value) if nests_deeper(&value, MAX_CELL_DEPTH) => return Err(StoreError::CellTooDeep { key }),
             Some(value) => {
-                self.cells.insert(key, value);
+                let marked = self.changed.contains(&key);
+                self.cells.insert(key, Cell { value, marked });
             }
         }
         Ok(())
@@ -178,7 +198,7 @@ impl CellMap {
     }
 
     fn ordered(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let cells: BTreeMap<&str, &Value> = self.cells.iter().map(|(key, value)| (key.as_str(), value)).collect();
+        let cells: BTreeMap<&str, &Value> = self.cells.iter().map(|(key, cell)| (key.as_str(), &cell.value)).collect();
         cells.into_iter()
     }
 
@@ -197,7 +217,13 @@ impl CellMap {
     }
 }
 
-/// Equal cells; what is still to be journaled is not part of a store's value.
+/// What is still to be journaled is not part of a store's value.
+impl PartialEq for Cell {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
 impl PartialEq for CellMap {
     fn eq(&self, other: &Self) -> bool {
         self.cells == other.cells

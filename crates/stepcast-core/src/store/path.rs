@@ -33,6 +33,7 @@ pub struct StorePath {
     text: String,
     /// Length of the first segment, which every look-up in a map of cells asks for.
     key_len: usize,
+    depth: usize,
 }
 
 impl StorePath {
@@ -45,15 +46,24 @@ impl StorePath {
         if text.is_empty() {
             return Err(StoreError::EmptyPath);
         }
-        let depth = text.split('.').count();
+        let (mut depth, mut key_len, mut begun, mut gap) = (1, text.len(), 0, false);
+        for (at, byte) in text.bytes().enumerate() {
+            if byte == b'.' {
+                gap |= at == begun;
+                if depth == 1 {
+                    key_len = at;
+                }
+                depth += 1;
+                begun = at + 1;
+            }
+        }
         if depth > MAX_PATH_DEPTH {
             return Err(StoreError::PathTooDeep { depth });
         }
-        if text.split('.').any(str::is_empty) {
+        if gap || begun == text.len() {
             return Err(StoreError::EmptySegment { path: text });
         }
-        let key_len = text.find('.').unwrap_or(text.len());
-        Ok(StorePath { text, key_len })
+        Ok(StorePath { text, key_len, depth })
     }
 
     /// The path as it was written.
@@ -106,16 +116,21 @@ impl StorePath {
 
     /// How many segments there are.
     pub(super) fn depth(&self) -> usize {
-        self.segments().count()
+        self.depth
     }
 
     /// [`get`](StorePath::get) inside a cell, that is below the first segment.
     pub(super) fn get_below<'v>(&self, cell: &'v Value) -> Option<&'v Value> {
-        walk(self.segments().skip(1), cell)
+        // Most paths are a key and no more.
+        if self.depth == 1 { Some(cell) } else { walk(self.segments().skip(1), cell) }
     }
 
     /// [`set`](StorePath::set) below the first `done` segments, which already led to `at`.
     pub(super) fn put(&self, done: usize, at: &mut Value, new: Value) -> Result<(), StoreError> {
+        if done == self.depth {
+            *at = new;
+            return Ok(());
+        }
         let mut at = at;
         // What an error could strike is looked at before anything is created: below what was created all is new, and
         // nothing can be in the way. So a refused path has changed nothing.
