@@ -117,6 +117,7 @@ fn call(
             Poll::Ready(output) => Ok(output),
             Poll::Pending => panic!("the step waits"),
         },
+        Invocation::Gave(_) | Invocation::Ended(_) | Invocation::Begun(_) => panic!("nobody asked for a poll"),
     }
 }
 

@@ -172,7 +172,7 @@ macro_rules! closure_steps {
                         Ok(value) => value,
                         Err(error) => return Invocation::Refused(error),
                     };)+
-                    run_async(self($($param),+))
+                    run_async(call, self($($param),+))
                 };
                 StepDecl::new(name, vec![$($param::PARAM),+], Ret::OUT, StepBody::Closure(Arc::new(body)))
             }

@@ -22,7 +22,7 @@ mod waits;
 pub use command::{Command, Commands, OpResult, Outcome, RunFailure, StuckReason};
 pub use ids::{ExecKey, OpId, OpKind, Time};
 pub use inputs::{InputReason, PendingInput};
-pub use reduce::{FilterQuery, reduce};
+pub use reduce::{FilterQuery, pass_on, reduce};
 pub use restore::{Difference, RestoreError};
 pub use snapshot::StateSnapshot;
 pub use state::RunState;

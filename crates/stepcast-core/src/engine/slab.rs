@@ -16,6 +16,7 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
         if let Some(ix) = self.free.pop() {
@@ -30,6 +31,7 @@ impl<T> Slab<T> {
         (self.slots.len() - 1) as u32
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, ix: u32) -> Option<T> {
         let value = self.slots.get_mut(ix as usize)?.take()?;
         self.len -= 1;
@@ -43,10 +45,12 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    #[inline]
     pub(crate) fn get(&self, ix: u32) -> Option<&T> {
         self.slots.get(ix as usize)?.as_ref()
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, ix: u32) -> Option<&mut T> {
         self.slots.get_mut(ix as usize)?.as_mut()
     }

@@ -90,7 +90,11 @@ impl Outputs {
     }
 
     /// The event, if it is the only token and begins no member of a batch.
-    pub(crate) fn into_single(mut self) -> Result<Payload, Self> {
+    ///
+    /// # Errors
+    /// Everything back, if it is anything else.
+    #[inline]
+    pub fn into_single(mut self) -> Result<Payload, Self> {
         match self.first.take() {
             Some(OutToken::Event(OutEvent { payload, begins_member: false }))
                 if self.rest.is_none() && !self.member_pending =>

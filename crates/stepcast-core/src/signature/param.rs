@@ -2,7 +2,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::{EventSet, ParamSpec};
-use crate::{Event, EventMeta, Payload};
+use crate::{Event, EventMeta, InPlace, Payload};
 
 /// A type a step may take as a parameter: an event, a union of events, a batch's events, or something injected.
 #[diagnostic::on_unimplemented(
@@ -42,6 +42,7 @@ pub struct StepCall<'a> {
     next: usize,
     instance: Option<&'a Arc<dyn Any + Send + Sync>>,
     env: &'a dyn Any,
+    in_place: Option<InPlace<'a>>,
 }
 
 /// A step's parameter could not be taken out of its call.
@@ -102,7 +103,18 @@ pub enum ExtractError {
 impl<'a> StepCall<'a> {
     /// A call with these events.
     pub fn new(inputs: &'a [Payload], instance: Option<&'a Arc<dyn Any + Send + Sync>>, env: &'a dyn Any) -> Self {
-        StepCall { inputs, next: 0, instance, env }
+        StepCall { inputs, next: 0, instance, env, in_place: None }
+    }
+
+    /// The same call, whose async body is to be polled once as soon as it is made.
+    #[must_use]
+    pub fn polled_in_place(mut self, in_place: Option<InPlace<'a>>) -> Self {
+        self.in_place = in_place;
+        self
+    }
+
+    pub(crate) fn in_place(&self) -> Option<InPlace<'a>> {
+        self.in_place
     }
 
     /// The next event, for one event parameter.
@@ -110,7 +122,9 @@ impl<'a> StepCall<'a> {
     /// # Errors
     /// When the call has no further event, or one of another type.
     pub fn next_event<T: EventInput>(&mut self) -> Result<T, ExtractError> {
-        let payload = self.inputs.get(self.next).ok_or(ExtractError::TooFewEvents { given: self.inputs.len() })?;
+        let Some(payload) = self.inputs.get(self.next) else {
+            return Err(ExtractError::TooFewEvents { given: self.inputs.len() });
+        };
         self.next += 1;
         T::from_payload(payload).ok_or_else(|| wrong_event::<T>(payload))
     }
@@ -122,7 +136,12 @@ impl<'a> StepCall<'a> {
     pub fn all_events<T: EventInput>(&mut self) -> Result<Vec<T>, ExtractError> {
         let inputs = self.inputs.get(self.next..).unwrap_or_default();
         self.next = self.inputs.len();
-        inputs.iter().map(|payload| T::from_payload(payload).ok_or_else(|| wrong_event::<T>(payload))).collect()
+        // Collecting `Result`s would not know how many there are.
+        let mut events = Vec::with_capacity(inputs.len());
+        for payload in inputs {
+            events.push(T::from_payload(payload).ok_or_else(|| wrong_event::<T>(payload))?);
+        }
+        Ok(events)
     }
 
     /// The workflow whose method the step is.

@@ -5,13 +5,20 @@ use std::future::Future;
 use futures_util::FutureExt;
 
 use super::{Invocation, StepOutput};
-use crate::{IntoEvents, Outputs, ParamSpec, StepError};
+use crate::{IntoEvents, Outputs, ParamSpec, StepCall, StepError};
 
-/// Boxes the body of an async step.
+/// Boxes the body of an async step, and polls it once if the call says so.
 #[doc(hidden)]
-pub fn run_async<R: IntoEvents + 'static>(body: impl Future<Output = R> + Send + 'static) -> Invocation {
+pub fn run_async<R: IntoEvents + 'static>(
+    call: StepCall<'_>,
+    body: impl Future<Output = R> + Send + 'static,
+) -> Invocation {
     // Not an async block: that would keep room for the body twice, once captured and once awaited.
-    Invocation::Future(Box::pin(body.map(outputs_of)))
+    let body = body.map(outputs_of::<R>);
+    match call.in_place() {
+        Some(in_place) => in_place.poll(body),
+        None => Invocation::Future(Box::pin(body)),
+    }
 }
 
 /// Boxes the body of a `blocking` step.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::StepError;
-use crate::{EventSet, ExtractError, OutSpec, Outputs, ParamSpec, RetryPolicy, StepCall};
+use crate::{EventSet, ExtractError, OutSpec, Outputs, ParamSpec, Payload, RetryPolicy, StepCall};
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -18,6 +18,12 @@ pub type StepOutput = Result<Outputs, StepError>;
 pub enum Invocation {
     /// An async step.
     Future(BoxFuture<'static, StepOutput>),
+    /// An async step that was polled once, as its call asked, and has ended with one event.
+    Gave(Payload),
+    /// An async step that was polled once, as its call asked, and has ended otherwise.
+    Ended(StepOutput),
+    /// An async step that was polled once, as its call asked, and goes on.
+    Begun(BoxFuture<'static, StepOutput>),
     /// A `blocking` step, for the blocking pool.
     Blocking(Box<dyn FnOnce() -> StepOutput + Send>),
     /// A parameter could not be taken out of the call.
@@ -28,6 +34,9 @@ impl fmt::Debug for Invocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Invocation::Future(_) => "Future",
+            Invocation::Gave(_) => "Gave",
+            Invocation::Ended(_) => "Ended",
+            Invocation::Begun(_) => "Begun",
             Invocation::Blocking(_) => "Blocking",
             Invocation::Refused(_) => "Refused",
         })

@@ -72,18 +72,18 @@ impl SpecSource<'_> {
         let receiver = self.step.takes_self.then(|| quote!(&#this,));
         let body_call = quote!(#callee(#receiver #(#values),*));
         let output = self.step.output.as_ref().map(|ty| quote!(::<#ty>));
-        let (run, body) = if self.args.blocking.is_some() {
-            (quote!(run_blocking), quote!(move || #body_call))
+        let (run, call_and, body) = if self.args.blocking.is_some() {
+            (quote!(run_blocking), None, quote!(move || #body_call))
         } else if self.step.takes_self {
-            (quote!(run_async), quote!(async move { #body_call.await }))
+            (quote!(run_async), Some(quote!(#call,)), quote!(async move { #body_call.await }))
         } else {
-            (quote!(run_async), body_call)
+            (quote!(run_async), Some(quote!(#call,)), body_call)
         };
         // The caret of a body that is not `Send` stands under the name of its function.
         let span = at(self.step.ident.span());
         let run = placed(quote!(#p::#run), span);
         let body = placed(body, span);
-        let run = quote_spanned!(span=> #run #output (#body));
+        let run = quote_spanned!(span=> #run #output (#call_and #body));
         quote! {
             |mut #call| {
                 #instance

@@ -18,7 +18,7 @@ impl Dispatch {
         }
     }
 
-    fn apply(&mut self, core: &mut RunCore) {
+    pub(super) fn apply(&mut self, core: &mut RunCore) {
         let mut cmds = std::mem::take(&mut core.cmds);
         for command in cmds.drain() {
             match command {

@@ -7,17 +7,20 @@ use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use stepcast_core::engine::{ExecKey, Failure, Report, TickKind, Time};
+use stepcast_core::engine::{ExecKey, Failure, Report, RunState, TickKind, Time, pass_on};
 use stepcast_core::{
-    BoxFuture, ErrorInfo, Invocation, RetryInput, RetryVerdict, StepCall, StepError, StepIx, StepOutput, StepTimedOut,
-    retry_seed,
+    BoxFuture, ErrorInfo, InPlace, Invocation, Outputs, Payload, RetryInput, RetryVerdict, SpareBox, StepCall,
+    StepError, StepIx, StepOutput, StepTimedOut, retry_seed,
 };
 
-use super::core::RunCore;
+use super::core::{More, RunCore};
 use super::place::{self, AbortFlag, Entry, Local, LocalEnd, Place, ProbeWaker, Rare, RunnerEnv, Settled};
 use super::{Dispatch, Round, SLICE};
 use crate::exec::ExecShared;
 use crate::run::{Handed, Message};
+
+/// Boxes for first polls that a thread keeps.
+const SPARE_BOXES: usize = 32;
 
 /// An attempt between its first poll and its place.
 struct Begun {
@@ -34,7 +37,9 @@ impl Dispatch {
         if core.cmds.observe {
             self.running_frame(core, key);
         }
-        match core.take_entry(key) {
+        // In most runs nothing ever outlives its first poll.
+        let entry = if core.entries.is_empty() { None } else { core.take_entry(key) };
+        match entry {
             None => self.begin(core, key, None),
             Some(Entry { place: Place::Parked(future), step, attempt, started, shared, left, .. }) => {
                 self.go_on(core, Begun { key, step, attempt, started, shared }, future, left);
@@ -73,24 +78,13 @@ impl Dispatch {
 
     /// Begins an attempt and polls it once in place.
     fn begin(&mut self, core: &mut RunCore, key: ExecKey, before: Option<Arc<ExecShared>>) {
-        let Some((step, attempt, _)) = core.state.exec_input(key) else { return };
-        let rare = match (before, core.more.as_deref_mut()) {
-            (Some(shared), _) => Some(std::mem::take(&mut *shared.log())),
-            (None, Some(more)) if !more.restored.is_empty() => more.restored.remove(&key.serial),
-            (None, _) => None,
-        };
-        let rare = (rare.is_some() || attempt > 1).then(|| {
-            let view = core.state.exec(key);
-            let last_failure = view.as_ref().and_then(|view| view.last_failure).map(|(error, at)| (error.clone(), at));
-            let first_started = view.and_then(|view| view.first_started);
-            Box::new(Rare { log: rare.unwrap_or_default(), first_started, last_failure })
-        });
-        let Some((_, _, input)) = core.state.exec_input(key) else { return };
+        let Some((step, attempt, input)) = core.state.exec_input(key) else { return };
+        let plain = attempt == 1 && before.is_none() && core.more.is_none();
+        let rare = if plain { None } else { rare(&core.state, core.more.as_deref_mut(), key, attempt, before) };
         let probe = ProbeWaker::fresh(&mut core.probe);
         self.env.begin(key, step, attempt, &probe.waker, rare);
         let program = &self.env.run.program;
         let def = program.def.step(step);
-        let call = StepCall::new(input, self.env.run.instance.as_ref(), &self.env);
         #[cfg(feature = "testing")]
         let injected = core.more.as_ref().and_then(|more| more.test.as_ref()?.fault(def.name(), attempt));
         #[cfg(not(feature = "testing"))]
@@ -98,12 +92,23 @@ impl Dispatch {
         let traced = tracing::enabled!(target: "stepcast", tracing::Level::DEBUG);
         let (slow, timed) = (program.is_slow(step), program.is_timed(step));
         let since = timed.then(Instant::now);
+        let call = StepCall::new(input, self.env.run.instance.as_ref(), &self.env);
         // Taking the parameters clones events, so it is user code as much as the body and its destructor.
         let first = catch_unwind(AssertUnwindSafe(|| {
             if let Some(error) = injected {
                 return First::Ready(Err(error));
             }
-            match def.body().invoke(call) {
+            let invoked = match slow || traced {
+                true => def.body().invoke(call),
+                false => with_spare(step, |spare| {
+                    let in_place = InPlace::new(&probe.waker, spare);
+                    def.body().invoke(call.polled_in_place(Some(in_place)))
+                }),
+            };
+            match invoked {
+                Invocation::Gave(event) => First::Gave(event),
+                Invocation::Ended(output) => First::Ready(output),
+                Invocation::Begun(future) => First::Pending(future),
                 Invocation::Future(future) if slow => First::Slow(future),
                 Invocation::Future(future) => {
                     let mut future = if traced { self.traced(key, step, attempt, future) } else { future };
@@ -116,12 +121,27 @@ impl Dispatch {
                 Invocation::Refused(error) => First::Ready(Err(StepError::from(error).fatal())),
             }
         }));
-        let first = first.unwrap_or_else(|panic| First::Ready(Err(place::panicked(&*panic))));
         if timed && !slow {
             place::judge(&self.env.run.program, step, true, place::was_long(since));
         }
-        let begun = Begun { key, step, attempt, started: core.now, shared: self.env.finish() };
         core.polled |= 1 << (step % 64);
+        let shared = self.env.finish();
+        let first = match first {
+            Ok(First::Gave(event)) if shared.is_none() => {
+                let def = &self.env.run.program.def;
+                let back = pass_on(def, &mut core.state, core.now, key, attempt, event, &mut core.cmds);
+                if !core.cmds.is_empty() {
+                    self.apply(core);
+                }
+                match back {
+                    None => return,
+                    Some(event) => First::Gave(event),
+                }
+            }
+            Ok(first) => first,
+            Err(panic) => First::Ready(Err(place::panicked(&*panic))),
+        };
+        let begun = Begun { key, step, attempt, started: core.now, shared };
         self.place(core, begun, first, def_timeout(&self.env, step));
     }
 
@@ -129,6 +149,7 @@ impl Dispatch {
     /// given a task.
     fn place(&mut self, core: &mut RunCore, begun: Begun, first: First, timeout: Option<std::time::Duration>) {
         match first {
+            First::Gave(event) => self.end_attempt(core, begun, Ok(Outputs::from(event))),
             First::Ready(output) => {
                 self.end_attempt(core, begun, output);
             }
@@ -483,13 +504,44 @@ impl Dispatch {
     }
 }
 
+/// What an attempt brings with it that is not the first of an execution in this process.
+fn rare(
+    state: &RunState,
+    more: Option<&mut More>,
+    key: ExecKey,
+    attempt: u32,
+    before: Option<Arc<ExecShared>>,
+) -> Option<Box<Rare>> {
+    let log = match before {
+        Some(shared) => Some(std::mem::take(&mut *shared.log())),
+        None => more.and_then(|more| more.restored.remove(&key.serial)),
+    };
+    (log.is_some() || attempt > 1).then(|| {
+        let view = state.exec(key);
+        let last_failure = view.as_ref().and_then(|view| view.last_failure).map(|(error, at)| (error.clone(), at));
+        let first_started = view.and_then(|view| view.first_started);
+        Box::new(Rare { log: log.unwrap_or_default(), first_started, last_failure })
+    })
+}
+
 /// What a first poll came to.
 enum First {
+    /// It has ended with one event.
+    Gave(Payload),
     Ready(StepOutput),
     Pending(BoxFuture<'static, StepOutput>),
     /// Not polled: the step is known to be slow.
     Slow(BoxFuture<'static, StepOutput>),
     Blocking(Box<dyn FnOnce() -> StepOutput + Send>),
+}
+
+/// The box that the last future of a step with this number left on this thread. Of which workflow does not matter: the
+/// next one looks whether it fits.
+fn with_spare<R>(step: StepIx, then: impl FnOnce(&SpareBox) -> R) -> R {
+    thread_local! {
+        static SPARES: [SpareBox; SPARE_BOXES] = const { [const { SpareBox::new() }; SPARE_BOXES] };
+    }
+    SPARES.with(|spares| then(&spares[step as usize % SPARE_BOXES]))
 }
 
 fn def_timeout(env: &RunnerEnv, step: StepIx) -> Option<std::time::Duration> {

@@ -96,15 +96,8 @@ impl Engine<'_> {
         for item in &collector.items {
             merge_recovery(&mut recovery, &item.recovery);
         }
-        let events = collector.items.into_iter().map(|item| (item.serial, item.event)).collect();
+        let events = collector.items.into_iter().map(|item| (item.serial, item.event));
         self.run_many(collector.step, events, scope, recovery);
-    }
-
-    /// Whether the innermost batch of a scope has this collecting step.
-    pub(crate) fn collects(&self, step: StepIx, scope: ScopeIx) -> bool {
-        let Some(scopes) = self.state.scopes.as_deref() else { return false };
-        let batch = scopes.member(scope).and_then(|member| scopes.batches.get(member.batch));
-        batch.is_some_and(|batch| batch.collectors.iter().any(|collector| collector.step == step))
     }
 
     /// Keeps an event for a collecting step of the innermost batch. `false` if there is none.

@@ -7,14 +7,17 @@ mod end;
 mod external;
 mod failure;
 mod frames;
+mod pass_on;
 mod report;
 mod route;
 mod schedule;
 mod wait;
 
-use super::{Commands, RunState, Tick, TickKind, Time, state::Phase};
+use super::{Commands, Report, RunState, Tick, TickKind, Time, state::Phase};
+use crate::Outputs;
 use crate::definition::WorkflowDef;
 
+pub use pass_on::pass_on;
 pub(crate) use route::Lineage;
 pub use wait::FilterQuery;
 
@@ -23,19 +26,19 @@ pub use wait::FilterQuery;
 /// Changes `state` in place and adds what the host has to do to `out`. Cannot fail: repeated, stale and
 /// misdirected ticks change nothing.
 pub fn reduce(def: &WorkflowDef, state: &mut RunState, tick: Tick, out: &mut Commands) {
-    let mut engine = Engine { def, state, out, now: tick.at };
-    if engine.state.phase == Phase::Ended {
+    if state.phase == Phase::Ended {
         return;
     }
-    let tick = match tick.kind {
-        TickKind::Report(report) => match engine.pass_on(report) {
-            None => return engine.settle(),
+    let kind = match tick.kind {
+        TickKind::Report(report) => match take_common(def, state, tick.at, report, out) {
+            None => return,
             Some(report) => TickKind::Report(report),
         },
         kind => kind,
     };
+    let mut engine = Engine { def, state, out, now: tick.at };
     engine.count_time();
-    match tick {
+    match kind {
         TickKind::Report(report) => engine.report(report),
         TickKind::Start { event } => engine.start(event),
         TickKind::External(external) => engine.external(*external),
@@ -47,6 +50,23 @@ pub fn reduce(def: &WorkflowDef, state: &mut RunState, tick: Tick, out: &mut Com
         TickKind::SendersGone => engine.senders_gone(),
     }
     engine.settle();
+}
+
+/// Does what a report says if it is the common one, and gives it back otherwise.
+fn take_common(
+    def: &WorkflowDef,
+    state: &mut RunState,
+    now: Time,
+    report: Report,
+    out: &mut Commands,
+) -> Option<Report> {
+    let Report { exec, attempt, started, outcome, matches } = report;
+    let outcome = match outcome.map(Outputs::into_single) {
+        Ok(Ok(event)) => Ok(Outputs::from(pass_on(def, state, now, exec, attempt, event, out)?)),
+        Ok(Err(outputs)) => Ok(outputs),
+        Err(failure) => Err(failure),
+    };
+    Some(Report { exec, attempt, started, outcome, matches })
 }
 
 /// One application of a tick: the state, and the way to everything it may use.

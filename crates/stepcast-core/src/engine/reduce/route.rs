@@ -133,15 +133,24 @@ impl Engine<'_> {
         });
     }
 
-    pub(crate) fn run_many(&mut self, step: StepIx, events: Vec<(u64, Payload)>, scope: ScopeIx, recovery: Recovery) {
+    pub(crate) fn run_many(
+        &mut self,
+        step: StepIx,
+        events: impl ExactSizeIterator<Item = (u64, Payload)>,
+        scope: ScopeIx,
+        recovery: Recovery,
+    ) {
         self.hold(scope);
-        let mut causes = Vec::with_capacity(events.len());
+        let mut cause = 0;
+        let mut causes = Vec::with_capacity(events.len().saturating_sub(1));
         let mut payloads = Vec::with_capacity(events.len());
         for (serial, payload) in events {
-            causes.push(serial);
+            match payloads.is_empty() {
+                true => cause = serial,
+                false => causes.push(serial),
+            }
             payloads.push(payload);
         }
-        let cause = if causes.is_empty() { 0 } else { causes.remove(0) };
         let more = (!causes.is_empty()).then(|| Box::new(More { causes, ..More::default() }));
         self.spawn(Exec {
             serial: 0,
@@ -177,7 +186,7 @@ impl Engine<'_> {
         if waiting.iter().all(|slot| slot.is_empty()) {
             joins.0.remove(&(step, from.scope));
         }
-        self.run_many(step, events, from.scope, recovery);
+        self.run_many(step, events.into_iter(), from.scope, recovery);
     }
 
     fn ask(&mut self, event: Payload, cause: u64, from: &Lineage) {

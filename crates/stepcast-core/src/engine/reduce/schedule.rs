@@ -65,6 +65,7 @@ impl RunState {
     }
 
     /// Puts an execution into its queue: the run's, or its step's where that has no free worker.
+    #[inline]
     pub(crate) fn enqueue(&mut self, def: &WorkflowDef, key: ExecKey, step: StepIx) {
         self.schedule.queued += 1;
         if let Some(limit) = def.steps[step as usize].workers {
@@ -95,25 +96,25 @@ impl RunState {
     }
 
     /// Gives a worker slot of a step back and lets the step's next execution have it.
+    #[inline]
     pub(crate) fn free_slot(&mut self, def: &WorkflowDef, step: StepIx) {
         self.schedule.running -= 1;
-        self.pass_worker(def, step);
+        if def.steps[step as usize].workers.is_some() {
+            self.pass_worker(def, step);
+        }
     }
 
     /// A queued execution that is dropped before it started gives its place back. Its entries stay in the queues, where
     /// its activity tells that they mean nothing any more.
     pub(crate) fn unqueue(&mut self, def: &WorkflowDef, step: StepIx, was: Activity) {
         self.schedule.queued -= 1;
-        if matches!(was, Activity::Queued | Activity::Resuming) {
+        if matches!(was, Activity::Queued | Activity::Resuming) && def.steps[step as usize].workers.is_some() {
             self.pass_worker(def, step);
         }
     }
 
-    /// Gives a worker of a step to the next execution in its backlog.
+    /// Gives a worker of a step that limits them to the next execution in its backlog.
     fn pass_worker(&mut self, def: &WorkflowDef, step: StepIx) {
-        if def.steps[step as usize].workers.is_none() {
-            return;
-        }
         while let Some(next) = self.load_mut(def, step).ahead.pop_front() {
             if self.leaves_backlog(next, Activity::ResumingBacklog, Activity::Resuming) {
                 return self.schedule.ahead.push_back(next);
@@ -151,6 +152,7 @@ impl RunState {
 
 impl Engine<'_> {
     /// Adds an execution and queues it.
+    #[inline]
     pub(crate) fn spawn(&mut self, mut exec: Exec) {
         if self.state.phase == Phase::Ended {
             return;
