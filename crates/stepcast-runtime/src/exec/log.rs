@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::task::{Poll, Waker};
 
 use serde::{Deserialize, Serialize};
@@ -20,10 +21,8 @@ pub(crate) type Predicate = Box<dyn Fn(&Payload) -> bool + Send>;
 #[derive(Default)]
 pub(crate) struct OpLog {
     labels: Vec<Label>,
-    /// Places of the labels by name, once there are too many to look through.
-    // Boxed: few executions have one.
-    #[allow(clippy::box_collection)]
-    index: Option<Box<HashMap<Box<str>, Vec<u32>>>>,
+    /// Places of the labels, once there are too many to look through. Boxed: few executions have one.
+    index: Option<Box<Index>>,
     /// Sent, but not delivered before the next commit point.
     pub(crate) outbox: Outputs,
     pending: Vec<Pending>,
@@ -41,6 +40,17 @@ struct Label {
     committed: u32,
     results: Vec<Option<Recorded>>,
 }
+
+/// Places of labels by their hash; one whose hash is taken has the next free number after it.
+#[derive(Default)]
+struct Index {
+    hasher: RandomState,
+    places: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+}
+
+/// Hands on what is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
 
 /// An operation whose result has not come yet.
 struct Pending {
@@ -307,10 +317,7 @@ impl OpLog {
     fn find(&self, kind: OpKind, label: &str) -> Option<usize> {
         match &self.index {
             None => self.labels.iter().position(|known| known.kind == kind && *known.label == *label),
-            Some(index) => {
-                let places = index.get(label)?.iter();
-                places.map(|at| *at as usize).find(|at| self.labels[*at].kind == kind)
-            }
+            Some(index) => index.find(&self.labels, kind, label).ok(),
         }
     }
 
@@ -320,18 +327,52 @@ impl OpLog {
             // Most executions use one label; the default growth would reserve four.
             self.labels.reserve_exact(1);
         }
-        if at == MANY_LABELS && self.index.is_none() {
-            let mut index: HashMap<Box<str>, Vec<u32>> = HashMap::new();
-            for (at, known) in self.labels.iter().enumerate() {
-                index.entry(known.label.clone()).or_default().push(at as u32);
-            }
-            self.index = Some(Box::new(index));
-        }
-        if let Some(index) = &mut self.index {
-            index.entry(label.label.clone()).or_default().push(at as u32);
-        }
         self.labels.push(label);
+        if at == MANY_LABELS && self.index.is_none() {
+            self.index = Some(Box::default());
+            (0..at).for_each(|at| self.enter(at));
+        }
+        self.enter(at);
         at
+    }
+
+    /// Adds a label to the index, if there is one.
+    fn enter(&mut self, at: usize) {
+        let (Some(index), label) = (&mut self.index, &self.labels[at]) else { return };
+        if let Err(free) = index.find(&self.labels, label.kind, &label.label) {
+            index.places.insert(free, at as u32);
+        }
+    }
+}
+
+impl Index {
+    /// The place of a label, or the number under which it would be entered.
+    fn find(&self, labels: &[Label], kind: OpKind, label: &str) -> Result<usize, u64> {
+        let mut number = self.hasher.hash_one((kind, label));
+        loop {
+            let Some(at) = self.places.get(&number) else { return Err(number) };
+            let known = &labels[*at as usize];
+            if known.kind == kind && *known.label == *label {
+                return Ok(*at as usize);
+            }
+            number = number.wrapping_add(1);
+        }
+    }
+}
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }
 
