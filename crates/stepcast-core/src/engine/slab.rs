@@ -31,6 +31,11 @@ impl<T> Slab<T> {
         (self.slots.len() - 1) as u32
     }
 
+    /// Makes room for so many more at once: growing step by step touches the same memory twice.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.slots.reserve(more.saturating_sub(self.free.len()));
+    }
+
     #[inline]
     pub(crate) fn remove(&mut self, ix: u32) -> Option<T> {
         let value = self.slots.get_mut(ix as usize)?.take()?;

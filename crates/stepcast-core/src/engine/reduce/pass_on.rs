@@ -69,12 +69,15 @@ impl Engine<'_> {
         let scope = state.execs.get(key.lane).map_or(ROOT, |exec| exec.scope);
         let Some(scopes) = state.scopes.as_deref_mut() else { return Some(event) };
         let Some(&Member { batch, index, .. }) = scopes.member(scope) else { return Some(event) };
-        let lists = scopes.batches.get_mut(batch).map(|batch| batch.collectors.as_mut_slice()).unwrap_or_default();
-        let list = lists.iter_mut().find(|list| list.step == collector);
+        let Some(batch) = scopes.batches.get_mut(batch) else { return Some(event) };
+        let list = batch.collectors.iter_mut().find(|list| list.step == collector);
         // A `Take` may have to run at this very event.
         let collects = matches!(self.def.steps[collector as usize].shape, InputShape::Collect);
         let Some(list) = list.filter(|_| collects) else { return Some(event) };
         let Some(exec) = state.execs.remove(key.lane) else { return Some(event) };
+        if list.items.is_empty() {
+            list.items.reserve_exact(batch.open as usize);
+        }
         state.next_event += 1;
         list.items.push(Collected { member: index, serial: state.next_event, event, recovery: exec.recovery });
         state.free_slot(self.def, exec.step);

@@ -38,6 +38,7 @@ impl Engine<'_> {
     pub(crate) fn deliver_outputs(&mut self, step: StepIx, outputs: Outputs, from: Lineage, matches: &Matches) {
         let def = self.def;
         let outs = &def.steps[step as usize].outs;
+        let many = outputs.len();
         let mut nest = Vec::new();
         let mut position = 0;
         let mut current = from;
@@ -54,7 +55,13 @@ impl Engine<'_> {
                     }
                     position += 1;
                 }
-                OutToken::Open { kind } => self.open(&mut nest, step, kind, &mut current),
+                OutToken::Open { kind } => {
+                    if nest.is_empty() {
+                        self.state.execs.reserve(many.min(def.policy.max_queued));
+                        self.state.scopes.get_or_insert_default().members.reserve(many);
+                    }
+                    self.open(&mut nest, step, kind, &mut current);
+                }
                 OutToken::Member => self.next_member(&mut nest, &mut current),
                 OutToken::Close => self.close(&mut nest, &mut current),
             }
