@@ -1,6 +1,6 @@
 //! A definition and what this process learned about its steps. One per workflow type, shared by its runs.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,13 +20,15 @@ pub(crate) struct Program {
     heat: Box<[AtomicU8]>,
     /// Whether any step can wait: then outputs have to be held against filters.
     pub(crate) has_waits: bool,
+    /// A workflow without fields: all its runs share one.
+    pub(crate) unit: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Program {
     pub(crate) fn new(def: WorkflowDef) -> Self {
         let heat = def.steps().iter().map(|_| AtomicU8::new(UNKNOWN)).collect();
         let has_waits = def.steps().iter().any(|step| !step.waits().is_empty());
-        Program { def: Arc::new(def), heat, has_waits }
+        Program { def: Arc::new(def), heat, has_waits, unit: OnceLock::new() }
     }
 
     /// The program of a workflow type, built at its first use.

@@ -262,13 +262,13 @@ impl StoreSnapshot {
     pub(crate) fn of(run: &RunShared) -> Self {
         let data = run.data();
         let mut cells = Map::new();
-        let all: Vec<Arc<dyn AnyCell>> = data.cells.iter().map(|(_, cell)| Arc::clone(cell)).collect();
+        let all = data.cells();
         for cell in all {
             cell.while_locked(&mut |value| {
                 cells.insert(cell.name().to_owned(), value.unwrap_or(Value::Null));
             });
         }
-        cells.extend(data.stored_cells.iter().cloned());
+        cells.extend(data.stored_cells());
         StoreSnapshot { store: store_json(&data), cells }
     }
 
@@ -276,7 +276,7 @@ impl StoreSnapshot {
         if let Ok(store) = CellMap::from_json(self.store) {
             data.store = (!store.is_empty()).then(|| Box::new(store));
         }
-        data.stored_cells = self.cells.into_iter().collect();
+        data.set_stored_cells(self.cells.into_iter());
     }
 }
 
@@ -310,7 +310,7 @@ impl Dispatch {
     pub(crate) fn snapshot(&self, core: &RunCore) -> Result<RunSnapshot, SnapshotError> {
         let run = self.shared();
         let data = run.data();
-        let all: Vec<Arc<dyn AnyCell>> = data.cells.iter().map(|(_, cell)| Arc::clone(cell)).collect();
+        let all = data.cells();
         let mut cells: Vec<(String, Result<Value, serde_json::Error>)> = Vec::new();
         let mut records = Vec::new();
         while_all_locked(&all, &mut cells, &mut || {
@@ -330,7 +330,7 @@ impl Dispatch {
                 value.map_err(|source| SnapshotError::State { name: name.clone(), source: Arc::new(source) })?;
             named.insert(name, value);
         }
-        named.extend(data.stored_cells.iter().cloned());
+        named.extend(data.stored_cells());
         let end = match run.outcome().map(RunEnd::result) {
             None => None,
             Some(Ok(stop)) => Some(Ok(stop

@@ -135,6 +135,9 @@ pub enum StuckReason {
     },
 }
 
+/// So many places stay in a list that was emptied.
+const ROOM: usize = 8;
+
 /// Where the engine puts what the host has to do.
 #[derive(Debug, Default)]
 pub struct Commands {
@@ -157,6 +160,13 @@ impl Commands {
     /// Takes the commands out, in order, and keeps the room.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Command> {
         self.list.drain(..)
+    }
+
+    /// Empties the list; a little room stays.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.list.shrink_to(ROOM);
+        self.observe = false;
     }
 
     pub(crate) fn push(&mut self, command: Command) {

@@ -85,6 +85,15 @@ impl<T> Slab<T> {
         self.free.len() + self.len as usize == self.slots.len()
     }
 
+    /// Empties it; so many places stay allocated.
+    pub(crate) fn clear(&mut self, room: usize) {
+        self.slots.clear();
+        self.slots.shrink_to(room);
+        self.free.clear();
+        self.free.shrink_to(room);
+        self.len = 0;
+    }
+
     pub(crate) fn shrink(&mut self) {
         if self.is_empty() {
             *self = Slab::default();

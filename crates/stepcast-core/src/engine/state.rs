@@ -40,6 +40,30 @@ pub struct RunState {
     pub(crate) schedule: Schedule,
 }
 
+/// So many places stay in a queue or table that was emptied.
+pub(crate) const ROOM: usize = 32;
+
+impl RunState {
+    /// Empties it, and leaves a little room for the next run to use.
+    pub fn clear(&mut self) {
+        let (mut execs, mut schedule) = (std::mem::take(&mut self.execs), std::mem::take(&mut self.schedule));
+        execs.clear(ROOM);
+        schedule.clear(ROOM);
+        *self = RunState { execs, schedule, ..RunState::default() };
+    }
+}
+
+impl Schedule {
+    fn clear(&mut self, room: usize) {
+        let (mut ready, mut ahead) = (std::mem::take(&mut self.ready), std::mem::take(&mut self.ahead));
+        for queue in [&mut ready, &mut ahead] {
+            queue.clear();
+            queue.shrink_to(room);
+        }
+        *self = Schedule { ready, ahead, ..Schedule::default() };
+    }
+}
+
 /// Whether a run has begun and ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -48,10 +48,13 @@ impl RunState {
     /// A run that has not begun. `timeout` counts the time in which something is queued or running.
     pub fn new(timeout: Option<Duration>) -> Self {
         let mut state = RunState::default();
-        if let Some(timeout) = timeout {
-            state.timeout_micros = Some(u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX));
-        }
+        state.limit_time(timeout);
         state
+    }
+
+    /// The timeout of a run that has not begun.
+    pub fn limit_time(&mut self, timeout: Option<Duration>) {
+        self.timeout_micros = timeout.map(|timeout| u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// Gives a restored run another timeout. What it has used up counts; the time until its next tick does not.

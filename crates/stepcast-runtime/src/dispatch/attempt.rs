@@ -92,7 +92,7 @@ impl Dispatch {
         let traced = tracing::enabled!(target: "stepcast", tracing::Level::DEBUG);
         let (slow, timed) = (program.is_slow(step), program.is_timed(step));
         let since = timed.then(Instant::now);
-        let call = StepCall::new(input, self.env.run.instance.as_ref(), &self.env);
+        let call = StepCall::new(input, self.env.run.instance(), &self.env);
         // Taking the parameters clones events, so it is user code as much as the body and its destructor.
         let first = catch_unwind(AssertUnwindSafe(|| {
             if let Some(error) = injected {

@@ -1,17 +1,28 @@
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use futures_util::stream::FuturesUnordered;
 use stepcast_core::engine::{Commands, ExecKey, RunState, Time};
 use stepcast_core::{Payload, StepError};
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 use super::place::{Entry, Local, Place, ProbeWaker};
+use crate::exec::OpLog;
 use crate::program::Program;
-use crate::run::Message;
+use crate::run::{Message, RunShared};
 
 /// A slice of polls that takes longer makes its steps be timed one by one.
 const LONG_SLICE_MICROS: u64 = 1_000;
+
+/// So many places in the table of executions stay for a thread's next run.
+const ROOM: usize = 32;
+
+thread_local! {
+    /// What this thread's last run left: short runs come in rows, and take turns with its room.
+    static LEFT: Cell<Option<Box<RunCore>>> = const { Cell::new(None) };
+}
 
 /// What the dispatcher keeps of a run: its state, and its executions that are under way.
 pub(crate) struct RunCore {
@@ -31,6 +42,10 @@ pub(crate) struct RunCore {
     /// Executions in tasks of their own.
     pub(crate) in_tasks: usize,
     pub(crate) ended: bool,
+    /// Whether the task went to sleep, so that whoever has word for it wakes it.
+    pub(crate) asleep: bool,
+    /// Where to go on, while the run is put away.
+    pub(crate) tokio: Option<Handle>,
 }
 
 /// What few runs need, kept out of the others.
@@ -44,7 +59,7 @@ pub(crate) struct More {
     /// Answers to waits whose predicate does not exist yet after a restore.
     pub(crate) deferred: Vec<Message>,
     /// Records of executions that a restore has not begun again yet.
-    pub(crate) restored: BTreeMap<u64, crate::exec::OpLog>,
+    pub(crate) restored: BTreeMap<u64, OpLog>,
     /// What executions send that finds the run's queue full.
     pub(crate) room: super::room::Room,
     /// After the run's end: when executions that go on are dropped.
@@ -68,7 +83,55 @@ impl RunCore {
             max_running,
             in_tasks: 0,
             ended: false,
+            asleep: false,
+            tokio: None,
         }
+    }
+
+    /// A new run.
+    pub(crate) fn begin(run: &RunShared, start: Payload) -> Box<Self> {
+        let mut core = RunCore::with_options(run);
+        core.state.limit_time(run.options().and_then(|options| options.timeout));
+        core.start = Some(start);
+        core
+    }
+
+    /// The core of a run without state, in the room of the thread's last one.
+    fn with_options(run: &RunShared) -> Box<Self> {
+        let options = run.options();
+        let max_running = options.and_then(|options| options.max_running).unwrap_or(run.def().policy().max_running);
+        let mut core = LEFT.take().unwrap_or_else(|| Box::new(RunCore::new(RunState::default(), 0)));
+        core.max_running = max_running;
+        #[cfg(feature = "testing")]
+        if let Some(test) = options.and_then(|options| options.test.clone()) {
+            core.more().test = Some(test);
+        }
+        core
+    }
+
+    /// A run that goes on from its snapshot.
+    pub(crate) fn restored(run: &RunShared, state: RunState, records: BTreeMap<u64, OpLog>) -> Box<Self> {
+        let mut core = RunCore::with_options(run);
+        let timeout = run.options().and_then(|options| options.timeout);
+        core.state = state;
+        if let Some(timeout) = timeout {
+            core.state.set_timeout(timeout);
+        }
+        if !records.is_empty() {
+            core.more().restored = records;
+        }
+        core
+    }
+
+    /// Leaves the room of a run that has ended, and of which nothing is left, to the thread's next one.
+    pub(crate) fn leave(mut self: Box<Self>) {
+        self.state.clear();
+        self.cmds.clear();
+        self.entries.clear();
+        self.entries.shrink_to(ROOM);
+        (self.locals, self.more, self.start, self.probe, self.tokio) = (None, None, None, None, None);
+        (self.polled, self.in_tasks, self.ended, self.asleep) = (0, 0, false, false);
+        LEFT.set(Some(self));
     }
 
     /// What is left of a run that has ended.

@@ -80,7 +80,7 @@ impl Dispatch {
     }
 
     fn drop_all(&mut self, core: &mut RunCore) {
-        for entry in std::mem::take(&mut core.entries).into_iter().flatten() {
+        for entry in core.entries.drain(..).flatten() {
             if let Some(shared) = &entry.shared {
                 shared.close();
             }
@@ -92,7 +92,7 @@ impl Dispatch {
         place::drop_quietly(core.locals.take());
         core.in_tasks = 0;
         core.more = None;
-        core.state = Default::default();
+        core.state.clear();
     }
 
     /// The `Clone`, `Drop` or `Deserialize` of a user's event panicked under the dispatcher's hands: the run ends with

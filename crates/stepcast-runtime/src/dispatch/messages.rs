@@ -1,6 +1,7 @@
 //! Word from outside the dispatcher.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 
 use std::future::Future;
@@ -16,12 +17,11 @@ impl Dispatch {
     /// Handles everything in the inbox. Whether there was anything.
     pub(crate) fn take_messages(&mut self, core: &mut RunCore) -> bool {
         let mut worked = false;
-        loop {
+        // Before it rests, the dispatcher looks under the lock.
+        while self.env.run.mail.load(Ordering::Acquire) {
             let (messages, room) = {
                 let mut inbox = lock(&self.env.run.inbox);
-                if inbox.messages.is_empty() {
-                    break;
-                }
+                self.env.run.mail.store(false, Ordering::Relaxed);
                 inbox.external = 0;
                 (std::mem::take(&mut inbox.messages), inbox.room.take())
             };

@@ -9,6 +9,7 @@ mod messages;
 mod place;
 mod requests;
 mod room;
+mod task;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,10 +20,12 @@ use std::task::{Context, Poll};
 
 use stepcast_core::engine::TickKind;
 use stepcast_core::{AnyEvent, WorkflowIdleEvent};
+use tokio::runtime::Handle;
 
 pub(crate) use self::core::RunCore;
 use self::place::ProbeWaker;
 pub(crate) use self::place::{RunnerEnv, env_exec, panic_message, panicked};
+pub(crate) use self::task::{First, RunTask};
 use crate::clock;
 use crate::run::{RunShared, Task, lock};
 use crate::stream::EventKind;
@@ -137,7 +140,7 @@ impl Dispatch {
         if core.cmds.observe && core.is_quiet() && !core.ended {
             shared.frame(EventKind::Internal, AnyEvent::new(WorkflowIdleEvent {}));
         }
-        let away = core.is_quiet() && !core.has_timer();
+        let away = !core.ended && core.is_quiet() && !core.has_timer();
         if away {
             core.shrink();
         }
@@ -151,13 +154,16 @@ impl Dispatch {
         if core.ended && core.is_quiet() {
             inbox.task = Task::Ended;
             drop(inbox);
+            core.leave();
             return Poll::Ready(());
         }
         if away {
+            core.tokio = Handle::try_current().ok();
             inbox.task = Task::Idle(core);
             return Poll::Ready(());
         }
         inbox.task = Task::Asleep(cx.waker().clone());
+        core.asleep = true;
         self.core = Some(core);
         Poll::Pending
     }
@@ -171,7 +177,7 @@ impl Future for Dispatch {
         let Some(mut core) = this.core.take() else { return Poll::Ready(()) };
         core.now = clock::now();
         core.probe = ProbeWaker::borrow();
-        {
+        if std::mem::take(&mut core.asleep) {
             // Whoever writes now need not wake a task that is awake.
             let mut inbox = lock(&this.env.run.inbox);
             if let Task::Asleep(_) = inbox.task {

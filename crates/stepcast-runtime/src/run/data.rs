@@ -14,10 +14,15 @@ pub(crate) struct RunData {
     pub(crate) log: StreamLog,
     pub(crate) frames: Option<Box<Frames>>,
     pub(crate) store: Option<Box<CellMap>>,
-    pub(crate) cells: Vec<(TypeId, Arc<dyn AnyCell>)>,
-    /// Cells of a restored run whose type has not been asked for yet.
-    pub(crate) stored_cells: Vec<(String, Value)>,
+    cells: Option<Box<Cells>>,
     pub(crate) ended: bool,
+}
+
+#[derive(Debug, Default)]
+struct Cells {
+    made: Vec<(TypeId, Arc<dyn AnyCell>)>,
+    /// Cells of a restored run whose type has not been asked for yet.
+    stored: Vec<(String, Value)>,
 }
 
 /// A typed state cell.
@@ -50,36 +55,47 @@ impl<S> std::fmt::Debug for Cell<S> {
 }
 
 impl RunData {
-    pub(crate) fn new(bound: usize, last_seq: u64) -> Self {
-        RunData {
-            log: StreamLog::new(bound, last_seq),
-            frames: None,
-            store: None,
-            cells: Vec::new(),
-            stored_cells: Vec::new(),
-            ended: false,
+    pub(crate) fn new(bound: usize) -> Self {
+        RunData { log: StreamLog::new(bound), frames: None, store: None, cells: None, ended: false }
+    }
+
+    /// The cells that the run's steps have asked for.
+    pub(crate) fn cells(&self) -> Vec<Arc<dyn AnyCell>> {
+        self.cells.iter().flat_map(|cells| &cells.made).map(|(_, cell)| Arc::clone(cell)).collect()
+    }
+
+    /// Names and values of restored cells that no step has asked for yet.
+    pub(crate) fn stored_cells(&self) -> impl Iterator<Item = (String, Value)> {
+        self.cells.iter().flat_map(|cells| cells.stored.iter().cloned())
+    }
+
+    pub(crate) fn set_stored_cells(&mut self, stored: impl Iterator<Item = (String, Value)>) {
+        let stored: Vec<_> = stored.collect();
+        if !stored.is_empty() || self.cells.is_some() {
+            self.cells.get_or_insert_default().stored = stored;
         }
     }
 
     /// The cell of a state type; begun with its default, or with what a snapshot brought.
     pub(crate) fn cell<S: State>(&mut self) -> Result<Arc<Cell<S>>, serde_json::Error> {
         let wanted = TypeId::of::<S>();
-        if let Some((_, cell)) = self.cells.iter().find(|(known, _)| *known == wanted) {
+        let cells = self.cells.get_or_insert_default();
+        if let Some((_, cell)) = cells.made.iter().find(|(known, _)| *known == wanted) {
             let cell: Arc<dyn Any + Send + Sync> = Arc::clone(cell) as _;
             if let Ok(cell) = cell.downcast::<Cell<S>>() {
                 return Ok(cell);
             }
         }
-        let stored = self.stored_cells.iter().position(|(name, _)| name == S::NAME);
+        let stored = cells.stored.iter().position(|(name, _)| name == S::NAME);
         let value = match stored {
-            Some(at) => serde_json::from_value(self.stored_cells[at].1.clone())?,
+            Some(at) => serde_json::from_value(cells.stored[at].1.clone())?,
             None => S::default(),
         };
         if let Some(at) = stored {
-            self.stored_cells.swap_remove(at);
+            cells.stored.swap_remove(at);
         }
         let cell = Arc::new(Cell { value: Mutex::new(value) });
-        self.cells.push((wanted, Arc::clone(&cell) as _));
+        cells.made.push((wanted, Arc::clone(&cell) as _));
         Ok(cell)
     }
 }

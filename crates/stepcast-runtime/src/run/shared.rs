@@ -1,14 +1,13 @@
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use stepcast_core::{AnyEvent, UnhandledEvent, WorkflowDef};
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inbox, Message, RunData, RunEnd, RunId, RunOptions, Task};
-use crate::dispatch::Dispatch;
+use crate::dispatch::{First, RunTask};
 use crate::program::Program;
 use crate::resources::Resolved;
 use crate::runtime::RuntimeLink;
@@ -20,17 +19,18 @@ pub(crate) const STREAM_BOUND: usize = 65_536;
 /// A run as everybody holds it: handles, streams, contexts and its dispatcher.
 pub(crate) struct RunShared {
     pub(crate) program: Arc<Program>,
-    pub(crate) instance: Option<Arc<dyn Any + Send + Sync>>,
-    /// Absent only for a run that never begins.
-    pub(crate) tokio: Option<Handle>,
+    /// Absent where the program keeps one for all its runs.
+    instance: Option<Arc<dyn Any + Send + Sync>>,
     pub(crate) inbox: Mutex<Inbox>,
+    /// Whether the inbox may hold messages: a look without its lock.
+    pub(crate) mail: AtomicBool,
     data: Mutex<RunData>,
     end: OnceLock<RunEnd>,
     id: OnceLock<RunId>,
     /// Those who want internal frames.
-    observers: AtomicUsize,
+    observers: AtomicU32,
     /// Handles that could still send; begins with the one of whoever launches the run, so that it is never without.
-    handles: AtomicUsize,
+    handles: AtomicU32,
     pub(crate) ending: AtomicBool,
     extra: OnceLock<Box<Extra>>,
 }
@@ -58,22 +58,26 @@ impl RunShared {
     pub(crate) fn new(
         program: Arc<Program>,
         instance: Option<Arc<dyn Any + Send + Sync>>,
-        tokio: Option<Handle>,
-        data: RunData,
+        stream_bound: usize,
     ) -> Self {
         RunShared {
             program,
             instance,
-            tokio,
             inbox: Mutex::new(Inbox::new()),
-            data: Mutex::new(data),
+            mail: AtomicBool::new(false),
+            data: Mutex::new(RunData::new(stream_bound)),
             end: OnceLock::new(),
             id: OnceLock::new(),
-            observers: AtomicUsize::new(0),
-            handles: AtomicUsize::new(1),
+            observers: AtomicU32::new(0),
+            handles: AtomicU32::new(1),
             ending: AtomicBool::new(false),
             extra: OnceLock::new(),
         }
+    }
+
+    /// The workflow, for steps that are its methods.
+    pub(crate) fn instance(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.instance.as_ref().or_else(|| self.program.unit.get())
     }
 
     pub(crate) fn def(&self) -> &WorkflowDef {
@@ -164,16 +168,17 @@ impl RunShared {
 
     /// Wakes the dispatcher, or starts it again if it was put away.
     pub(crate) fn rouse(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox>) {
+        self.mail.store(true, Ordering::Release);
         match std::mem::replace(&mut inbox.task, Task::Active) {
             Task::Active => {}
             Task::Asleep(waker) => {
                 drop(inbox);
                 waker.wake();
             }
-            Task::Idle(core) => {
+            Task::Idle(mut core) => {
                 drop(inbox);
-                if let Some(tokio) = &self.tokio {
-                    tokio.spawn(Dispatch::new(Arc::clone(self), core));
+                if let Some(tokio) = core.tokio.take() {
+                    tokio.spawn(RunTask::new(Arc::clone(self), First::Core(core)));
                 }
             }
             Task::Ended => inbox.task = Task::Ended,

@@ -1,5 +1,6 @@
 use std::any::Any;
 use std::future::Future;
+use std::mem::{needs_drop, size_of};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -7,21 +8,21 @@ use std::task::Poll;
 use stepcast_core::{DefinitionError, Payload, SharedWorkflow, Workflow, WorkflowDef};
 use tokio::runtime::Handle;
 
-use super::{AnyRun, Message, Run, RunData, RunEnd, RunError, RunId, RunOptions, RunShared, lock};
+use super::shared::STREAM_BOUND;
+use super::{AnyRun, Message, Run, RunEnd, RunError, RunId, RunOptions, RunShared, lock};
 use crate::clock;
-use crate::dispatch::{Dispatch, RunCore};
+use crate::dispatch::{Dispatch, First, RunCore, RunTask};
 use crate::program::Program;
 use crate::runtime::RuntimeLink;
 use crate::snapshot::{RestoreRunError, Restored, RunSnapshot};
 use crate::stream::Frames;
-use stepcast_core::engine::RunState;
 
 /// Starts runs of a workflow, or of an `Arc` of one. In the prelude.
 pub trait RunWorkflow: SharedWorkflow {
     /// Starts a run at once on the current tokio runtime. Never panics: what keeps it from starting is the error of
     /// awaiting it.
     fn run(self, start: <Self::Flow as Workflow>::Start) -> Run<<Self::Flow as Workflow>::Stop> {
-        launch_workflow(self.into_shared(), start, None)
+        launch_workflow(self, start, None)
     }
 
     /// As [`run`](Self::run), with options.
@@ -30,7 +31,7 @@ pub trait RunWorkflow: SharedWorkflow {
         start: <Self::Flow as Workflow>::Start,
         options: RunOptions,
     ) -> Run<<Self::Flow as Workflow>::Stop> {
-        launch_workflow(self.into_shared(), start, Some(options))
+        launch_workflow(self, start, Some(options))
     }
 
     /// Goes on with a run from its snapshot, in this process or another.
@@ -67,12 +68,28 @@ pub(crate) enum Begin {
     Refused(RunError),
 }
 
-pub(crate) fn launch_workflow<W: Workflow>(flow: Arc<W>, start: W::Start, options: Option<RunOptions>) -> Run<W::Stop> {
-    let shared = match Program::of::<W>() {
-        Ok(program) => launch(program, Some(flow), Begin::Start(Payload::new(start)), options, None, None),
-        Err(error) => refused(W::SPEC.name, RunError::Definition(error)),
+fn launch_workflow<T: SharedWorkflow>(
+    flow: T,
+    start: <T::Flow as Workflow>::Start,
+    options: Option<RunOptions>,
+) -> Run<<T::Flow as Workflow>::Stop> {
+    let shared = match Program::of::<T::Flow>() {
+        Ok(program) => {
+            let flow = instance(&program, flow);
+            launch(program, flow, Begin::Start(Payload::new(start)), options, None, None)
+        }
+        Err(error) => refused(T::Flow::SPEC.name, RunError::Definition(error)),
     };
     Run::new(AnyRun::first(shared))
+}
+
+/// The workflow as its run holds it; one without fields is kept by its program, once for all runs.
+fn instance<T: SharedWorkflow>(program: &Program, flow: T) -> Option<Arc<dyn Any + Send + Sync>> {
+    if size_of::<T>() > 0 || needs_drop::<T>() {
+        return Some(flow.into_shared());
+    }
+    program.unit.get_or_init(|| flow.into_shared());
+    None
 }
 
 /// A run that could not begin.
@@ -130,112 +147,84 @@ pub(crate) fn launch(
     link: Option<RuntimeLink>,
 ) -> Arc<RunShared> {
     let tokio = Handle::try_current().ok();
-    let stream_bound = options.as_ref().and_then(|options| options.stream_bound).unwrap_or(super::shared::STREAM_BOUND);
-    let max_running =
-        options.as_ref().and_then(|options| options.max_running).unwrap_or(program.def.policy().max_running);
-    let timeout = options.as_ref().and_then(|options| options.timeout);
-    let last_seq = if let Begin::Restored(restored) = &begin { restored.seq } else { 0 };
-    let mut data = RunData::new(stream_bound, last_seq);
-    if options.as_ref().is_some_and(|options| options.record_internal) {
-        data.frames = Some(Box::new(Frames::recording()));
-    }
-    let mut id = options.as_ref().and_then(|options| options.run_id.clone());
-    let mut core = None;
-    let mut end = None;
-    match begin {
-        Begin::Start(start) => {
-            if let Some(store) = options.as_ref().and_then(|options| options.store.clone()) {
-                store.fill(&mut data);
-            }
-            let mut begun = RunCore::new(RunState::new(timeout), max_running);
-            begun.start = Some(start);
-            core = Some(begun);
-        }
-        Begin::Restored(restored) => {
-            let restored = *restored;
-            restored.store.fill(&mut data);
-            id = Some(restored.run_id);
-            match restored.end {
-                Some(ended) => end = Some(ended),
-                None => {
-                    let mut begun = RunCore::new(restored.state, max_running);
-                    if let Some(timeout) = timeout {
-                        begun.state.set_timeout(timeout);
-                    }
-                    if !restored.records.is_empty() {
-                        begun.more().restored = restored.records;
-                    }
-                    core = Some(begun);
-                }
-            }
-            if !restored.children.is_empty() {
-                let shared = RunShared::new(program, instance, tokio, data);
-                *lock(&shared.extra().stored_children) = restored.children;
-                return settle(shared, core, end, options, parent, link, id);
-            }
-        }
-        Begin::Refused(error) => end = Some(RunEnd::refused(error, clock::now())),
-    }
-    settle(RunShared::new(program, instance, tokio, data), core, end, options, parent, link, id)
-}
-
-/// The last steps of making a run, in an order in which nobody sees a half-made one.
-fn settle(
-    shared: RunShared,
-    core: Option<RunCore>,
-    end: Option<RunEnd>,
-    options: Option<RunOptions>,
-    parent: Option<&Arc<RunShared>>,
-    link: Option<RuntimeLink>,
-    id: Option<RunId>,
-) -> Arc<RunShared> {
-    if let Some(id) = id {
-        shared.set_id(id);
-    }
+    let stream_bound = options.as_ref().and_then(|options| options.stream_bound).unwrap_or(STREAM_BOUND);
+    let shared = RunShared::new(program, instance, stream_bound);
     if let Some(parent) = parent {
         let _ = shared.extra().parent.set(Arc::downgrade(parent));
     }
-    if options.as_ref().is_some_and(|options| options.record_internal) {
-        shared.observe(1);
-    }
-    let has_options = options.is_some();
+    let needs_prelude = link.is_some()
+        || options.as_ref().is_some_and(|options| options.resources.is_some())
+        || !shared.def().needs().is_empty();
     if let Some(options) = options {
-        let _ = shared.extra().options.set(options);
+        set_options(&shared, options, &begin);
     }
-    let linked = link.is_some();
-    if let (Some(link), Some(_), Some(_)) = (link, &core, &shared.tokio) {
+    let first = match begin {
+        Begin::Start(start) => Ok(First::Start(start)),
+        Begin::Restored(restored) => take_up(&shared, *restored),
+        Begin::Refused(error) => Err(RunEnd::refused(error, clock::now())),
+    };
+    let (first, tokio) = match (first, tokio) {
+        (Ok(first), Some(tokio)) => (first, tokio),
+        (first, _) => {
+            let end = first.err().unwrap_or_else(|| RunEnd::refused(RunError::NoRuntime, clock::now()));
+            lock(&shared.inbox).task = super::Task::Ended;
+            shared.finish(end);
+            return Arc::new(shared);
+        }
+    };
+    if let Some(link) = link {
         // A run that ends here and now was never in its runtime's list, which is locked while it is made.
         let _ = shared.extra().runtime.set(link);
     }
     let shared = Arc::new(shared);
-    #[cfg_attr(not(feature = "testing"), allow(unused_mut))]
-    let (Some(mut core), Some(tokio)) = (core, shared.tokio.as_ref()) else {
-        let end = end.unwrap_or_else(|| RunEnd::refused(RunError::NoRuntime, clock::now()));
-        lock(&shared.inbox).task = super::Task::Ended;
-        shared.finish(end);
-        return shared;
-    };
-    #[cfg(feature = "testing")]
-    if let Some(test) = shared.options().and_then(|options| options.test.clone()) {
-        core.more().test = Some(test);
-    }
-    let core = Box::new(core);
-    let needs_prelude = linked
-        || (has_options && shared.options().is_some_and(|options| options.resources.is_some()))
-        || !shared.def().needs().is_empty();
+    let run = Arc::clone(&shared);
     if needs_prelude {
-        tokio.spawn(prelude(Arc::clone(&shared), core));
+        tokio.spawn(prelude(run, first));
     } else {
-        tokio.spawn(Dispatch::new(Arc::clone(&shared), core));
+        tokio.spawn(RunTask::new(run, first));
     }
     shared
 }
 
+fn set_options(shared: &RunShared, options: RunOptions, begin: &Begin) {
+    // A restored run keeps its id and its store.
+    let new = !matches!(begin, Begin::Restored(_));
+    if let (true, Some(id)) = (new, &options.run_id) {
+        shared.set_id(id.clone());
+    }
+    let (store, record) = (options.store.clone(), options.record_internal);
+    let _ = shared.extra().options.set(options);
+    if let (true, Some(store)) = (new, store) {
+        store.fill(&mut shared.data());
+    }
+    if record {
+        shared.data().frames = Some(Box::new(Frames::recording()));
+        shared.observe(1);
+    }
+}
+
+/// Puts into a run what its snapshot brought: what it goes on with, or how it had ended.
+fn take_up(shared: &RunShared, restored: Restored) -> Result<First, RunEnd> {
+    let mut data = shared.data();
+    restored.store.fill(&mut data);
+    data.log.begin_after(restored.seq);
+    drop(data);
+    shared.set_id(restored.run_id);
+    if !restored.children.is_empty() {
+        *lock(&shared.extra().stored_children) = restored.children;
+    }
+    if let Some(end) = restored.end {
+        return Err(end);
+    }
+    Ok(First::Core(RunCore::restored(shared, restored.state, restored.records)))
+}
+
 /// Waits for what has to be there before the first step. Meanwhile the run can be cancelled, stored and asked.
-async fn prelude(shared: Arc<RunShared>, mut core: Box<RunCore>) {
+async fn prelude(shared: Arc<RunShared>, first: First) {
+    let mut core = first.into_core(&shared);
     let mut ready = pin!(admit(&shared));
-    let first = std::future::poll_fn(|cx| Poll::Ready(ready.as_mut().poll(cx))).await;
-    match first {
+    let admitted = std::future::poll_fn(|cx| Poll::Ready(ready.as_mut().poll(cx))).await;
+    match admitted {
         Poll::Ready(Ok(())) => Dispatch::new(Arc::clone(&shared), core).await,
         Poll::Ready(Err(error)) => {
             let mut dispatch = Dispatch::new(Arc::clone(&shared), core);

@@ -8,21 +8,32 @@ use crate::wakers::WakerSet;
 /// The logged events of a run. A bound drops the oldest; numbers go on.
 #[derive(Debug)]
 pub(crate) struct StreamLog {
-    events: VecDeque<AnyEvent>,
     /// Number of the first retained event.
     first: u64,
     bound: usize,
+    /// Absent until an event is logged or a reader comes: many a run ends before either.
+    kept: Option<Box<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    events: VecDeque<AnyEvent>,
     wakers: WakerSet,
 }
 
 impl StreamLog {
-    pub(crate) fn new(bound: usize, last: u64) -> Self {
-        StreamLog { events: VecDeque::new(), first: last + 1, bound, wakers: WakerSet::default() }
+    pub(crate) fn new(bound: usize) -> Self {
+        StreamLog { first: 1, bound, kept: None }
+    }
+
+    /// The log of a restored run, whose last event had this number.
+    pub(crate) fn begin_after(&mut self, last: u64) {
+        self.first = last + 1;
     }
 
     /// The number of the newest event.
     pub(crate) fn last(&self) -> u64 {
-        self.first + self.events.len() as u64 - 1
+        self.first + self.kept.as_ref().map_or(0, |kept| kept.events.len() as u64) - 1
     }
 
     /// The number of the oldest retained event.
@@ -31,28 +42,34 @@ impl StreamLog {
     }
 
     pub(crate) fn push(&mut self, event: AnyEvent) -> u64 {
-        if self.events.len() >= self.bound {
-            self.events.pop_front();
+        let kept = self.kept.get_or_insert_default();
+        if kept.events.len() >= self.bound {
+            kept.events.pop_front();
             self.first += 1;
         }
-        self.events.push_back(event);
+        if kept.events.capacity() == 0 {
+            // Many runs log one event; the default growth would reserve four.
+            kept.events.reserve_exact(1);
+        }
+        kept.events.push_back(event);
         self.last()
     }
 
     /// The retained events after `seq`, oldest first.
     pub(crate) fn after(&self, seq: u64) -> impl Iterator<Item = (u64, &AnyEvent)> {
         let skip = usize::try_from(seq.saturating_add(1).saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let skip = skip.min(self.events.len());
+        let skip = skip.min(self.kept.as_ref().map_or(0, |kept| kept.events.len()));
         let first = self.first + skip as u64;
-        self.events.iter().skip(skip).enumerate().map(move |(at, event)| (first + at as u64, event))
+        let events = self.kept.iter().flat_map(move |kept| kept.events.range(skip..));
+        events.enumerate().map(move |(at, event)| (first + at as u64, event))
     }
 
     pub(crate) fn listen(&mut self, waker: &Waker) {
-        self.wakers.add(waker);
+        self.kept.get_or_insert_default().wakers.add(waker);
     }
 
     /// Readers to wake, once the log's lock is free.
     pub(crate) fn take_wakers(&mut self) -> WakerSet {
-        self.wakers.take()
+        self.kept.as_mut().map(|kept| kept.wakers.take()).unwrap_or_default()
     }
 }

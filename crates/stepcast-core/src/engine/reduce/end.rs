@@ -5,7 +5,7 @@ use crate::Payload;
 use crate::engine::exec::{Activity, Status};
 use crate::engine::inputs::Asked;
 use crate::engine::state::Phase;
-use crate::engine::{Command, Outcome, RunFailure, RunState, StuckReason};
+use crate::engine::{Command, Outcome, RunFailure, StuckReason};
 
 impl Engine<'_> {
     pub(crate) fn complete(&mut self, stop: Payload) {
@@ -34,16 +34,12 @@ impl Engine<'_> {
             return;
         }
         let state = &mut *self.state;
-        *state = RunState {
-            phase: Phase::Ended,
-            next_event: state.next_event,
-            next_exec: state.next_exec,
-            next_id: state.next_id,
-            failures: state.failures,
-            busy_micros: state.busy_micros,
-            timeout_micros: state.timeout_micros,
-            ..RunState::default()
-        };
+        let numbers = (state.next_event, state.next_exec, state.next_id, state.failures);
+        let times = (state.busy_micros, state.timeout_micros);
+        state.clear();
+        state.phase = Phase::Ended;
+        (state.next_event, state.next_exec, state.next_id, state.failures) = numbers;
+        (state.busy_micros, state.timeout_micros) = times;
         self.out.push(Command::Finish(outcome));
     }
 
