@@ -132,6 +132,20 @@ pub(crate) fn merge_recovery(into: &mut Recovery, other: &Recovery) {
     }
 }
 
+impl More {
+    /// The same without its open waits, if anything else is left.
+    pub(crate) fn without_waits(mut self: Box<Self>) -> Option<Box<Self>> {
+        self.open_waits = Vec::new();
+        let More { causes, failed, asked, open_waits: _, open_children, retry_timer } = &*self;
+        let some = !causes.is_empty()
+            || failed.is_some()
+            || asked.is_some()
+            || !open_children.is_empty()
+            || retry_timer.is_some();
+        some.then_some(self)
+    }
+}
+
 impl Exec {
     pub(crate) fn key(&self, lane: u32) -> ExecKey {
         ExecKey { lane, serial: self.serial }

@@ -8,6 +8,7 @@ mod inputs;
 mod joins;
 mod pairs;
 mod reduce;
+mod rest;
 mod restore;
 mod scopes;
 mod slab;
@@ -23,6 +24,7 @@ pub use command::{Command, Commands, OpResult, Outcome, RunFailure, StuckReason}
 pub use ids::{ExecKey, OpId, OpKind, Time};
 pub use inputs::{InputReason, PendingInput};
 pub use reduce::{FilterQuery, pass_on, reduce};
+pub use rest::Resting;
 pub use restore::{Difference, RestoreError};
 pub use snapshot::StateSnapshot;
 pub use state::RunState;

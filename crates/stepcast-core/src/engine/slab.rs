@@ -85,6 +85,23 @@ impl<T> Slab<T> {
         self.free.len() + self.len as usize == self.slots.len()
     }
 
+    /// Whether it holds at most so many things and has no place free among them.
+    pub(crate) fn is_dense(&self, most: usize) -> bool {
+        self.is_empty() || (self.free.is_empty() && self.slots.len() <= most)
+    }
+
+    /// Takes everything out of a dense one.
+    pub(crate) fn take_all(&mut self) -> Vec<Option<T>> {
+        if self.is_empty() { Vec::new() } else { std::mem::take(self).slots }
+    }
+
+    /// Puts into an empty one what was taken out.
+    pub(crate) fn put_all(&mut self, all: Vec<Option<T>>) {
+        self.free.clear();
+        self.len = all.len() as u32;
+        self.slots = all;
+    }
+
     /// Empties it; so many places stay allocated.
     pub(crate) fn clear(&mut self, room: usize) {
         self.slots.clear();

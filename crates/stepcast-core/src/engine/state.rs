@@ -46,21 +46,29 @@ pub(crate) const ROOM: usize = 32;
 impl RunState {
     /// Empties it, and leaves a little room for the next run to use.
     pub fn clear(&mut self) {
-        let (mut execs, mut schedule) = (std::mem::take(&mut self.execs), std::mem::take(&mut self.schedule));
-        execs.clear(ROOM);
-        schedule.clear(ROOM);
-        *self = RunState { execs, schedule, ..RunState::default() };
+        self.clear_work();
+        (self.phase, self.next_event, self.next_exec, self.next_id, self.failures) = (Phase::Created, 0, 0, 0, 0);
+        (self.busy_micros, self.timeout_micros) = (0, None);
+    }
+
+    /// Forgets everything but what is still asked of a run that has ended: its counters and times.
+    pub(crate) fn clear_work(&mut self) {
+        self.execs.clear(ROOM);
+        self.schedule.clear(ROOM);
+        (self.scopes, self.joins, self.waits, self.inputs) = (None, None, None, None);
+        (self.buffers, self.timers, self.senders) = (None, None, None);
+        (self.last_unhandled, self.last_tick) = (None, Time(0));
     }
 }
 
 impl Schedule {
     fn clear(&mut self, room: usize) {
-        let (mut ready, mut ahead) = (std::mem::take(&mut self.ready), std::mem::take(&mut self.ahead));
-        for queue in [&mut ready, &mut ahead] {
+        for queue in [&mut self.ready, &mut self.ahead] {
             queue.clear();
             queue.shrink_to(room);
         }
-        *self = Schedule { ready, ahead, ..Schedule::default() };
+        (self.running, self.queued) = (0, 0);
+        self.steps = Vec::new();
     }
 }
 

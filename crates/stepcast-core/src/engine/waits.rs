@@ -17,6 +17,12 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
+    /// Adds a waiter.
+    pub(crate) fn add(&mut self, id: u64, waiter: Waiter) {
+        self.by_event.insert((waiter.event, id), ());
+        self.waiters.insert(id, waiter);
+    }
+
     /// The ids of the waiters for an event type, in order of registration.
     pub(crate) fn of(&self, event: EventIx) -> impl Iterator<Item = u64> + '_ {
         self.by_event.range((event, 0), (event, u64::MAX)).map(|((_, id), ())| *id)

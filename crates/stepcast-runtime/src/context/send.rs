@@ -132,11 +132,11 @@ impl<S: SendSet> Context<S> {
         self.check_emit(&E::META)?;
         let bound = self.exec.run.def().policy().max_outbox;
         let mut log = self.exec.log();
-        if log.outbox.len() >= bound {
+        if log.outbox().len() >= bound {
             return Err(EmitError::OutboxFull { bound });
         }
         if log.count(OpKind::Send, tag) {
-            log.outbox.push(event);
+            log.outbox().push(event);
         }
         Ok(())
     }

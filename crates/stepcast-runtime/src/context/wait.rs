@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use stepcast_core::engine::{Filter, OpId, OpKind, OpResult, Time};
+use stepcast_core::engine::{Filter, OpKind, OpResult, Time};
 use stepcast_core::store::StorePath;
 use stepcast_core::{Event, Payload};
 
@@ -186,7 +186,7 @@ impl<E: Event> WaitForEvent<E> {
             if log.is_full(bound) {
                 return Err(Err(WaitError::RecordFull { bound }));
             }
-            OpId { kind: OpKind::Wait, label: (*label).into(), ordinal }
+            log.id(OpKind::Wait, &label, ordinal)
         };
         let request = Request::Wait {
             id: id.clone(),

@@ -420,7 +420,7 @@ impl Dispatch {
                 None => Ok(outputs),
                 Some(shared) => {
                     shared.close();
-                    let mut sent = std::mem::take(&mut shared.log().outbox);
+                    let mut sent = shared.log().take_outbox();
                     sent.append(outputs);
                     Ok(sent)
                 }

@@ -97,7 +97,7 @@ impl RunCore {
     }
 
     /// The core of a run without state, in the room of the thread's last one.
-    fn with_options(run: &RunShared) -> Box<Self> {
+    pub(super) fn with_options(run: &RunShared) -> Box<Self> {
         let options = run.options();
         let max_running = options.and_then(|options| options.max_running).unwrap_or(run.def().policy().max_running);
         let mut core = LEFT.take().unwrap_or_else(|| Box::new(RunCore::new(RunState::default(), 0)));
@@ -123,9 +123,8 @@ impl RunCore {
         core
     }
 
-    /// Leaves the room of a run that has ended, and of which nothing is left, to the thread's next one.
+    /// Leaves the room of a run that was wound down to the thread's next one.
     pub(crate) fn leave(mut self: Box<Self>) {
-        self.state.clear();
         self.cmds.clear();
         self.entries.clear();
         self.entries.shrink_to(ROOM);

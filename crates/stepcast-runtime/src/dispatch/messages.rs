@@ -25,7 +25,9 @@ impl Dispatch {
                 inbox.external = 0;
                 (std::mem::take(&mut inbox.messages), inbox.room.take())
             };
-            room.wake();
+            if let Some(room) = room {
+                room.wake();
+            }
             worked = true;
             for message in messages {
                 self.message(core, message);

@@ -8,6 +8,7 @@ mod finish;
 mod messages;
 mod place;
 mod requests;
+mod rest;
 mod room;
 mod task;
 
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 pub(crate) use self::core::RunCore;
 use self::place::ProbeWaker;
 pub(crate) use self::place::{RunnerEnv, env_exec, panic_message, panicked};
+pub(crate) use self::rest::PutAway;
 pub(crate) use self::task::{First, RunTask};
 use crate::clock;
 use crate::run::{RunShared, Task, lock};
@@ -141,9 +143,6 @@ impl Dispatch {
             shared.frame(EventKind::Internal, AnyEvent::new(WorkflowIdleEvent {}));
         }
         let away = !core.ended && core.is_quiet() && !core.has_timer();
-        if away {
-            core.shrink();
-        }
         let mut inbox = lock(&shared.inbox);
         if !inbox.messages.is_empty() {
             drop(inbox);
@@ -158,8 +157,14 @@ impl Dispatch {
             return Poll::Ready(());
         }
         if away {
-            core.tokio = Handle::try_current().ok();
-            inbox.task = Task::Idle(core);
+            inbox.task = match core.put_away() {
+                Ok(away) => Task::PutAway(away),
+                Err(mut core) => {
+                    core.shrink();
+                    core.tokio = Handle::try_current().ok();
+                    Task::Idle(core)
+                }
+            };
             return Poll::Ready(());
         }
         inbox.task = Task::Asleep(cx.waker().clone());

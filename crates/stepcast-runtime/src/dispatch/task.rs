@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use stepcast_core::Payload;
 
-use super::{Dispatch, RunCore};
+use super::{Dispatch, PutAway, RunCore};
 use crate::run::RunShared;
 
 /// The future of a run's task.
@@ -16,7 +16,7 @@ pub(crate) struct RunTask(Stage);
 
 enum Stage {
     /// Not polled yet.
-    Before(Arc<RunShared>, First),
+    Before(Arc<RunShared>, Little),
     /// Absent only while it is polled, and after the end.
     Begun(Option<Box<Dispatch>>),
 }
@@ -27,19 +27,37 @@ impl Stage {
     }
 }
 
+/// What a run begins with that has no dispatcher yet. No larger than an event: it makes half of the task.
+enum Little {
+    Start(Payload),
+    PutAway(Box<PutAway>),
+}
+
+impl Little {
+    fn into_core(self, run: &RunShared) -> Box<RunCore> {
+        match self {
+            Little::Start(start) => RunCore::begin(run, start),
+            Little::PutAway(away) => away.take_up(run),
+        }
+    }
+}
+
 /// What a run's task begins with.
 #[derive(Debug)]
 pub(crate) enum First {
     /// The start event of a new run.
     Start(Payload),
-    /// A run that was put away, or restored.
+    /// A run that was put away.
+    PutAway(Box<PutAway>),
+    /// A large one, or one that was restored.
     Core(Box<RunCore>),
 }
 
 impl First {
     pub(crate) fn into_core(self, run: &RunShared) -> Box<RunCore> {
         match self {
-            First::Start(start) => RunCore::begin(run, start),
+            First::Start(start) => Little::Start(start).into_core(run),
+            First::PutAway(away) => Little::PutAway(away).into_core(run),
             First::Core(core) => core,
         }
     }
@@ -47,7 +65,11 @@ impl First {
 
 impl RunTask {
     pub(crate) fn new(run: Arc<RunShared>, first: First) -> Self {
-        RunTask(Stage::Before(run, first))
+        RunTask(match first {
+            First::Start(start) => Stage::Before(run, Little::Start(start)),
+            First::PutAway(away) => Stage::Before(run, Little::PutAway(away)),
+            First::Core(core) => Stage::Begun(Some(Box::new(Dispatch::new(run, core)))),
+        })
     }
 }
 

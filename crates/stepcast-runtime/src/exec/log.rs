@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use serde::{Deserialize, Serialize};
@@ -24,14 +25,15 @@ pub(crate) struct OpLog {
     /// Places of the labels, once there are too many to look through. Boxed: few executions have one.
     index: Option<Box<Index>>,
     /// Sent, but not delivered before the next commit point.
-    pub(crate) outbox: Outputs,
+    // Boxed: most executions send nothing through their context.
+    outbox: Option<Box<Outputs>>,
     pending: Vec<Pending>,
     results: usize,
 }
 
 struct Label {
     kind: OpKind,
-    label: Box<str>,
+    label: Arc<str>,
     /// Operations of this attempt so far.
     cursor: u32,
     /// Operations done, in this attempt or an earlier one.
@@ -55,11 +57,22 @@ struct Hashed(u64);
 /// An operation whose result has not come yet.
 struct Pending {
     id: OpId,
-    result: Option<OpResult>,
-    waker: Option<Waker>,
+    answer: Answer,
     predicate: Option<Predicate>,
     /// Nobody polls for it any more, but whether that is final is not known yet.
     dropped: bool,
+}
+
+enum Answer {
+    /// It has not come; the waker of who polls for it.
+    Open(Option<Waker>),
+    Come(OpResult),
+}
+
+impl Pending {
+    fn has_result(&self) -> bool {
+        matches!(self.answer, Answer::Come(_))
+    }
 }
 
 /// The serialized form of a log.
@@ -84,6 +97,20 @@ impl OpLog {
         let label = self.label(kind, label);
         label.cursor += 1;
         label.cursor - 1
+    }
+
+    /// The id of an operation that has its ordinal.
+    pub(crate) fn id(&mut self, kind: OpKind, label: &str, ordinal: u32) -> OpId {
+        OpId { kind, label: Arc::clone(&self.label(kind, label).label), ordinal }
+    }
+
+    /// What is sent and not delivered yet.
+    pub(crate) fn outbox(&mut self) -> &mut Outputs {
+        self.outbox.get_or_insert_default()
+    }
+
+    pub(crate) fn take_outbox(&mut self) -> Outputs {
+        self.outbox.take().map_or_else(Outputs::default, |outbox| *outbox)
     }
 
     /// Counts an operation that leaves no result. `false` if an earlier attempt did it already.
@@ -171,7 +198,7 @@ impl OpLog {
         for label in &mut self.labels {
             label.committed = label.done;
         }
-        std::mem::take(&mut self.outbox)
+        self.take_outbox()
     }
 
     /// Begins the next attempt. After a failure, what was done behind the last commit point and can be done anew, is.
@@ -186,7 +213,7 @@ impl OpLog {
                 self.results -= dropped.iter().flatten().count();
             }
         }
-        self.outbox = Outputs::default();
+        self.outbox = None;
         self.pending.clear();
     }
 
@@ -200,7 +227,7 @@ impl OpLog {
         if self.pending.is_empty() {
             self.pending.reserve_exact(1);
         }
-        self.pending.push(Pending { id, result: None, waker: None, predicate: None, dropped: false });
+        self.pending.push(Pending { id, answer: Answer::Open(None), predicate: None, dropped: false });
     }
 
     /// Gives a wait its predicate.
@@ -213,38 +240,40 @@ impl OpLog {
     /// An operation's result, once; otherwise keeps the waker.
     pub(crate) fn poll(&mut self, id: &OpId, waker: Option<&Waker>) -> Poll<OpResult> {
         let Some(at) = self.pending.iter().position(|pending| pending.id == *id) else { return Poll::Pending };
-        if self.pending[at].result.is_some() {
-            if let Some(result) = self.pending.swap_remove(at).result {
-                return Poll::Ready(result);
-            }
-        } else {
-            self.pending[at].waker = waker.cloned();
+        if let Answer::Open(kept) = &mut self.pending[at].answer {
+            *kept = waker.cloned();
+            return Poll::Pending;
         }
-        Poll::Pending
+        match self.pending.swap_remove(at).answer {
+            Answer::Come(result) => Poll::Ready(result),
+            Answer::Open(_) => Poll::Pending,
+        }
     }
 
     /// Whether something may go on for long before its result comes: a wait or a child run.
     pub(crate) fn is_waiting(&self) -> bool {
-        let open = |pending: &Pending| pending.result.is_none() && !pending.dropped;
+        let open = |pending: &Pending| !pending.has_result() && !pending.dropped;
         self.pending.iter().any(|pending| open(pending) && matches!(pending.id.kind, OpKind::Wait | OpKind::Child))
     }
 
     /// Whether a result is there that nobody has asked for yet.
     pub(crate) fn has_result(&self) -> bool {
-        self.pending.iter().any(|pending| pending.result.is_some())
+        self.pending.iter().any(Pending::has_result)
     }
 
     /// Hands a result over. Gives the waker of who polls for it.
     pub(crate) fn resolve(&mut self, id: &OpId, result: OpResult) -> Option<Waker> {
         let pending = self.pending.iter_mut().find(|pending| pending.id == *id)?;
-        pending.result = Some(result);
-        pending.waker.take()
+        match std::mem::replace(&mut pending.answer, Answer::Come(result)) {
+            Answer::Open(waker) => waker,
+            Answer::Come(_) => None,
+        }
     }
 
     /// Nobody polls for this operation any more.
     pub(crate) fn abandon(&mut self, id: &OpId) -> bool {
         let before = self.pending.len();
-        self.pending.retain(|pending| pending.id != *id || pending.result.is_some());
+        self.pending.retain(|pending| pending.id != *id || pending.has_result());
         before != self.pending.len()
     }
 
@@ -259,7 +288,7 @@ impl OpLog {
     pub(crate) fn take_dropped(&mut self) -> Vec<OpId> {
         let mut ids = Vec::new();
         self.pending.retain(|pending| {
-            let gone = pending.dropped && pending.result.is_none();
+            let gone = pending.dropped && !pending.has_result();
             if gone {
                 ids.push(pending.id.clone());
             }
@@ -276,7 +305,11 @@ impl OpLog {
 
     /// Wakers of everything that waits, for the run's end.
     pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
-        self.pending.iter_mut().filter_map(|pending| pending.waker.take()).collect()
+        let open = self.pending.iter_mut().filter_map(|pending| match &mut pending.answer {
+            Answer::Open(waker) => waker.take(),
+            Answer::Come(_) => None,
+        });
+        open.collect()
     }
 
     pub(crate) fn snapshot(&self) -> LogSnapshot {

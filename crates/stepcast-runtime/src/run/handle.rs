@@ -222,7 +222,7 @@ impl AnyRun {
             let bound = self.shared.mailbox().bound;
             let mut inbox = lock(&self.shared.inbox);
             if inbox.external >= bound && !matches!(inbox.task, Task::Ended) {
-                inbox.room.add(cx.waker());
+                inbox.room.get_or_insert_default().add(cx.waker());
                 next = Some((event, payload));
                 return Poll::Pending;
             }
@@ -275,7 +275,7 @@ impl AnyRun {
             return Err(SendError::Full { event, bound: mailbox.bound });
         }
         inbox.external += 1;
-        inbox.messages.push_back(Message::External { event: payload, to, id: None });
+        inbox.messages.push(Message::External { event: payload, to, id: None });
         self.shared.rouse(inbox);
         Ok(())
     }

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use stepcast_core::{AnyEvent, BoxFuture, ErrorInfo, EventIx, Payload, StepIx, St
 use tokio::sync::oneshot;
 
 use super::{RespondError, RunError};
-use crate::dispatch::RunCore;
+use crate::dispatch::{PutAway, RunCore};
 use crate::exec::Predicate;
 use crate::snapshot::{RunSnapshot, SnapshotError};
 use crate::view::PendingInputs;
@@ -17,12 +16,12 @@ use crate::wakers::WakerSet;
 /// Where everything that is not the dispatcher leaves word for it.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    pub(crate) messages: VecDeque<Message>,
+    pub(crate) messages: Vec<Message>,
     /// Events from outside among the messages.
     pub(crate) external: usize,
     pub(crate) task: Task,
     /// Who waits for room in the mailbox.
-    pub(crate) room: WakerSet,
+    pub(crate) room: Option<Box<WakerSet>>,
     /// Who waits for the run's end.
     pub(crate) end: WakerSet,
 }
@@ -34,7 +33,9 @@ pub(crate) enum Task {
     Active,
     /// In its task, asleep.
     Asleep(Waker),
-    /// Put away: the run has nothing to do.
+    /// Gone for now: the run has nothing to do.
+    PutAway(Box<PutAway>),
+    /// As `PutAway`, of a large run.
     Idle(Box<RunCore>),
     /// Gone with the run's end.
     Ended,
@@ -140,12 +141,6 @@ impl std::fmt::Debug for Request {
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Inbox {
-            messages: VecDeque::new(),
-            external: 0,
-            task: Task::Active,
-            room: WakerSet::default(),
-            end: WakerSet::default(),
-        }
+        Inbox { messages: Vec::new(), external: 0, task: Task::Active, room: None, end: WakerSet::default() }
     }
 }

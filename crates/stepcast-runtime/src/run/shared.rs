@@ -161,7 +161,7 @@ impl RunShared {
         if let Task::Ended = inbox.task {
             return Some(message);
         }
-        inbox.messages.push_back(message);
+        inbox.messages.push(message);
         self.rouse(inbox);
         None
     }
@@ -174,6 +174,12 @@ impl RunShared {
             Task::Asleep(waker) => {
                 drop(inbox);
                 waker.wake();
+            }
+            Task::PutAway(away) => {
+                drop(inbox);
+                if let Some(tokio) = away.tokio() {
+                    tokio.spawn(RunTask::new(Arc::clone(self), First::PutAway(away)));
+                }
             }
             Task::Idle(mut core) => {
                 drop(inbox);
@@ -266,7 +272,9 @@ impl RunShared {
         };
         readers.wake();
         waiting.wake();
-        room.wake();
+        if let Some(room) = room {
+            room.wake();
+        }
         if let Some(token) = self.extra_if_any().and_then(|extra| extra.token.get()) {
             token.cancel();
         }

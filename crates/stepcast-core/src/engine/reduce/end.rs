@@ -34,12 +34,8 @@ impl Engine<'_> {
             return;
         }
         let state = &mut *self.state;
-        let numbers = (state.next_event, state.next_exec, state.next_id, state.failures);
-        let times = (state.busy_micros, state.timeout_micros);
-        state.clear();
+        state.clear_work();
         state.phase = Phase::Ended;
-        (state.next_event, state.next_exec, state.next_id, state.failures) = numbers;
-        (state.busy_micros, state.timeout_micros) = times;
         self.out.push(Command::Finish(outcome));
     }
 

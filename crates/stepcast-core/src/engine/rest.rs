@@ -1,0 +1,108 @@
+//! A run at rest, without what can be made anew: its queues, the index of its waits, the room of its tables.
+
+use super::exec::{Exec, More};
+use super::inputs::Inputs;
+use super::state::{Phase, Timers};
+use super::waits::Waiter;
+use super::{RunState, Time};
+use crate::definition::EventIx;
+
+/// A run with more executions rests as it is: to pack it and take it up again is work for each of them.
+const FEW: usize = 4;
+
+/// The state of a run that has nothing to do, in little room.
+#[derive(Debug)]
+pub struct Resting {
+    phase: Phase,
+    failures: u32,
+    next_event: u64,
+    next_exec: u64,
+    next_id: u64,
+    last_unhandled: Option<EventIx>,
+    execs: Box<[Option<Exec>]>,
+    waiters: Box<[(u64, Waiter)]>,
+    inputs: Option<Box<Inputs>>,
+    timers: Option<Box<Timers>>,
+    /// The rest of the state, where there is anything.
+    other: Option<Box<RunState>>,
+}
+
+impl RunState {
+    /// Takes a small run out that has nothing queued or running; what is left is empty.
+    pub fn rest(&mut self) -> Option<Resting> {
+        let waits = self.waits.as_ref().map_or(0, |waits| waits.waiters.len());
+        if self.is_busy() || !self.execs.is_dense(FEW) || waits > FEW {
+            return None;
+        }
+        let waiters = self.waits.as_deref_mut().map(|waits| waits.waiters.take()).unwrap_or_default();
+        let mut execs = self.execs.take_all();
+        for exec in execs.iter_mut().flatten() {
+            // The waiters know whose they are.
+            exec.more = exec.more.take().and_then(More::without_waits);
+        }
+        let resting = Resting {
+            phase: self.phase,
+            failures: self.failures,
+            next_event: self.next_event,
+            next_exec: self.next_exec,
+            next_id: self.next_id,
+            last_unhandled: self.last_unhandled,
+            execs: execs.into(),
+            waiters: waiters.into(),
+            inputs: self.inputs.take().filter(|inputs| !inputs.0.is_empty()),
+            timers: self.timers.take().filter(|timers| !timers.0.is_empty()),
+            other: self.other(),
+        };
+        self.clear();
+        Some(resting)
+    }
+
+    /// What few runs have.
+    fn other(&mut self) -> Option<Box<RunState>> {
+        let waits = self.waits.take().filter(|waits| !waits.kept.is_empty());
+        let other = RunState {
+            waits,
+            scopes: self.scopes.take(),
+            joins: self.joins.take(),
+            buffers: self.buffers.take(),
+            senders: self.senders.take(),
+            busy_micros: self.busy_micros,
+            last_tick: self.last_tick,
+            timeout_micros: self.timeout_micros,
+            ..RunState::default()
+        };
+        let some = other.waits.is_some()
+            || other.scopes.is_some()
+            || other.joins.is_some()
+            || other.buffers.is_some()
+            || other.senders.is_some()
+            || (other.busy_micros, other.last_tick, other.timeout_micros) != (0, Time(0), None);
+        some.then(|| Box::new(other))
+    }
+
+    /// Goes on with a run that rested; this state is empty.
+    pub fn take_up(&mut self, resting: Resting) {
+        if let Some(other) = resting.other {
+            self.waits = other.waits;
+            self.scopes = other.scopes;
+            self.joins = other.joins;
+            self.buffers = other.buffers;
+            self.senders = other.senders;
+            (self.busy_micros, self.last_tick, self.timeout_micros) =
+                (other.busy_micros, other.last_tick, other.timeout_micros);
+        }
+        self.phase = resting.phase;
+        self.failures = resting.failures;
+        (self.next_event, self.next_exec, self.next_id) = (resting.next_event, resting.next_exec, resting.next_id);
+        self.last_unhandled = resting.last_unhandled;
+        self.execs.put_all(resting.execs.into());
+        for (id, waiter) in resting.waiters {
+            if let Some(exec) = self.exec_mut(waiter.exec) {
+                exec.more().open_waits.push(id);
+            }
+            self.waits.get_or_insert_default().add(id, waiter);
+        }
+        self.inputs = resting.inputs;
+        self.timers = resting.timers;
+    }
+}
