@@ -34,7 +34,7 @@ async fn begin(ev: Begin) -> Hop {
 
 #[step]
 async fn hop(hop: Hop) -> Either<Hop, Done> {
-    if hop.left % 3 == 0 {
+    if hop.left.is_multiple_of(3) {
         tokio::task::yield_now().await;
     }
     if hop.left == 0 { Either::Right(Done) } else { Either::Left(Hop { left: hop.left - 1 }) }
