@@ -365,7 +365,7 @@ mod round {
         if item.n == 0 {
             return Ok(Either::Right(done("round")));
         }
-        if item.n % 20_000 == 0 {
+        if item.n.is_multiple_of(20_000) {
             ctx.wait_for_event::<Go>().await?;
         }
         Ok(Either::Left(Item { n: item.n - 1 }))

@@ -233,6 +233,7 @@ macro_rules! agree {
                     stop: &<Done as Event>::META,
                     steps: STEPS,
                     on_failure: OnFailure::Fail,
+                    policy: stepcast::RunPolicy::new,
                     doc: "",
                 };
                 const REPORT: Report<{ STEPS.len() }> = Report::of(&SPEC);

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Event, EventMeta, OnFailure, StepSpec, WorkflowGraph};
+use crate::{Event, EventMeta, OnFailure, RunPolicy, StepSpec, WorkflowGraph};
 
 /// A workflow: a set of steps between one start event and one stop event. Implemented by `#[workflow]` and `flow!`.
 #[diagnostic::on_unimplemented(
@@ -36,6 +36,8 @@ pub struct WorkflowSpec {
     pub steps: &'static [StepSpec],
     /// What a step's final failure does where the step does not say.
     pub on_failure: OnFailure,
+    /// Makes the bounds of its runs.
+    pub policy: fn() -> RunPolicy,
     /// First line of its documentation.
     pub doc: &'static str,
 }

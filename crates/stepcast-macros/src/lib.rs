@@ -118,6 +118,7 @@ pub fn step(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `name = ".."` | the workflow's name; the type's by default |
 /// | `new = connect` | an `async fn connect() -> Result<Self>`, for commands that know only names; `Default` does without |
 /// | `on_failure = ".."` | what a step's final failure does: `"fail"`, `"continue"` or `"pause"` |
+/// | `policy = policy` | any expression of type `RunPolicy`: the bounds of the runs |
 /// | `crate = path` | where stepcast is, if not at `::stepcast`; it holds for the steps in the block too |
 ///
 /// ```
@@ -188,7 +189,7 @@ pub fn workflow(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Declares a unit struct that is a workflow of free steps: `#[workflow(.., steps(..))]` in one line.
 ///
-/// After the braces: `name = ".."`, `on_failure = ".."`, `crate = path`. The struct derives `Clone`, `Copy`, `Debug` and
+/// After the braces: `name = ".."`, `on_failure = ".."`, `policy = policy`, `crate = path`. The struct derives `Clone`, `Copy`, `Debug` and
 /// `Default`; documentation and attributes above it are kept. It fails as [`macro@workflow`] does.
 ///
 /// ```

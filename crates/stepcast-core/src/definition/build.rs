@@ -30,7 +30,7 @@ impl From<&WorkflowSpec> for Parts {
             stop: spec.stop,
             steps: spec.steps.iter().map(StepDecl::from).collect(),
             on_failure: spec.on_failure,
-            policy: RunPolicy::default(),
+            policy: (spec.policy)(),
         }
     }
 }

@@ -5,9 +5,11 @@ mod builder;
 mod decl;
 mod error;
 mod lookup;
+mod policy;
 mod tables;
 
 pub use builder::{ClosureStep, WorkflowBuilder};
 pub use decl::{CatchDecl, StepBody, StepDecl};
 pub use error::DefinitionError;
-pub use tables::{EventDef, EventIx, InputShape, OpenerDef, RunPolicy, StepDef, StepIx, Taker, WorkflowDef};
+pub use policy::RunPolicy;
+pub use tables::{EventDef, EventIx, InputShape, OpenerDef, StepDef, StepIx, Taker, WorkflowDef};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CatchDecl, StepBody};
+use super::{CatchDecl, RunPolicy, StepBody};
 use crate::{EventMeta, Need, OnFailure, RetryPolicy};
 
 /// Dense number of a step within its definition. Never leaves the process.
@@ -26,37 +26,6 @@ pub struct WorkflowDef {
     pub(crate) has_joins: bool,
     pub(crate) needs: Vec<(StepIx, Need)>,
     pub(crate) policy: RunPolicy,
-}
-
-/// Bounds and defaults of a workflow's runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RunPolicy {
-    /// Executions that may run at the same time in one run. Default 65,536.
-    pub max_running: usize,
-    /// Executions that may be queued in one run; past it the run fails. Default 1,000,000.
-    pub max_queued: usize,
-    /// Early events kept per type until somebody waits for them. Default 1,024; the oldest is dropped and reported.
-    pub max_mailbox: usize,
-    /// Events kept in one `collect_events` buffer. Default 65,536.
-    pub max_collect: usize,
-    /// Events that one execution may have sent but not delivered. Default 1,000,000.
-    pub max_outbox: usize,
-    /// Results that one execution may record. Default 10,000.
-    pub max_records: usize,
-}
-
-impl Default for RunPolicy {
-    fn default() -> Self {
-        RunPolicy {
-            max_running: 65_536,
-            max_queued: 1_000_000,
-            max_mailbox: 1_024,
-            max_collect: 65_536,
-            max_outbox: 1_000_000,
-            max_records: 10_000,
-        }
-    }
 }
 
 /// An event type of a definition and where it goes.

@@ -115,6 +115,7 @@ impl WorkflowGraph {
     ///     stop: &StopEvent::META,
     ///     steps: &[GREET],
     ///     on_failure: OnFailure::Fail,
+    ///     policy: RunPolicy::new,
     ///     doc: "",
     /// };
     /// let graph = WorkflowGraph::of(&spec);

@@ -86,6 +86,7 @@ fn graph() -> WorkflowGraph {
         stop: &Done::META,
         steps: &[WRITE, REVIEW, GATHER, FIRST, JOIN],
         on_failure: OnFailure::Fail,
+        policy: RunPolicy::new,
         doc: "Writes and reviews.",
     })
 }
@@ -185,6 +186,7 @@ fn a_step_keeps_its_name_where_an_event_has_the_same() {
         stop: &Done::META,
         steps: &[SAME, TWICE, SAME],
         on_failure: OnFailure::Fail,
+        policy: RunPolicy::new,
         doc: "",
     });
     let ids: Vec<&str> = graph.nodes.iter().map(|node| node.id.as_str()).collect();

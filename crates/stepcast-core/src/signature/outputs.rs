@@ -115,6 +115,16 @@ impl Outputs {
         usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
+    /// Whether there are more events than this. The marks around batches are not counted.
+    pub fn has_more_events_than(&self, bound: usize) -> bool {
+        self.len() > bound && self.events() > bound
+    }
+
+    /// How many events there are.
+    pub fn events(&self) -> usize {
+        self.iter().filter(|token| matches!(token, OutToken::Event(_))).count()
+    }
+
     /// The tokens, in order.
     pub fn iter(&self) -> impl Iterator<Item = &OutToken> {
         self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))

@@ -118,6 +118,18 @@ pub struct StepPanicked {
     pub message: String,
 }
 
+/// An attempt gave more events at once than its workflow allows ([`RunPolicy::max_fan_out`](crate::RunPolicy)).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "The step gave {given} events at once, but its workflow allows {bound}; give fewer, or raise `max_fan_out` in the workflow's `policy`."
+)]
+pub struct FanOutTooWide {
+    /// Events given.
+    pub given: usize,
+    /// The bound.
+    pub bound: usize,
+}
+
 /// An attempt ran longer than its step's timeout.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The step ran longer than its timeout of {after:?}.")]

@@ -5,7 +5,7 @@ mod in_place;
 mod run;
 mod spec;
 
-pub use error::{Result, StepError, StepPanicked, StepTimedOut};
+pub use error::{FanOutTooWide, Result, StepError, StepPanicked, StepTimedOut};
 pub use in_place::{InPlace, SpareBox};
 #[doc(hidden)]
 pub use run::{ParamFault, assert_params, param_fault, run_async, run_blocking};

@@ -150,8 +150,12 @@ pub(crate) fn workflow_spec(
         Some(on_failure) => on_failure_tokens(on_failure, p),
         None => quote!(#p::OnFailure::Fail),
     };
+    let policy = match &settings.policy {
+        Some(policy) => quote_spanned!(at(policy.span())=> || -> #p::RunPolicy { #policy }),
+        None => quote!(#p::RunPolicy::new),
+    };
     quote! {
-        #p::WorkflowSpec { name: #name, start: #start, stop: #stop, steps: #steps, on_failure: #on_failure, doc: #doc }
+        #p::WorkflowSpec { name: #name, start: #start, stop: #stop, steps: #steps, on_failure: #on_failure, policy: #policy, doc: #doc }
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) name: Option<String>,
     pub(crate) on_failure: Option<OnFailure>,
     pub(crate) new: Option<Path>,
+    /// An expression of the type `RunPolicy`.
+    pub(crate) policy: Option<Expr>,
     /// `steps(..)`, for a workflow of free steps.
     pub(crate) steps: Option<Vec<Entry>>,
     pub(crate) krate: Krate,
@@ -35,6 +37,7 @@ impl Settings {
         for arg in list {
             match arg.key.to_string().as_str() {
                 "name" => settings.name = arg.full_text("name = \"..\"", errors),
+                "policy" => settings.policy = arg.expr("policy = RunPolicy::new().max_queued(1000)", errors).cloned(),
                 "on_failure" => settings.on_failure = OnFailure::read(arg, errors),
                 "steps" if known.contains(&"steps") => settings.steps = arg.list("steps(write, review)", errors),
                 "new" if known.contains(&"new") => match arg.expr("new = connect", errors) {
@@ -52,7 +55,7 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 5] = ["name", "steps", "new", "on_failure", "crate"];
+const KEYS: [&str; 6] = ["name", "steps", "new", "on_failure", "policy", "crate"];
 
 const FORM: &str = "say which event begins the workflow and which ends it: `#[workflow(Start => Stop)]`";
 

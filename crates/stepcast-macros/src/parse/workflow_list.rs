@@ -9,7 +9,7 @@ use super::args::parse_args;
 use super::workflow_args::{Ends, Settings};
 use crate::errors::Errors;
 
-const KEYS: [&str; 3] = ["name", "on_failure", "crate"];
+const KEYS: [&str; 4] = ["name", "on_failure", "policy", "crate"];
 
 /// A workflow made of free steps.
 pub(crate) struct WorkflowList {

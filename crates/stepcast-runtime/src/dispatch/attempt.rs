@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use stepcast_core::engine::{ExecKey, Failure, Report, RunState, TickKind, Time, pass_on};
 use stepcast_core::{
-    BoxFuture, ErrorInfo, InPlace, Invocation, Outputs, Payload, RetryInput, RetryVerdict, SpareBox, StepCall,
-    StepError, StepIx, StepOutput, StepTimedOut, retry_seed,
+    BoxFuture, ErrorInfo, FanOutTooWide, InPlace, Invocation, Outputs, Payload, RetryInput, RetryVerdict, SpareBox,
+    StepCall, StepError, StepIx, StepOutput, StepTimedOut, retry_seed,
 };
 
 use super::core::{More, RunCore};
@@ -415,6 +415,13 @@ impl Dispatch {
     /// Reports the end of an attempt to the reducer.
     fn end_attempt(&mut self, core: &mut RunCore, begun: Begun, output: StepOutput) {
         let Begun { key, step, attempt, started, shared } = begun;
+        let bound = self.env.run.def().policy().max_fan_out;
+        let output = match output {
+            Ok(outputs) if outputs.has_more_events_than(bound) => {
+                Err(StepError::from(FanOutTooWide { given: outputs.events(), bound }).fatal())
+            }
+            output => output,
+        };
         let outcome = match output {
             Ok(outputs) => match &shared {
                 None => Ok(outputs),

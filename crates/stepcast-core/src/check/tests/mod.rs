@@ -99,7 +99,15 @@ impl StepSpec {
 }
 
 const fn flow(steps: &'static [StepSpec]) -> WorkflowSpec {
-    WorkflowSpec { name: "Flow", start: START, stop: STOP, steps, on_failure: OnFailure::Fail, doc: "" }
+    WorkflowSpec {
+        name: "Flow",
+        start: START,
+        stop: STOP,
+        steps,
+        on_failure: OnFailure::Fail,
+        policy: crate::RunPolicy::new,
+        doc: "",
+    }
 }
 
 /// Checks steps in a constant and at run time; gives all faults when the two agree.
