@@ -2,9 +2,9 @@
 
 use super::exec::{Exec, More};
 use super::inputs::Inputs;
-use super::state::{Phase, Timers};
+use super::state::Phase;
 use super::waits::Waiter;
-use super::{RunState, Time};
+use super::{ExecKey, Filter, OpId, RunState, Time};
 use crate::definition::EventIx;
 
 /// A run with more executions rests as it is: to pack it and take it up again is work for each of them.
@@ -20,11 +20,39 @@ pub struct Resting {
     next_id: u64,
     last_unhandled: Option<EventIx>,
     execs: Box<[Option<Exec>]>,
-    waiters: Box<[(u64, Waiter)]>,
+    waiters: Box<[RestingWaiter]>,
     inputs: Option<Box<Inputs>>,
-    timers: Option<Box<Timers>>,
     /// The rest of the state, where there is anything.
     other: Option<Box<RunState>>,
+}
+
+/// A waiter. Filters are large, and most waits have none.
+#[derive(Debug)]
+struct RestingWaiter {
+    id: u64,
+    filter: Option<Box<Filter>>,
+    exec: ExecKey,
+    op: OpId,
+    event: EventIx,
+    shared: bool,
+    armed: bool,
+    deadline: Option<Time>,
+    after: u64,
+    input: Option<u64>,
+}
+
+impl RestingWaiter {
+    fn new(id: u64, waiter: Waiter) -> Self {
+        let Waiter { exec, op, event, filter, shared, deadline, after, input, armed } = waiter;
+        let filter = (filter != Filter::Any).then(|| Box::new(filter));
+        RestingWaiter { id, filter, exec, op, event, shared, armed, deadline, after, input }
+    }
+
+    fn take_up(self) -> (u64, Waiter) {
+        let RestingWaiter { id, filter, exec, op, event, shared, armed, deadline, after, input } = self;
+        let filter = filter.map_or(Filter::Any, |filter| *filter);
+        (id, Waiter { exec, op, event, filter, shared, deadline, after, input, armed })
+    }
 }
 
 impl RunState {
@@ -48,9 +76,8 @@ impl RunState {
             next_id: self.next_id,
             last_unhandled: self.last_unhandled,
             execs: execs.into(),
-            waiters: waiters.into(),
+            waiters: waiters.into_iter().map(|(id, waiter)| RestingWaiter::new(id, waiter)).collect(),
             inputs: self.inputs.take().filter(|inputs| !inputs.0.is_empty()),
-            timers: self.timers.take().filter(|timers| !timers.0.is_empty()),
             other: self.other(),
         };
         self.clear();
@@ -60,7 +87,9 @@ impl RunState {
     /// What few runs have.
     fn other(&mut self) -> Option<Box<RunState>> {
         let waits = self.waits.take().filter(|waits| !waits.kept.is_empty());
+        let timers = self.timers.take().filter(|timers| !timers.0.is_empty());
         let other = RunState {
+            timers,
             waits,
             scopes: self.scopes.take(),
             joins: self.joins.take(),
@@ -72,6 +101,7 @@ impl RunState {
             ..RunState::default()
         };
         let some = other.waits.is_some()
+            || other.timers.is_some()
             || other.scopes.is_some()
             || other.joins.is_some()
             || other.buffers.is_some()
@@ -84,6 +114,7 @@ impl RunState {
     pub fn take_up(&mut self, resting: Resting) {
         if let Some(other) = resting.other {
             self.waits = other.waits;
+            self.timers = other.timers;
             self.scopes = other.scopes;
             self.joins = other.joins;
             self.buffers = other.buffers;
@@ -96,13 +127,13 @@ impl RunState {
         (self.next_event, self.next_exec, self.next_id) = (resting.next_event, resting.next_exec, resting.next_id);
         self.last_unhandled = resting.last_unhandled;
         self.execs.put_all(resting.execs.into());
-        for (id, waiter) in resting.waiters {
+        for waiter in resting.waiters {
+            let (id, waiter) = waiter.take_up();
             if let Some(exec) = self.exec_mut(waiter.exec) {
                 exec.more().open_waits.push(id);
             }
             self.waits.get_or_insert_default().add(id, waiter);
         }
         self.inputs = resting.inputs;
-        self.timers = resting.timers;
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepcast_core::engine::{Resting, Time};
-use stepcast_core::{BoxFuture, Payload, StepOutput};
+use stepcast_core::{BoxFuture, StepOutput};
 use tokio::runtime::Handle;
 
 use super::core::{More, RunCore};
@@ -17,8 +17,6 @@ pub(crate) struct PutAway {
     state: Resting,
     parked: Box<[Parked]>,
     more: Option<Box<More>>,
-    start: Option<Payload>,
-    max_running: usize,
     tokio: Option<Handle>,
 }
 
@@ -39,7 +37,8 @@ impl RunCore {
                 && entry.deadline.is_none()
                 && matches!(entry.place, Place::Parked(_) | Place::Between)
         };
-        if !self.entries.iter().flatten().all(|entry| plain(entry)) {
+        // One that waits for its turn holds its start event, and is told later how much of it may run.
+        if self.start.is_some() || !self.entries.iter().flatten().all(|entry| plain(entry)) {
             return Err(self);
         }
         let Some(state) = self.state.rest() else { return Err(self) };
@@ -49,8 +48,7 @@ impl RunCore {
             Some(Parked { shared: shared?, started, left, future })
         });
         let parked = parked.collect();
-        let (more, start, tokio) = (self.more.take(), self.start.take(), Handle::try_current().ok());
-        let away = PutAway { state, parked, more, start, max_running: self.max_running, tokio };
+        let away = PutAway { state, parked, more: self.more.take(), tokio: Handle::try_current().ok() };
         self.leave();
         Ok(Box::new(away))
     }
@@ -65,8 +63,7 @@ impl PutAway {
     pub(crate) fn take_up(self, run: &RunShared) -> Box<RunCore> {
         let mut core = RunCore::with_options(run);
         core.state.take_up(self.state);
-        core.max_running = self.max_running;
-        (core.more, core.start) = (self.more, self.start);
+        core.more = self.more;
         for Parked { shared, started, left, future } in self.parked {
             let (key, step, attempt) = (shared.key, shared.step, shared.attempt);
             let place = future.map_or(Place::Between, Place::Parked);
