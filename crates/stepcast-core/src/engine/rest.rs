@@ -137,3 +137,75 @@ impl RunState {
         self.inputs = resting.inputs;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::exec::{Activity, ROOT, Status};
+    use super::super::{ExecKey, OpId, OpKind};
+    use super::*;
+    use crate::engine::exec::Input;
+
+    fn waiting(executions: u64, filter: &Filter) -> RunState {
+        let mut state =
+            RunState { phase: Phase::Running, next_exec: executions, next_id: executions, ..RunState::default() };
+        for serial in 1..=executions {
+            let mut exec = Exec {
+                serial,
+                step: 0,
+                scope: ROOT,
+                attempt: 1,
+                commits: 1,
+                status: Status::Active,
+                activity: Activity::Parked,
+                cause: serial,
+                input: Input::Many(Vec::new()),
+                recovery: None,
+                more: None,
+            };
+            exec.more().open_waits.push(serial);
+            let lane = state.execs.insert(exec);
+            let op = OpId { kind: OpKind::Wait, label: "Answer".into(), ordinal: 0 };
+            let (deadline, input) = (Some(Time(serial)), Some(serial + 100));
+            let exec = ExecKey { lane, serial };
+            let filter = filter.clone();
+            let waiter =
+                Waiter { exec, op, event: 3, filter, shared: true, deadline, after: 7, input, armed: serial % 2 == 0 };
+            state.waits.get_or_insert_default().add(serial, waiter);
+        }
+        state
+    }
+
+    /// Everything of a state, also what is not serialized.
+    fn whole(state: &RunState) -> (String, String) {
+        (format!("{state:?}"), serde_json::to_string(state).unwrap_or_default())
+    }
+
+    #[test]
+    fn a_small_run_is_taken_up_as_it_was() {
+        let field = Filter::Field { path: "a.b".to_owned(), value: 1.into() };
+        for filter in [Filter::Any, Filter::Code, field] {
+            for timeout_micros in [None, Some(9)] {
+                let mut state = waiting(FEW as u64, &filter);
+                (state.timeout_micros, state.busy_micros, state.failures) = (timeout_micros, 5, 2);
+                let before = whole(&state);
+                let resting = state.rest();
+                assert_eq!(whole(&state).1, whole(&RunState::default()).1);
+                assert!(resting.is_some());
+                resting.into_iter().for_each(|resting| state.take_up(resting));
+                assert_eq!(whole(&state), before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_or_a_busy_run_stays_as_it_is() {
+        let mut large = waiting(FEW as u64 + 1, &Filter::Any);
+        let mut busy = waiting(1, &Filter::Any);
+        busy.schedule.running = 1;
+        for state in [&mut large, &mut busy] {
+            let before = whole(state);
+            assert!(state.rest().is_none());
+            assert_eq!(whole(state), before);
+        }
+    }
+}
