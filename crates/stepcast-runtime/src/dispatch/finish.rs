@@ -21,15 +21,14 @@ impl Dispatch {
     /// Records the outcome; executions that go on get a cancelled token and a grace.
     pub(crate) fn finish(&mut self, core: &mut RunCore, outcome: Outcome) {
         core.ended = true;
-        let run = Arc::clone(&self.env.run);
         let error = match &outcome {
             Outcome::Failed(RunFailure::Step { execution, .. }) => {
                 core.more.as_deref_mut().and_then(|more| more.errors.remove(execution))
             }
             _ => None,
         };
-        run.finish(RunEnd::of(outcome, core.now, core.state.timeout(), error));
-        if let Some(extra) = run.extra_if_any() {
+        self.env.run.finish(RunEnd::of(outcome, core.now, core.state.timeout(), error));
+        if let Some(extra) = self.env.run.extra_if_any() {
             for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
                 child.post(Message::Cancel);
             }
@@ -51,7 +50,7 @@ impl Dispatch {
             self.keep_to_the_end(core, *entry);
         }
         if core.entries.iter().any(Option::is_some) || core.locals.as_ref().is_some_and(|locals| !locals.is_empty()) {
-            let grace = run.options().and_then(|options| options.grace).unwrap_or(GRACE);
+            let grace = self.env.run.options().and_then(|options| options.grace).unwrap_or(GRACE);
             let until = core.now.after(grace);
             core.more().grace_until = Some(until);
         }

@@ -129,8 +129,7 @@ impl Dispatch {
 
     /// Goes to sleep, or puts the run away, unless word has come in between.
     fn rest(&mut self, mut core: Box<RunCore>, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = Arc::clone(self.shared());
-        if core.is_quiet() && !shared.can_be_sent_to() && !core.ended {
+        if core.is_quiet() && !self.env.run.can_be_sent_to() && !core.ended {
             // Nobody can send any more: the reducer decides whether that matters.
             self.tick(&mut core, TickKind::SendersGone);
             if core.ended {
@@ -140,10 +139,10 @@ impl Dispatch {
             }
         }
         if core.cmds.observe && core.is_quiet() && !core.ended {
-            shared.frame(EventKind::Internal, AnyEvent::new(WorkflowIdleEvent {}));
+            self.env.run.frame(EventKind::Internal, AnyEvent::new(WorkflowIdleEvent {}));
         }
         let away = !core.ended && core.is_quiet() && !core.has_timer();
-        let mut inbox = lock(&shared.inbox);
+        let mut inbox = lock(&self.env.run.inbox);
         if !inbox.messages.is_empty() {
             drop(inbox);
             cx.waker().wake_by_ref();
