@@ -144,12 +144,14 @@ pub struct Commands {
     pub(crate) list: Vec<Command>,
     /// Whether internal frames are wanted; they cost nothing where nobody looks.
     pub observe: bool,
+    /// An execution that runs next, without having been queued; see [`pass_on`](super::pass_on).
+    pub next: Option<ExecKey>,
 }
 
 impl Commands {
     /// An empty list that wants internal frames or not.
     pub fn new(observe: bool) -> Self {
-        Commands { list: Vec::new(), observe }
+        Commands { observe, ..Commands::default() }
     }
 
     /// Whether there is nothing to do.

@@ -151,6 +151,13 @@ impl RunCore {
         self.state.take_ready(|_| 0)
     }
 
+    /// Queues the execution that was to run next: this slice is over.
+    pub(crate) fn put_back(&mut self) {
+        if let Some(next) = self.cmds.next.take() {
+            self.state.put_back(next);
+        }
+    }
+
     pub(crate) fn entry(&mut self, key: ExecKey) -> Option<&mut Entry> {
         self.entries.get_mut(key.lane as usize)?.as_deref_mut().filter(|entry| entry.key == key)
     }

@@ -104,21 +104,23 @@ impl Dispatch {
         let before = core.now;
         core.polled = 0;
         for _ in 0..SLICE {
-            if core.state.running() >= core.max_running {
+            if core.cmds.next.is_none() && core.state.running() >= core.max_running {
                 break;
             }
             // Ready channels inside a step look pending once the task's budget is gone, so it is used up here.
             if pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {
+                core.put_back();
                 core.now = clock::now();
                 return Round::Yield;
             }
-            let Some(key) = core.take_ready() else { break };
+            let Some(key) = core.cmds.next.take().or_else(|| core.take_ready()) else { break };
             round = Round::Worked;
             self.run(core, key);
             if core.ended {
                 break;
             }
         }
+        core.put_back();
         // A run that has just ended needs no time any more.
         if !core.ended {
             core.now = clock::now();

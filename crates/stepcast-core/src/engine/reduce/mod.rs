@@ -62,7 +62,13 @@ fn take_common(
 ) -> Option<Report> {
     let Report { exec, attempt, started, outcome, matches } = report;
     let outcome = match outcome.map(Outputs::into_single) {
-        Ok(Ok(event)) => Ok(Outputs::from(pass_on(def, state, now, exec, attempt, event, out)?)),
+        Ok(Ok(event)) => match pass_on(def, state, now, exec, attempt, event, out) {
+            None => {
+                out.next.take().into_iter().for_each(|next| state.put_back(next));
+                return None;
+            }
+            Some(event) => Ok(Outputs::from(event)),
+        },
         Ok(Err(outputs)) => Ok(outputs),
         Err(failure) => Err(failure),
     };

@@ -10,8 +10,9 @@ use crate::{Payload, Role};
 
 /// Applies the common end of an attempt: one event, for one step, nothing to wait for and nobody watching.
 ///
-/// It comes to what [`reduce`](super::reduce) does with such a report, and spares the host the making of a tick. Gives
-/// the event back, and has changed nothing, if it is anything else.
+/// It comes to what [`reduce`](super::reduce) does with such a report, and spares the host the making of a tick. An
+/// execution that would be the only ready one is not queued: it is running at once, as [`Commands::next`], and whoever
+/// does not run it puts it back. Gives the event back, and has changed nothing, if it is anything else.
 pub fn pass_on(
     def: &WorkflowDef,
     state: &mut RunState,
@@ -24,6 +25,7 @@ pub fn pass_on(
     if out.observe || state.timeout_micros.is_some() || state.phase != Phase::Running {
         return Some(event);
     }
+    let alone = !state.has_ready();
     let full = state.schedule.queued >= def.policy.max_queued;
     let Some(exec) = state.execs.get_mut(key.lane).filter(|exec| exec.serial == key.serial) else {
         return Some(event);
@@ -54,12 +56,28 @@ pub fn pass_on(
     exec.step = next;
     exec.attempt = 1;
     exec.cause = state.next_event;
-    exec.activity = Activity::Queued;
     exec.input = Input::One(event);
     let key = ExecKey { lane: key.lane, serial: exec.serial };
-    state.free_slot(def, ended);
-    state.enqueue(def, key, next);
+    if !alone || step.workers.is_some() || def.steps[next as usize].workers.is_some() {
+        exec.activity = Activity::Queued;
+        state.free_slot(def, ended);
+        state.enqueue(def, key, next);
+        return None;
+    }
+    // It takes over the slot too.
+    out.next = Some(key);
     None
+}
+
+impl RunState {
+    /// Queues an execution that was to run next and that is not to run now after all, ahead of the others.
+    pub fn put_back(&mut self, key: ExecKey) {
+        let Some(exec) = self.exec_mut(key).filter(|exec| exec.activity == Activity::Running) else { return };
+        exec.activity = Activity::Queued;
+        self.schedule.running -= 1;
+        self.schedule.queued += 1;
+        self.schedule.ready.push_front(key);
+    }
 }
 
 impl Engine<'_> {

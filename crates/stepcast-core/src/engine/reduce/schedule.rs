@@ -36,6 +36,7 @@ impl RunState {
     }
 
     /// Whether an execution could start now.
+    #[inline]
     pub fn has_ready(&self) -> bool {
         !self.schedule.ready.is_empty() || !self.schedule.ahead.is_empty()
     }
