@@ -120,7 +120,15 @@ fn workflow(rng: &mut Rng) -> (&'static WorkflowSpec, WorkflowBuilder) {
     let steps: Vec<_> = (0..rng.below(NAMES.len() + 1)).map(|at| step(rng, at)).collect();
     let builder = steps.iter().fold(builder, |builder, step| builder.step_decl(StepDecl::from(step)));
     let on_failure = OnFailure::Fail;
-    let spec = WorkflowSpec { name: "random", start, stop, steps: steps.leak(), on_failure, policy: stepcast::RunPolicy::new, doc: "" };
+    let spec = WorkflowSpec {
+        name: "random",
+        start,
+        stop,
+        steps: steps.leak(),
+        on_failure,
+        policy: stepcast::RunPolicy::new,
+        doc: "",
+    };
     (leak(spec), builder)
 }
 

@@ -6,11 +6,13 @@ mod core;
 mod filters;
 mod finish;
 mod messages;
+mod over;
 mod place;
 mod requests;
 mod rest;
 mod room;
 mod task;
+mod under_way;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};

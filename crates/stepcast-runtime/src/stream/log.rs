@@ -15,8 +15,10 @@ pub(crate) struct StreamLog {
     kept: Option<Box<Kept>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
+    /// Number of the first event that this log ever had room for.
+    begin: u64,
     events: VecDeque<AnyEvent>,
     wakers: WakerSet,
 }
@@ -41,17 +43,30 @@ impl StreamLog {
         self.first
     }
 
+    /// The number with which the log began: the bound has dropped what lies between it and the oldest retained event.
+    pub(crate) fn begin(&self) -> u64 {
+        self.kept.as_ref().map_or(self.first, |kept| kept.begin)
+    }
+
+    fn kept(&mut self) -> &mut Kept {
+        let begin = self.first;
+        self.kept.get_or_insert_with(|| Box::new(Kept { begin, events: VecDeque::new(), wakers: WakerSet::default() }))
+    }
+
     pub(crate) fn push(&mut self, event: AnyEvent) -> u64 {
-        let kept = self.kept.get_or_insert_default();
-        if kept.events.len() >= self.bound {
+        let bound = self.bound;
+        let mut dropped = 0;
+        let kept = self.kept();
+        if kept.events.len() >= bound {
             kept.events.pop_front();
-            self.first += 1;
+            dropped = 1;
         }
         if kept.events.capacity() == 0 {
             // Many runs log one event; the default growth would reserve four.
             kept.events.reserve_exact(1);
         }
         kept.events.push_back(event);
+        self.first += dropped;
         self.last()
     }
 
@@ -65,7 +80,7 @@ impl StreamLog {
     }
 
     pub(crate) fn listen(&mut self, waker: &Waker) {
-        self.kept.get_or_insert_default().wakers.add(waker);
+        self.kept().wakers.add(waker);
     }
 
     /// Readers to wake, once the log's lock is free.

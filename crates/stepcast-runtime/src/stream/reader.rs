@@ -15,7 +15,8 @@ const BATCH: usize = 256;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamStart {
-    /// At the oldest retained event.
+    /// With the first event. What the log's bound has dropped of it is a [`StreamItem::Lagged`]; a restored run begins where
+    /// its snapshot was taken.
     #[default]
     Beginning,
     /// After the event with this number.
@@ -48,7 +49,7 @@ impl EventStream {
         let (cursor, frame) = {
             let mut data = run.data();
             let cursor = match start {
-                StreamStart::Beginning => data.log.first() - 1,
+                StreamStart::Beginning => data.log.begin() - 1,
                 StreamStart::After(seq) => seq,
                 StreamStart::Now => data.log.last(),
             };
