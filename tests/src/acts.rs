@@ -36,15 +36,17 @@ pub enum What {
     /// The run begins.
     Start(u64),
     /// An event comes from outside; the sender's number for it makes a repetition known.
-    External { event: (Kind, u64), to: Option<u32>, sender: Option<(u64, u64)>, matches: Pairs },
+    External { event: (Kind, u64), to: Option<u32>, sender: Option<(u64, u64)>, matches: Matches },
     /// An attempt ends.
-    Report { exec: ExecKey, attempt: u32, started: u64, outcome: Result<Vec<Out>, Option<Duration>>, matches: Pairs },
+    Report { exec: ExecKey, attempt: u32, started: u64, outcome: Result<Vec<Out>, Option<Duration>>, matches: Matches },
     /// A commit point.
-    Commit { exec: ExecKey, attempt: u32, seq: u32, outputs: Vec<Out>, matches: Pairs, op: Op },
+    Commit { exec: ExecKey, attempt: u32, seq: u32, outputs: Vec<Out>, matches: Matches, op: Op },
     /// An execution waits and gives up its slot.
     Parked(ExecKey),
     /// Time has passed.
     Timers,
+    /// Kept events are offered again, as the reducer asked.
+    Kept { event: u32, matches: Matches },
     /// A person answers.
     Answer { input: u64, answer: Given },
     /// The run is to end.
@@ -53,24 +55,13 @@ pub enum What {
     SendersGone,
 }
 
-/// A verdict of filters: position and waiter, or number of a kept event and waiter.
-pub type Pairs = Vec<(u64, u64)>;
-
 /// An operation of an execution.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Deliver at once.
     Deliver(OpId),
     /// Wait for an event.
-    Wait {
-        id: OpId,
-        kind: Kind,
-        filter: Filter,
-        shared: bool,
-        announce: Option<(Kind, u64)>,
-        deadline: Option<u64>,
-        kept: Pairs,
-    },
+    Wait { id: OpId, kind: Kind, filter: Filter, shared: bool, announce: Option<(Kind, u64)>, deadline: Option<u64> },
     /// Add an event to a buffer.
     Collect { id: OpId, buffer: String, event: (Kind, u64), expected: Vec<Kind> },
     /// Do not wait any more.
@@ -85,7 +76,7 @@ pub enum Op {
 #[derive(Clone, Debug)]
 pub enum Given {
     /// An event.
-    Event((Kind, u64), Pairs),
+    Event((Kind, u64), Matches),
     /// What becomes of a failed step.
     Choice(FailureChoice),
 }
@@ -123,12 +114,6 @@ pub fn flat(outs: &[Out]) -> Vec<(Kind, u64)> {
         .collect()
 }
 
-fn matches(pairs: &Pairs) -> Matches {
-    let mut matches = Matches::default();
-    pairs.iter().for_each(|(position, waiter)| matches.push(*position as u32, *waiter));
-    matches
-}
-
 /// The number of a pool type in a definition; one that it does not declare gets a number that it does not have.
 pub fn number(def: &WorkflowDef, kind: Kind) -> u32 {
     def.event_by_tag(POOL[kind].meta.tag).unwrap_or(u32::MAX)
@@ -140,32 +125,33 @@ impl Act {
         let kind = match self.what.clone() {
             What::Take(_) => return None,
             What::Start(id) => TickKind::Start { event: make(crate::BEGIN, id) },
-            What::External { event, to, sender, matches: pairs } => TickKind::External(Box::new(External {
+            What::External { event, to, sender, matches } => TickKind::External(Box::new(External {
                 event: make(event.0, event.1),
                 to,
                 id: sender.map(|(sender, seq)| SenderSeq { sender, seq }),
-                matches: matches(&pairs),
+                matches,
             })),
-            What::Report { exec, attempt, started, outcome, matches: pairs } => TickKind::Report(Report {
+            What::Report { exec, attempt, started, outcome, matches } => TickKind::Report(Report {
                 exec,
                 attempt,
                 started: Time(started),
                 outcome: outcome
                     .map(|outs| outputs(&outs))
                     .map_err(|retry_after| Box::new(Failure { error: error(), retry_after })),
-                matches: matches(&pairs),
+                matches,
             }),
-            What::Commit { exec, attempt, seq, outputs: outs, matches: pairs, op } => {
-                let (outputs, matches, op) = (outputs(&outs), matches(&pairs), op.operation(def));
+            What::Commit { exec, attempt, seq, outputs: outs, matches, op } => {
+                let (outputs, op) = (outputs(&outs), op.operation(def));
                 TickKind::Commit(Box::new(Commit { exec, attempt, seq, outputs, matches, op }))
             }
             What::Parked(exec) => TickKind::Parked { exec },
             What::Timers => TickKind::Timers,
+            What::Kept { event, matches } => TickKind::Kept { event, matches },
             What::Answer { input, answer: Given::Choice(choice) } => {
                 TickKind::Answer { input, answer: Answer::Failure(choice) }
             }
-            What::Answer { input, answer: Given::Event(event, pairs) } => {
-                let answer = Answer::Event { event: make(event.0, event.1), matches: matches(&pairs) };
+            What::Answer { input, answer: Given::Event(event, matches) } => {
+                let answer = Answer::Event { event: make(event.0, event.1), matches };
                 TickKind::Answer { input, answer }
             }
             What::Cancel => TickKind::Cancel,
@@ -202,14 +188,13 @@ impl Op {
             Op::Withdraw(id) => Operation::Withdraw { id },
             Op::Child(id) => Operation::Child { id },
             Op::ChildDone(id) => Operation::ChildDone { id },
-            Op::Wait { id, kind, filter, shared, announce, deadline, kept } => Operation::Wait(WaitRequest {
+            Op::Wait { id, kind, filter, shared, announce, deadline } => Operation::Wait(WaitRequest {
                 id,
                 event: number(def, kind),
                 filter,
                 shared,
                 announce: announce.map(|(kind, id)| make(kind, id)),
                 deadline: deadline.map(Time),
-                kept_matches: kept,
             }),
             Op::Collect { id, buffer, event, expected } => Operation::Collect(CollectRequest {
                 id,

@@ -1,15 +1,17 @@
 //! Drives the reducer as a host does, without an executor: a seed decides what happens next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use serde_json::Value;
 use stepcast::engine::{
-    Command, Commands, ExecKey, Expected, FailureChoice, InputReason, OpId, Outcome, RunState, StateSnapshot,
+    Command, Commands, ExecKey, Expected, FailureChoice, FilterQuery, InputReason, Judge, Matches, OpId, Outcome,
+    RunState, StateSnapshot,
 };
-use stepcast::{Role, Taker};
+use stepcast::{Payload, Role, Taker};
 
 use crate::{
-    Act, Given, Graph, Kind, Op, POKE, POOL, Pairs, Plan, Planned, REPLY, Rng, What, accepts, identify, mix, number,
+    Act, Given, Graph, Kind, Op, POKE, POOL, Plan, Planned, REPLY, Rng, What, accepts, identify, make, mix, number,
     plan,
 };
 
@@ -35,6 +37,8 @@ pub struct Driver<'g> {
     plans: BTreeMap<u64, Plan>,
     done: BTreeMap<u64, usize>,
     under_way: BTreeMap<ExecKey, UnderWay>,
+    /// Kept events that the reducer wants offered: their type, and the wait they are for if it is one.
+    offers: VecDeque<(u32, Option<u64>)>,
     /// Events that executions may still give before they become lean.
     budget: usize,
     from_outside: u64,
@@ -70,6 +74,7 @@ impl<'g> Driver<'g> {
             plans: BTreeMap::new(),
             done: BTreeMap::new(),
             under_way: BTreeMap::new(),
+            offers: VecDeque::new(),
             budget: 120,
             from_outside: 0,
             most_from_outside,
@@ -100,7 +105,14 @@ impl<'g> Driver<'g> {
         let snapshot: StateSnapshot = serde_json::from_str(&text).expect("it deserializes");
         let state = snapshot.restore(&self.graph.def).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let acts = self.acts.clone();
-        Driver { state, acts, rng: Rng::new(mix([seed, 78])), under_way: BTreeMap::new(), ..self.clone() }
+        Driver {
+            state,
+            acts,
+            rng: Rng::new(mix([seed, 78])),
+            under_way: BTreeMap::new(),
+            offers: VecDeque::new(),
+            ..self.clone()
+        }
     }
 
     /// The time.
@@ -146,6 +158,7 @@ impl<'g> Driver<'g> {
                     assert!(lives, "{exec} is over, but gets a result");
                     self.op_done(*exec, op);
                 }
+                Command::OfferKept { event, waiter } => self.offers.push_back((*event, *waiter)),
                 Command::Finish(outcome) => self.outcomes.push(outcome.clone()),
                 _ => {}
             }
@@ -190,8 +203,18 @@ impl<'g> Driver<'g> {
         }
     }
 
+    /// Whether the last act is not all done: kept events are to be offered.
+    pub fn is_offering(&self) -> bool {
+        !self.offers.is_empty()
+    }
+
     /// What happens next.
     pub fn choose(&mut self) -> Act {
+        if let Some((event, waiter)) = self.offers.pop_front() {
+            let mut judge = judge();
+            judge.kept(&self.state, event, waiter);
+            return Act { at: self.now, what: What::Kept { event, matches: judge.into_matches() } };
+        }
         self.now += self.rng.below(400) as u64;
         let what = if !self.state.has_begun() {
             What::Start(mix([self.world, 1]))
@@ -258,10 +281,10 @@ impl<'g> Driver<'g> {
         if attempt <= plan.fails && done >= plan.fails_after {
             let again = attempt < self.graph.nodes[step].attempts;
             let outcome = Err(again.then_some(plan.delay));
-            return What::Report { exec: key, attempt, started, outcome, matches: Pairs::new() };
+            return What::Report { exec: key, attempt, started, outcome, matches: Matches::default() };
         }
         let Some(op) = plan.ops.get(done) else {
-            let matches = self.verdicts(&crate::flat(&plan.outs));
+            let matches = self.verdicts(Some(key), &crate::flat(&plan.outs));
             return What::Report { exec: key, attempt, started, outcome: Ok(plan.outs), matches };
         };
         let id = op.id.clone();
@@ -271,15 +294,14 @@ impl<'g> Driver<'g> {
             Planned::ChildDone => Op::ChildDone(id.clone()),
             Planned::Collect { buffer, event, expected } => Op::Collect { id: id.clone(), buffer, event, expected },
             Planned::Wait { kind, filter, shared, announce, timeout } => {
-                let kept = self.kept_verdicts(kind, &filter);
                 let deadline = timeout.map(|timeout| self.now + timeout);
-                Op::Wait { id: id.clone(), kind, filter, shared, announce, deadline, kept }
+                Op::Wait { id: id.clone(), kind, filter, shared, announce, deadline }
             }
         };
         // An attempt that comes back to an open wait has nothing to send again.
         let again = self.state.waiter_of(key, &id).is_some();
         let outputs = if again { Vec::new() } else { op.sends.clone() };
-        let matches = self.verdicts(&crate::flat(&outputs));
+        let matches = self.verdicts(None, &crate::flat(&outputs));
         let seq = self.state.exec(key).expect("it is under way").commits + 1;
         if let Some(under_way) = self.under_way.get_mut(&key) {
             under_way.waiting = Some(id);
@@ -295,12 +317,12 @@ impl<'g> Driver<'g> {
         match (self.rng.below(10), under_way.waiting.clone()) {
             (0, Some(op)) => {
                 let seq = self.state.exec(key).expect("it is under way").commits + 1;
-                let (outputs, matches) = (Vec::new(), Pairs::new());
+                let (outputs, matches) = (Vec::new(), Matches::default());
                 What::Commit { exec: key, attempt, seq, outputs, matches, op: Op::Withdraw(op) }
             }
             (1, _) if again => {
                 let outcome = Err(Some(Duration::ZERO));
-                What::Report { exec: key, attempt, started, outcome, matches: Pairs::new() }
+                What::Report { exec: key, attempt, started, outcome, matches: Matches::default() }
             }
             _ => What::Parked(key),
         }
@@ -312,17 +334,16 @@ impl<'g> Driver<'g> {
             Some(Expected::Choice) => Given::Choice(choices[self.rng.below(4)]),
             Some(Expected::Wait { event, waiter, .. }) => {
                 let kind = self.kind_of(event);
-                let queries = self.state.filtered_waiters(event).find(|query| query.waiter == waiter);
-                let filter = queries.map(|query| query.filter.clone());
+                let filter = self.state.filter_of(waiter).map(|query| query.filter.clone());
                 let mut id = self.outside_id();
                 while filter.as_ref().is_some_and(|filter| !accepts(filter, id)) {
                     id += 1;
                 }
-                Given::Event((kind, id), Pairs::new())
+                Given::Event((kind, id), Matches::default())
             }
             _ => {
                 let id = self.outside_id();
-                Given::Event((REPLY, id), self.verdicts(&[(REPLY, id)]))
+                Given::Event((REPLY, id), self.verdicts(None, &[(REPLY, id)]))
             }
         };
         What::Answer { input, answer }
@@ -340,7 +361,7 @@ impl<'g> Driver<'g> {
         });
         let to = to.filter(|_| self.rng.percent(20));
         let sender = self.rng.percent(80).then_some((9, self.from_outside));
-        What::External { event, to, sender, matches: self.verdicts(&[event]) }
+        What::External { event, to, sender, matches: self.verdicts(None, &[event]) }
     }
 
     fn outside_id(&mut self) -> u64 {
@@ -352,29 +373,18 @@ impl<'g> Driver<'g> {
         POOL.iter().position(|entry| entry.meta.tag == tag).expect("it is of the pool")
     }
 
-    /// Which filtered waiters these events satisfy.
-    pub fn verdicts(&self, events: &[(Kind, u64)]) -> Pairs {
-        let mut all = Pairs::new();
-        for (position, (kind, id)) in events.iter().enumerate() {
-            let Some(ix) = self.graph.def.event_by_tag(POOL[*kind].meta.tag) else { continue };
-            let accepting = self.state.filtered_waiters(ix).filter(|query| accepts(query.filter, *id));
-            all.extend(accepting.map(|query| (position as u64, query.waiter)));
+    /// What the filters say to these events, which an execution gives that is over with that, or somebody else.
+    pub fn verdicts(&self, leaving: Option<ExecKey>, events: &[(Kind, u64)]) -> Matches {
+        let mut judge = judge();
+        if let Some(exec) = leaving {
+            judge.leaving(&self.state, exec);
         }
-        all
-    }
-
-    fn kept_verdicts(&self, kind: Kind, filter: &stepcast::engine::Filter) -> Pairs {
-        let ix = number(&self.graph.def, kind);
-        let mut all = Pairs::new();
-        for (serial, event) in self.state.kept_events(ix) {
-            let (_, id) = identify(event);
-            if accepts(filter, id) {
-                all.push((serial, 0));
+        for (position, (kind, id)) in (0..).zip(events) {
+            if let Some(ix) = self.graph.def.event_by_tag(POOL[*kind].meta.tag) {
+                judge.new_event(&self.state, ix, position, &make(*kind, *id));
             }
-            let accepting = self.state.filtered_waiters(ix).filter(|query| accepts(query.filter, id));
-            all.extend(accepting.map(|query| (serial, query.waiter)));
         }
-        all
+        judge.into_matches()
     }
 
     /// The one end it had, as far as no race decides it.
@@ -396,6 +406,12 @@ impl<'g> Driver<'g> {
         let outside = |ix: &u32| matches!(self.graph.def.event(*ix).role, Role::External | Role::HumanResponse);
         (0..self.graph.def.events().count() as u32).any(|ix| outside(&ix) && !self.graph.def.takers(ix).is_empty())
     }
+}
+
+/// Asks the filters as a host does; a predicate is told by what it accepts.
+fn judge() -> Judge<impl FnMut(&Payload) -> Option<Value>, impl FnMut(FilterQuery<'_>, &Payload) -> bool> {
+    let value = |event: &Payload| event.as_erased().to_value().ok();
+    Judge::new(value, |query, event| accepts(query.filter, identify(event).1))
 }
 
 enum Next {

@@ -63,7 +63,10 @@ fn outputs(rng: &mut Rng) -> Outputs {
 fn matches(rng: &mut Rng) -> Matches {
     let mut matches = Matches::default();
     for _ in 0..rng.below(3) {
-        matches.push(small(rng, 0), number(rng, 1));
+        matches.accept(u64::from(small(rng, 0)), number(rng, 1));
+        if rng.percent(30) {
+            matches.field(u64::from(small(rng, 0)), ["", "..", "odd"][rng.below(3)], &rng.percent(50).into());
+        }
     }
     matches
 }
@@ -92,7 +95,6 @@ fn operation(rng: &mut Rng) -> Operation {
             shared: rng.percent(50),
             announce: rng.percent(30).then(|| event(rng)),
             deadline: rng.percent(30).then(|| Time(number(rng, 5))),
-            kept_matches: (0..rng.below(3)).map(|_| (number(rng, 1), number(rng, 1))).collect(),
         }),
     }
 }
@@ -100,7 +102,7 @@ fn operation(rng: &mut Rng) -> Operation {
 /// A tick of which hardly anything has to fit the state.
 pub fn garbage(rng: &mut Rng, state: &RunState, now: u64) -> Tick {
     let (exec, attempt, seq) = exec(rng, state);
-    let kind = match rng.below(12) {
+    let kind = match rng.below(13) {
         0 => TickKind::Start { event: event(rng) },
         1 => TickKind::External(Box::new(External {
             event: event(rng),
@@ -122,6 +124,7 @@ pub fn garbage(rng: &mut Rng, state: &RunState, now: u64) -> Tick {
         }
         9 => TickKind::Parked { exec },
         10 => TickKind::Timers,
+        11 => TickKind::Kept { event: small(rng, 3), matches: matches(rng) },
         _ => {
             let choices = [FailureChoice::Retry, FailureChoice::Skip, FailureChoice::Continue];
             let answer = match rng.below(3) {

@@ -10,7 +10,8 @@ use stepcast_tests::{Act, Driver, Rng, What, for_seeds, race_free_graph, random_
 fn is_told_by_its_id(act: &Act) -> bool {
     match &act.what {
         What::External { sender, .. } => sender.is_some(),
-        What::Report { .. } | What::Commit { .. } | What::Answer { .. } | What::Start(_) | What::Cancel => true,
+        What::Report { .. } | What::Commit { .. } | What::Answer { .. } | What::Kept { .. } => true,
+        What::Start(_) | What::Cancel => true,
         What::Take(_) | What::Parked(_) | What::Timers | What::SendersGone => false,
     }
 }

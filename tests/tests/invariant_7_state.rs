@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used)]
 
-use stepcast::engine::{Command, Commands, RunState};
+use stepcast::engine::{Command, Commands, Matches, RunState};
 use stepcast::{OutSpec, RunPolicy};
 use stepcast_tests::{Act, BEGIN, END, Graph, Input, Node, Out, PLAIN, POKE, What, leak, one, state_text};
 
@@ -73,26 +73,19 @@ impl Host<'_> {
                         label: "poke".into(),
                         ordinal: 0,
                     };
-                    let (filter, deadline, kept) = (stepcast::engine::Filter::Any, Some(self.now + 1_000_000), vec![]);
-                    let op = stepcast_tests::Op::Wait {
-                        id,
-                        kind: POKE,
-                        filter,
-                        shared: false,
-                        announce: None,
-                        deadline,
-                        kept,
-                    };
-                    self.act(What::Commit { exec, attempt, seq: 1, outputs: vec![], matches: vec![], op });
+                    let (filter, deadline) = (stepcast::engine::Filter::Any, Some(self.now + 1_000_000));
+                    let op =
+                        stepcast_tests::Op::Wait { id, kind: POKE, filter, shared: false, announce: None, deadline };
+                    self.act(What::Commit { exec, attempt, seq: 1, outputs: vec![], matches: Matches::default(), op });
                     self.act(What::Parked(exec));
                     let (event, sender) = ((POKE, self.id()), Some((1, self.events)));
-                    self.act(What::External { event, to: None, sender, matches: vec![] });
+                    self.act(What::External { event, to: None, sender, matches: Matches::default() });
                     continue;
                 }
                 _ => Ok(vec![give(PLAIN)]),
             };
             let ends_the_round = step == "wait";
-            self.act(What::Report { exec, attempt, started: self.now, outcome, matches: vec![] });
+            self.act(What::Report { exec, attempt, started: self.now, outcome, matches: Matches::default() });
             if ends_the_round {
                 return;
             }

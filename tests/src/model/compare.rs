@@ -21,7 +21,7 @@ impl Model<'_> {
         self.compare_questions(state);
         for (kind, entry) in POOL.iter().enumerate().filter(|(kind, _)| number(&self.graph.def, *kind) != u32::MAX) {
             let kept: Vec<u64> =
-                state.kept_events(number(&self.graph.def, kind)).map(|(_, event)| identify(event).1).collect();
+                state.kept_events(number(&self.graph.def, kind)).map(|event| identify(event).1).collect();
             let expected: Vec<u64> = self.kept.get(&kind).into_iter().flatten().map(|event| event.id).collect();
             assert_eq!(kept, expected, "kept events of type {}", entry.meta.tag);
         }

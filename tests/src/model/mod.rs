@@ -180,7 +180,7 @@ impl<'g> Model<'g> {
             return;
         }
         match &act.what {
-            What::Take(_) | What::Parked(_) => return,
+            What::Take(_) | What::Parked(_) | What::Kept { .. } => return,
             What::Start(id) => {
                 if !std::mem::replace(&mut self.begun, true) {
                     self.deliver(BEGIN, *id, &Source::default());

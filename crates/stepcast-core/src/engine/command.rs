@@ -30,6 +30,14 @@ pub enum Command {
         /// The execution.
         exec: ExecKey,
     },
+    /// Find out, before any other tick, which kept events of this type the waits may have now, and say it in a
+    /// [`TickKind::Kept`](super::TickKind::Kept): filters are user code.
+    OfferKept {
+        /// The type.
+        event: crate::definition::EventIx,
+        /// Only this waiter's filter is new.
+        waiter: Option<u64>,
+    },
     /// Record the run's end and wake who awaits it.
     Finish(Outcome),
 }

@@ -1,11 +1,14 @@
 //! The engine: a run as plain data, and the pure reducer that changes it.
 
+mod choose;
 mod collect;
 mod command;
 mod exec;
 mod ids;
+mod index;
 mod inputs;
 mod joins;
+mod judge;
 mod pairs;
 mod reduce;
 mod rest;
@@ -23,7 +26,8 @@ mod waits;
 pub use command::{Command, Commands, OpResult, Outcome, RunFailure, StuckReason};
 pub use ids::{ExecKey, OpId, OpKind, Time};
 pub use inputs::{InputReason, PendingInput};
-pub use reduce::{FilterQuery, pass_on, reduce};
+pub use judge::{FilterQuery, Judge};
+pub use reduce::{pass_on, reduce};
 pub use rest::Resting;
 pub use restore::{Difference, RestoreError};
 pub use snapshot::StateSnapshot;

@@ -36,6 +36,7 @@ struct RestingWaiter {
     event: EventIx,
     shared: bool,
     armed: bool,
+    own: bool,
     deadline: Option<Time>,
     after: u64,
     input: Option<u64>,
@@ -43,23 +44,22 @@ struct RestingWaiter {
 
 impl RestingWaiter {
     fn new(id: u64, waiter: Waiter) -> Self {
-        let Waiter { exec, op, event, filter, shared, deadline, after, input, armed } = waiter;
+        let Waiter { exec, op, event, filter, shared, deadline, after, input, armed, own } = waiter;
         let filter = (filter != Filter::Any).then(|| Box::new(filter));
-        RestingWaiter { id, filter, exec, op, event, shared, armed, deadline, after, input }
+        RestingWaiter { id, filter, exec, op, event, shared, armed, own, deadline, after, input }
     }
 
     fn take_up(self) -> (u64, Waiter) {
-        let RestingWaiter { id, filter, exec, op, event, shared, armed, deadline, after, input } = self;
+        let RestingWaiter { id, filter, exec, op, event, shared, armed, own, deadline, after, input } = self;
         let filter = filter.map_or(Filter::Any, |filter| *filter);
-        (id, Waiter { exec, op, event, filter, shared, deadline, after, input, armed })
+        (id, Waiter { exec, op, event, filter, shared, deadline, after, input, armed, own })
     }
 }
 
 impl RunState {
     /// Takes a small run out that has nothing queued or running; what is left is empty.
     pub fn rest(&mut self) -> Option<Resting> {
-        let waits = self.waits.as_ref().map_or(0, |waits| waits.waiters.len());
-        if self.is_busy() || !self.execs.is_dense(FEW) || waits > FEW {
+        if !self.can_rest() {
             return None;
         }
         let waiters = self.waits.as_deref_mut().map(|waits| waits.waiters.take()).unwrap_or_default();
@@ -82,6 +82,12 @@ impl RunState {
         };
         self.clear();
         Some(resting)
+    }
+
+    /// Whether it is a small run that has nothing queued or running.
+    pub fn can_rest(&self) -> bool {
+        let waits = self.waits.as_ref().map_or(0, |waits| waits.waiters.len());
+        !self.is_busy() && self.execs.is_dense(FEW) && waits <= FEW
     }
 
     /// What few runs have.
@@ -168,8 +174,18 @@ mod tests {
             let (deadline, input) = (Some(Time(serial)), Some(serial + 100));
             let exec = ExecKey { lane, serial };
             let filter = filter.clone();
-            let waiter =
-                Waiter { exec, op, event: 3, filter, shared: true, deadline, after: 7, input, armed: serial % 2 == 0 };
+            let waiter = Waiter {
+                exec,
+                op,
+                event: 3,
+                filter,
+                shared: true,
+                deadline,
+                after: 7,
+                input,
+                armed: serial % 2 == 0,
+                own: serial % 3 == 0,
+            };
             state.waits.get_or_insert_default().add(serial, waiter);
         }
         state

@@ -99,6 +99,7 @@ impl StateSnapshot {
             state.last_tick = Time(u64::MAX);
         }
         state.queue_all(def);
+        state.index_waits(def);
         Ok(state)
     }
 }
@@ -269,10 +270,6 @@ impl Mapping<'_> {
         for waiter in waits.waiters.values_mut() {
             self.event(&mut waiter.event)?;
         }
-        for ((mut ix, id), ()) in waits.by_event.take() {
-            self.event(&mut ix)?;
-            waits.by_event.insert((ix, id), ());
-        }
         for (mut ix, mut kept) in waits.kept.take() {
             self.event(&mut ix)?;
             kept.iter_mut().for_each(|kept| self.payload(&mut kept.event));
@@ -292,6 +289,16 @@ fn describe(step: &StepShape) -> String {
 }
 
 impl RunState {
+    /// Builds the index of the waits anew.
+    fn index_waits(&mut self, def: &WorkflowDef) {
+        let Some(mut waits) = self.waits.take() else { return };
+        for (id, mut waiter) in waits.waiters.take() {
+            waiter.own = self.exec_ref(waiter.exec).is_some_and(|exec| def.runs(exec.step, waiter.event));
+            waits.add(id, waiter);
+        }
+        self.waits = Some(waits);
+    }
+
     /// Queues every active execution, oldest first: what ran when the snapshot was taken runs again.
     fn queue_all(&mut self, def: &WorkflowDef) {
         let mut keys: Vec<(ExecKey, u32)> = self

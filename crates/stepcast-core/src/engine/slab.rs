@@ -7,11 +7,17 @@ pub(crate) struct Slab<T> {
     free: Vec<u32>,
     #[serde(skip)]
     len: u32,
+    /// Since it was last shrunk.
+    #[serde(skip)]
+    changes: u32,
 }
+
+/// So many slots are shrunk whenever that is asked for.
+const FEW: usize = 64;
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Slab { slots: Vec::new(), free: Vec::new(), len: 0 }
+        Slab { slots: Vec::new(), free: Vec::new(), len: 0, changes: 0 }
     }
 }
 
@@ -19,6 +25,7 @@ impl<T> Slab<T> {
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
+        self.changes = self.changes.saturating_add(1);
         if let Some(ix) = self.free.pop() {
             self.slots[ix as usize] = Some(value);
             return ix;
@@ -40,6 +47,7 @@ impl<T> Slab<T> {
     pub(crate) fn remove(&mut self, ix: u32) -> Option<T> {
         let value = self.slots.get_mut(ix as usize)?.take()?;
         self.len -= 1;
+        self.changes = self.changes.saturating_add(1);
         if ix as usize + 1 == self.slots.len() && self.free.is_empty() {
             // The last place needs no entry in the list if it is the next one anyway. What is removed last is always the
             // first to be used again: an execution that is replaced in its place gets the number it would get anew.
@@ -111,10 +119,12 @@ impl<T> Slab<T> {
         self.len = 0;
     }
 
+    /// Gives room back. In a large one that is work, and not done again before as much has changed.
     pub(crate) fn shrink(&mut self) {
         if self.is_empty() {
             *self = Slab::default();
-        } else {
+        } else if self.slots.len() <= FEW || self.changes as usize >= self.slots.len() {
+            self.changes = 0;
             while matches!(self.slots.last(), Some(None)) {
                 self.slots.pop();
             }

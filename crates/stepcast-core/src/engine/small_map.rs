@@ -96,6 +96,14 @@ impl<K: Ord, V> SmallMap<K, V> {
         }
     }
 
+    /// The first key that is not less than this one.
+    pub(crate) fn first_from(&self, from: &K) -> Option<&K> {
+        match self {
+            SmallMap::Few(list) => list.get(list.partition_point(|(key, _)| key < from)).map(|(key, _)| key),
+            SmallMap::Many(tree) => tree.range(from..).next().map(|(key, _)| key),
+        }
+    }
+
     pub(crate) fn or_default(&mut self, key: K) -> &mut V
     where
         K: Clone,
@@ -196,6 +204,7 @@ mod tests {
                 prop_assert!(map.iter().eq(tree.iter()));
                 prop_assert!(map.range(5, 9).eq(tree.range(5..=9)));
                 prop_assert_eq!(map.first(), tree.first_key_value());
+                prop_assert_eq!(map.first_from(&key), tree.range(key..).next().map(|(key, _)| key));
                 prop_assert_eq!(map.get(&key), tree.get(&key));
             }
             let text = serde_json::to_string(&map).unwrap_or_default();

@@ -1,6 +1,9 @@
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::index::canonical;
 use super::{ExecKey, OpId, Time};
 use crate::{ErrorInfo, Outputs, Payload};
 
@@ -35,6 +38,13 @@ pub enum TickKind {
     },
     /// Time has passed; whatever is due, is done.
     Timers,
+    /// What [`Command::OfferKept`](super::Command::OfferKept) asked for: kept events that waits may have now.
+    Kept {
+        /// Their type.
+        event: crate::definition::EventIx,
+        /// What the filters say to them.
+        matches: Matches,
+    },
     /// A pending input is answered.
     Answer {
         /// The input's id.
@@ -57,7 +67,7 @@ pub struct External {
     pub to: Option<crate::definition::StepIx>,
     /// The sender's own number for this event: a number at or below the last one of that sender is a repetition.
     pub id: Option<SenderSeq>,
-    /// Which filtered waiters it satisfies, as the step runner found.
+    /// What the filters say to it, as the step runner found.
     pub matches: Matches,
 }
 
@@ -70,25 +80,70 @@ pub struct SenderSeq {
     pub seq: u64,
 }
 
-/// The ids of the filtered waiters that an event satisfies, by the position of the event in its tick.
+/// What the filters of waits say to the events of a tick, as far as it matters: by the event's position in the tick, or
+/// by its number if it is a kept one.
 #[derive(Clone, Debug, Default)]
 // Boxed: almost every tick has none, and ticks are moved several times.
 #[allow(clippy::box_collection)]
-pub struct Matches(Option<Box<Vec<(u32, u64)>>>);
+pub struct Matches(Option<Box<BTreeMap<u64, Verdict>>>);
+
+/// What the filters say to one event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    fields: Vec<(Box<str>, Box<str>)>,
+    waiters: BTreeSet<u64>,
+}
+
+impl Verdict {
+    pub(crate) fn of(fields: Vec<(Box<str>, Box<str>)>) -> Self {
+        Verdict { fields, waiters: BTreeSet::new() }
+    }
+
+    pub(crate) fn accept_all(&mut self, waiters: impl IntoIterator<Item = u64>) {
+        self.waiters.extend(waiters);
+    }
+
+    /// The value at a path, as the index of waits writes it.
+    pub(crate) fn field(&self, path: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| **known == *path).map(|(_, value)| &**value)
+    }
+
+    pub(crate) fn accepts(&self, waiter: u64) -> bool {
+        self.waiters.contains(&waiter)
+    }
+}
 
 impl Matches {
-    /// The event at this position satisfies this waiter's filter.
-    pub fn push(&mut self, position: u32, waiter: u64) {
-        self.0.get_or_insert_default().push((position, waiter));
+    /// The event at this place satisfies this waiter's predicate.
+    pub fn accept(&mut self, place: u64, waiter: u64) {
+        self.at(place).waiters.insert(waiter);
     }
 
-    /// Positions and waiters, in the order in which they were found.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
-        self.0.iter().flat_map(|matches| matches.iter().copied())
+    /// The event at this place has this value at this path.
+    pub fn field(&mut self, place: u64, path: &str, value: &serde_json::Value) {
+        self.at(place).fields.push((path.into(), canonical(value)));
     }
 
-    pub(crate) fn contains(&self, position: u32, waiter: u64) -> bool {
-        self.iter().any(|found| found == (position, waiter))
+    fn at(&mut self, place: u64) -> &mut Verdict {
+        self.0.get_or_insert_default().entry(place).or_default()
+    }
+
+    pub(crate) fn get(&self, place: u64) -> Option<&Verdict> {
+        self.0.as_deref()?.get(&place)
+    }
+
+    pub(crate) fn set(&mut self, place: u64, verdict: Verdict) {
+        self.0.get_or_insert_default().insert(place, verdict);
+    }
+
+    /// The places of the events, in order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().flat_map(|verdicts| verdicts.keys().copied())
+    }
+
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 }
 
@@ -103,7 +158,7 @@ pub struct Report {
     pub started: Time,
     /// What it gave, or why it failed.
     pub outcome: Result<Outputs, Box<Failure>>,
-    /// Which filtered waiters the outputs satisfy.
+    /// What the filters say to the outputs.
     pub matches: Matches,
 }
 
@@ -127,7 +182,7 @@ pub struct Commit {
     pub seq: u32,
     /// What it sent since its last commit point.
     pub outputs: Outputs,
-    /// Which filtered waiters the outputs satisfy.
+    /// What the filters say to the outputs.
     pub matches: Matches,
     /// The operation.
     pub op: Operation,
@@ -183,9 +238,6 @@ pub struct WaitRequest {
     pub announce: Option<Payload>,
     /// When it gives up.
     pub deadline: Option<Time>,
-    /// Which kept early events satisfy which filtered waiter, as the step runner found: the event's number and the
-    /// waiter's id, 0 for this wait.
-    pub kept_matches: Vec<(u64, u64)>,
 }
 
 /// Which events satisfy a wait.
@@ -225,7 +277,7 @@ pub enum Answer {
     Event {
         /// The event.
         event: Payload,
-        /// Which filtered waiters it satisfies.
+        /// What the filters say to it.
         matches: Matches,
     },
     /// What to do about a failed step.

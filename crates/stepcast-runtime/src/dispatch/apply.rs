@@ -20,6 +20,7 @@ impl Dispatch {
 
     pub(super) fn apply(&mut self, core: &mut RunCore) {
         let mut cmds = std::mem::take(&mut core.cmds);
+        let mut kept = Vec::new();
         for command in cmds.drain() {
             match command {
                 Command::Publish(event) => self.publish(event),
@@ -39,11 +40,15 @@ impl Dispatch {
                         place::drop_quietly(entry);
                     }
                 }
+                Command::OfferKept { event, waiter } => kept.push((event, waiter)),
                 Command::Finish(outcome) => self.finish(core, outcome),
                 _ => {}
             }
         }
         core.cmds = cmds;
+        for (event, waiter) in kept {
+            self.offer_kept(core, event, waiter);
+        }
     }
 
     fn publish(&self, event: AnyEvent) {

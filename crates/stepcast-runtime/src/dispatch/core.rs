@@ -167,6 +167,10 @@ impl RunCore {
         self.entry(key).filter(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between))
     }
 
+    pub(crate) fn entry_ref(&self, key: ExecKey) -> Option<&Entry> {
+        self.entries.get(key.lane as usize)?.as_deref().filter(|entry| entry.key == key)
+    }
+
     pub(crate) fn put_entry(&mut self, entry: Entry) {
         let lane = entry.key.lane as usize;
         if self.entries.len() <= lane {
@@ -233,7 +237,10 @@ impl RunCore {
         while matches!(self.entries.last(), Some(None)) {
             self.entries.pop();
         }
-        self.entries.shrink_to_fit();
+        // A large table is not moved at every rest.
+        if self.entries.len() <= ROOM || self.entries.capacity() > 2 * self.entries.len() {
+            self.entries.shrink_to_fit();
+        }
         self.cmds = Commands::default();
     }
 }

@@ -2,101 +2,75 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use stepcast_core::engine::{ExecKey, Filter, Matches, OpId};
-use stepcast_core::store::StorePath;
+use serde_json::Value;
+use stepcast_core::engine::{ExecKey, FilterQuery, Judge, Matches, TickKind};
 use stepcast_core::{EventIx, OutToken, Outputs, Payload};
 
 use super::Dispatch;
 use super::core::RunCore;
-use crate::exec::Predicate;
 
 impl Dispatch {
-    /// Which filtered waiters the outputs satisfy, by position.
-    pub(crate) fn match_outputs(&self, core: &mut RunCore, outputs: &Outputs) -> Matches {
-        let mut matches = Matches::default();
-        let mut position = 0;
-        for token in outputs.iter() {
-            if let OutToken::Event(event) = token {
-                if let Some(ix) = self.env.run.def().event_by_hash(event.payload.meta().hash) {
-                    self.match_event(core, ix, &event.payload, position, &mut matches);
-                }
-                position += 1;
+    /// What the filters say to what an execution sent, or to what it gave if it is over with that.
+    pub(crate) fn match_outputs(&self, core: &RunCore, leaving: Option<ExecKey>, outputs: &Outputs) -> Matches {
+        let def = self.env.run.def();
+        let mut judge = judge(core);
+        if let Some(exec) = leaving {
+            judge.leaving(&core.state, exec);
+        }
+        let events = outputs.iter().filter_map(|token| match token {
+            OutToken::Event(event) => Some(&event.payload),
+            _ => None,
+        });
+        for (position, event) in (0..).zip(events) {
+            if let Some(ix) = def.event_by_hash(event.meta().hash).filter(|ix| def.is_waited(*ix)) {
+                judge.new_event(&core.state, ix, position, event);
             }
         }
-        matches
+        judge.into_matches()
     }
 
-    pub(crate) fn match_event(
-        &self,
-        core: &mut RunCore,
-        ix: EventIx,
-        event: &Payload,
-        position: u32,
-        matches: &mut Matches,
-    ) {
-        if !self.env.run.def().is_waited(ix) {
-            return;
+    /// What the filters say to an event that comes alone.
+    pub(crate) fn match_event(&self, core: &RunCore, event: &Payload) -> Matches {
+        let def = self.env.run.def();
+        let mut judge = judge(core);
+        if let Some(ix) = def.event_by_hash(event.meta().hash).filter(|ix| def.is_waited(*ix)) {
+            judge.new_event(&core.state, ix, 0, event);
         }
-        let mut waiting: Vec<(u64, ExecKey, OpId, Filter)> = Vec::new();
-        for query in core.state.filtered_waiters(ix) {
-            waiting.push((query.waiter, query.exec, query.op.clone(), query.filter.clone()));
-        }
-        for (waiter, exec, op, filter) in waiting {
-            if self.accepts(core, exec, &op, &filter, event) {
-                matches.push(position, waiter);
-            }
-        }
+        judge.into_matches()
     }
 
-    /// For a wait that begins: which kept events satisfy which filtered waiter, this one under the number 0.
-    pub(crate) fn match_kept(
-        &self,
-        core: &mut RunCore,
-        ix: EventIx,
-        filter: &Filter,
-        predicate: Option<&Predicate>,
-    ) -> Vec<(u64, u64)> {
-        let kept: Vec<(u64, Payload)> =
-            core.state.kept_events(ix).map(|(serial, event)| (serial, event.clone())).collect();
-        let mut all = Vec::new();
-        for (serial, event) in kept {
-            if passes(filter, &event, |event| predicate.is_some_and(|predicate| predicate(event))) {
-                all.push((serial, 0));
-            }
-            let mut matches = Matches::default();
-            self.match_event(core, ix, &event, 0, &mut matches);
-            all.extend(matches.iter().map(|(_, waiter)| (serial, waiter)));
-        }
-        all
+    /// Whether an event satisfies this waiter's filter.
+    pub(crate) fn accepts(&self, core: &RunCore, waiter: u64, event: &Payload) -> bool {
+        core.state.filter_of(waiter).is_none_or(|query| judge(core).passes(query, event))
     }
 
-    pub(crate) fn accepts(
-        &self,
-        core: &mut RunCore,
-        exec: ExecKey,
-        op: &OpId,
-        filter: &Filter,
-        event: &Payload,
-    ) -> bool {
-        let shared = core.entry(exec).and_then(|entry| entry.shared.clone());
-        passes(filter, event, |event| shared.is_some_and(|shared| shared.log().accepts(op, event).unwrap_or(false)))
+    /// Lets the waits have what is kept, as the reducer asked.
+    pub(crate) fn offer_kept(&mut self, core: &mut RunCore, event: EventIx, waiter: Option<u64>) {
+        let mut judge = judge(core);
+        judge.kept(&core.state, event, waiter);
+        let matches = judge.into_matches();
+        if !matches.is_empty() {
+            self.tick(core, TickKind::Kept { event, matches });
+        }
     }
 }
 
-/// Applies a filter. One that panics accepts nothing.
-fn passes(filter: &Filter, event: &Payload, code: impl FnOnce(&Payload) -> bool) -> bool {
-    let verdict = catch_unwind(AssertUnwindSafe(|| match filter {
-        Filter::Any => true,
-        Filter::Code => code(event),
-        Filter::Field { path, value } => {
-            let (Ok(event), Ok(path)) = (event.as_erased().to_value(), StorePath::new(path.as_str())) else {
-                return false;
-            };
-            path.get(&event) == Some(value)
-        }
-    }));
-    verdict.unwrap_or_else(|_| {
+fn judge(
+    core: &RunCore,
+) -> Judge<impl FnMut(&Payload) -> Option<Value>, impl FnMut(FilterQuery<'_>, &Payload) -> bool> {
+    let value = |event: &Payload| guarded(event, || event.as_erased().to_value().ok()).flatten();
+    let predicate = |query: FilterQuery<'_>, event: &Payload| {
+        let Some(shared) = core.entry_ref(query.exec).and_then(|entry| entry.shared.as_ref()) else { return false };
+        guarded(event, || shared.log().accepts(query.op, event).unwrap_or(false)).unwrap_or(false)
+    };
+    Judge::new(value, predicate)
+}
+
+/// Calls user code. A filter that panics accepts nothing.
+fn guarded<T>(event: &Payload, call: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(call));
+    if result.is_err() {
         tracing::warn!(target: "stepcast", event = event.meta().tag, "the filter of a wait panicked; it counts as not matching");
-        false
-    })
+    }
+    result.ok()
 }

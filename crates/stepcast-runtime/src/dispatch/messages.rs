@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::Context;
 
 use std::future::Future;
-use stepcast_core::engine::{Answer, Expected, External, Filter, Matches, TickKind};
+use stepcast_core::engine::{Answer, Expected, External, Matches, TickKind};
 use stepcast_core::{Payload, Role};
 
 use super::Dispatch;
@@ -53,10 +53,7 @@ impl Dispatch {
                 self.env.run.finish(RunEnd::refused(error, core.now));
             }
             Message::External { event, to, id } => {
-                let mut matches = Matches::default();
-                if let Some(ix) = self.env.run.def().event_by_hash(event.meta().hash) {
-                    self.match_event(core, ix, &event, 0, &mut matches);
-                }
+                let matches = self.match_event(core, &event);
                 self.tick(core, TickKind::External(Box::new(External { event, to, id, matches })));
             }
             Message::Respond { input, answer, reply } => match self.respond(core, input, answer) {
@@ -113,21 +110,14 @@ impl Dispatch {
             Expected::Wait { unarmed: true, .. } => return Ok(Responded::NotYet(answer)),
             Expected::Wait { event: ix, waiter, .. } => {
                 let event = self.answer_event(input, answer, Some(ix))?;
-                let mut matches = Matches::default();
-                self.match_event(core, ix, &event, 0, &mut matches);
-                let filtered =
-                    core.state.filtered_waiters(ix).any(|query| query.waiter == waiter && *query.filter != Filter::Any);
-                if filtered && !matches.iter().any(|(_, matched)| matched == waiter) {
+                if !self.accepts(core, waiter, &event) {
                     return Err(RespondError::Filtered { id: id() });
                 }
-                Answer::Event { event, matches }
+                Answer::Event { event, matches: Matches::default() }
             }
             Expected::AnyResponse => {
                 let event = self.answer_event(input, answer, None)?;
-                let mut matches = Matches::default();
-                if let Some(ix) = self.env.run.def().event_by_hash(event.meta().hash) {
-                    self.match_event(core, ix, &event, 0, &mut matches);
-                }
+                let matches = self.match_event(core, &event);
                 Answer::Event { event, matches }
             }
         };

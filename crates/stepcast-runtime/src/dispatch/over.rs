@@ -94,7 +94,7 @@ impl Dispatch {
             }
         }
         let matches = match &outcome {
-            Ok(outputs) if self.env.run.program.has_waits => self.match_outputs(core, outputs),
+            Ok(outputs) if self.env.run.program.has_waits => self.match_outputs(core, Some(key), outputs),
             _ => Default::default(),
         };
         self.tick(core, TickKind::Report(Report { exec: key, attempt, started, outcome, matches }));

@@ -18,7 +18,6 @@ impl Dispatch {
             Request::SendNow { id, event } => self.send_now(core, exec, attempt, id, event),
             Request::Wait { id, event, filter, predicate, shared, announce, deadline } => {
                 let (outputs, matches) = self.take_outbox(core, exec);
-                let kept_matches = self.match_kept(core, event, &filter, predicate.as_ref());
                 if let (Some(predicate), Some(shared)) =
                     (predicate, core.entry(exec).and_then(|entry| entry.shared.clone()))
                 {
@@ -28,7 +27,7 @@ impl Dispatch {
                     Deadline::After(duration) => core.now.after(duration),
                     Deadline::At(time) => time,
                 });
-                let wait = WaitRequest { id, event, filter, shared, announce, deadline, kept_matches };
+                let wait = WaitRequest { id, event, filter, shared, announce, deadline };
                 self.commit(core, exec, outputs, matches, Operation::Wait(wait));
             }
             Request::Collect { id, buffer, event, expected } => {
@@ -71,7 +70,7 @@ impl Dispatch {
     fn take_outbox(&mut self, core: &mut RunCore, exec: ExecKey) -> (Outputs, Matches) {
         let Some(shared) = core.entry(exec).and_then(|entry| entry.shared.clone()) else { return Default::default() };
         let outputs = shared.log().commit();
-        let matches = self.match_outputs(core, &outputs);
+        let matches = self.match_outputs(core, None, &outputs);
         (outputs, matches)
     }
 

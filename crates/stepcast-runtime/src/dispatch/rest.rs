@@ -38,7 +38,8 @@ impl RunCore {
                 && matches!(entry.place, Place::Parked(_) | Place::Between)
         };
         // One that waits for its turn holds its start event, and is told later how much of it may run.
-        if self.start.is_some() || !self.entries.iter().flatten().all(|entry| plain(entry)) {
+        let waits_for_turn = self.start.is_some();
+        if waits_for_turn || !self.state.can_rest() || !self.entries.iter().flatten().all(|entry| plain(entry)) {
             return Err(self);
         }
         let Some(state) = self.state.rest() else { return Err(self) };

@@ -82,7 +82,7 @@ impl Dispatch {
     fn deliver_now(&mut self, core: &mut RunCore, exec: ExecKey, id: OpId, event: Payload) {
         let mut outputs = Outputs::default();
         outputs.push_payload(event);
-        let matches = self.match_outputs(core, &outputs);
+        let matches = self.match_outputs(core, None, &outputs);
         self.commit(core, exec, outputs, matches, Operation::Deliver { id });
     }
 }

@@ -7,6 +7,7 @@ mod end;
 mod external;
 mod failure;
 mod frames;
+mod offer;
 mod pass_on;
 mod report;
 mod route;
@@ -19,7 +20,6 @@ use crate::definition::WorkflowDef;
 
 pub use pass_on::pass_on;
 pub(crate) use route::Lineage;
-pub use wait::FilterQuery;
 
 /// Applies one tick.
 ///
@@ -45,6 +45,7 @@ pub fn reduce(def: &WorkflowDef, state: &mut RunState, tick: Tick, out: &mut Com
         TickKind::Commit(commit) => engine.commit(*commit),
         TickKind::Parked { exec } => engine.parked(exec),
         TickKind::Timers => engine.timers(),
+        TickKind::Kept { event, matches } => engine.offer_kept(event, &matches),
         TickKind::Answer { input, answer } => engine.answer(input, answer),
         TickKind::Cancel => engine.cancel(),
         TickKind::SendersGone => engine.senders_gone(),

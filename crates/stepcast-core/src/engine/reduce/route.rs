@@ -1,11 +1,13 @@
 //! Routing: one event to every step with a parameter for it, and to one waiter.
 
 use super::Engine;
+use super::offer::Offered;
 use crate::definition::{EventIx, StepIx, Taker};
 use crate::engine::exec::{Activity, Exec, Input, More, ROOT, Recovery, ScopeIx, Status, merge_recovery};
 use crate::engine::inputs::{Asked, Input as PendingInput};
 use crate::engine::joins::Waiting;
 use crate::engine::state::Phase;
+use crate::engine::waits::Kept;
 use crate::engine::{Command, Matches};
 use crate::{AnyEvent, Payload, Role};
 
@@ -69,51 +71,68 @@ impl Engine<'_> {
             }
             _ => {}
         }
-        let mut handled = entry.meta.role == Role::InputRequired;
-        let mut skip = Vec::new();
-        if entry.waited {
-            let taken = self.offer_to_waiters(ix, serial, &event, position, matches);
-            handled |= taken.handled;
-            skip = taken.steps;
-        }
-        self.route(ix, serial, event, from, &skip, &mut handled);
-        if !handled {
-            self.unhandled(ix, None);
+        let asks = entry.meta.role == Role::InputRequired;
+        let offered = match entry.waited {
+            true => self.offer(ix, serial, &event, position, matches),
+            false => Offered::Unwanted,
+        };
+        match offered {
+            Offered::Taken(steps) => drop(self.route(ix, serial, event, from, &steps, true)),
+            Offered::Keep { held } => {
+                let taken = self.route(ix, serial, event.clone(), from, &[], true);
+                self.keep(ix, Kept { serial, event, held, taken });
+            }
+            Offered::Unwanted => {
+                if !self.route(ix, serial, event, from, &[], asks) && !asks {
+                    self.unhandled(ix, None);
+                }
+            }
         }
         serial
     }
 
-    fn route(&mut self, ix: EventIx, serial: u64, event: Payload, from: &Lineage, skip: &[StepIx], handled: &mut bool) {
+    /// Gives the event to the steps that take it, but for those that have it in a wait. Whether one has it, or what
+    /// became of it is reported.
+    fn route(
+        &mut self,
+        ix: EventIx,
+        serial: u64,
+        event: Payload,
+        from: &Lineage,
+        skip: &[StepIx],
+        elsewhere: bool,
+    ) -> bool {
         let def = self.def;
         let takers = &def.events[ix as usize].takers;
+        let mut taken = false;
         let mut event = Some(if takers.len() > 1 { event.into_shared() } else { event });
         for (at, taker) in takers.iter().enumerate() {
             // The taker before may have found the queue full.
             if self.state.phase == Phase::Ended {
-                return;
+                return true;
             }
             let last = at + 1 == takers.len();
             let Some(copy) = (if last { event.take() } else { event.clone() }) else { break };
             match *taker {
-                Taker::Single(step) if skip.contains(&step) => {}
+                Taker::Single(step) | Taker::Join(step, _) if skip.contains(&step) => {}
                 Taker::Single(step) => {
                     self.run_single(step, serial, copy, from);
-                    *handled = true;
+                    taken = true;
                 }
                 Taker::Join(step, slot) => {
                     self.fill_slot(step, slot, serial, copy, from);
-                    *handled = true;
+                    taken = true;
                 }
-                Taker::Collect(step) => match self.collect_into_batch(step, serial, copy, from) {
-                    true => *handled = true,
-                    false if *handled || !last => {}
-                    false => {
+                Taker::Collect(step) => {
+                    taken |= self.collect_into_batch(step, serial, copy, from);
+                    if last && !taken && !elsewhere {
                         self.unhandled(ix, Some(step));
-                        *handled = true;
+                        return true;
                     }
-                },
+                }
             }
         }
+        taken
     }
 
     pub(crate) fn run_single(&mut self, step: StepIx, serial: u64, event: Payload, from: &Lineage) {

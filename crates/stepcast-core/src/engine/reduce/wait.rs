@@ -1,133 +1,23 @@
-//! Waiters and early events: an event goes to one waiter, or is kept until somebody waits.
+//! Waits: how they begin, end, and lose their predicates.
 
 use super::Engine;
-use crate::definition::{EventIx, StepIx, Taker};
+use crate::AnyEvent;
+use crate::definition::StepIx;
 use crate::engine::exec::Exec;
 use crate::engine::inputs::{Asked, Input};
 use crate::engine::state::Timer;
-use crate::engine::waits::{Kept, Waiter};
-use crate::engine::{Command, ExecKey, Filter, Matches, OpResult, RunState, Time, WaitRequest};
-use crate::{AnyEvent, Payload};
-
-/// What became of an event that was offered to the waiters.
-pub(crate) struct Taken {
-    /// A waiter has it, or it is kept.
-    pub(crate) handled: bool,
-    /// The steps of the executions that got it.
-    pub(crate) steps: Vec<StepIx>,
-}
+use crate::engine::waits::Waiter;
+use crate::engine::{Command, ExecKey, Filter, OpResult, RunState, Time, WaitRequest};
 
 impl Engine<'_> {
-    /// Offers an event to the waiters of its type; keeps it if none takes it.
-    pub(crate) fn offer_to_waiters(
-        &mut self,
-        ix: EventIx,
-        serial: u64,
-        event: &Payload,
-        position: u32,
-        matches: &Matches,
-    ) -> Taken {
-        let chosen = match self.choose(ix, serial, true, |waiter| matches.contains(position, waiter)) {
-            Choice::Waiters(chosen) => chosen,
-            keep => {
-                let held = matches!(keep, Choice::Hold);
-                let handled = held || self.may_be_awaited(ix);
-                if handled {
-                    self.keep(ix, Kept { serial, event: event.clone(), held });
-                }
-                return Taken { handled, steps: Vec::new() };
-            }
-        };
-        let got = chosen.into_iter().filter_map(|waiter| self.satisfy(waiter, OpResult::Event(event.clone())));
-        Taken { handled: true, steps: got.collect() }
-    }
-
-    /// Whether an event that comes now, alone in its tick, would satisfy no wait.
-    pub(crate) fn no_wait_wants(&self, ix: EventIx, matches: &Matches) -> bool {
-        let serial = self.state.next_event + 1;
-        matches!(self.choose(ix, serial, true, |waiter| matches.contains(0, waiter)), Choice::Keep)
-    }
-
-    /// The first matching waiter decides: exclusive, it alone; shared, every shared matching one.
-    ///
-    /// An event that is not `new` has run the steps that take it, so their own waits do not get it as well.
-    fn choose(&self, ix: EventIx, serial: u64, new: bool, filter: impl Fn(u64) -> bool) -> Choice {
-        let Some(waits) = self.state.waits.as_deref() else { return Choice::Keep };
-        let mut chosen = Vec::new();
-        for id in waits.of(ix) {
-            let Some(waiter) = waits.waiters.get(&id) else { continue };
-            if serial < waiter.after || (!chosen.is_empty() && !waiter.shared) {
-                continue;
-            }
-            if !new && self.has_run(ix, waiter.exec) {
-                continue;
-            }
-            match waiter.filter {
-                // Its predicate does not exist yet, so nobody after it may have the event either.
-                Filter::Code if !waiter.armed && chosen.is_empty() => return Choice::Hold,
-                Filter::Code if !waiter.armed => continue,
-                Filter::Any => {}
-                Filter::Field { .. } | Filter::Code => {
-                    if !filter(id) {
-                        continue;
-                    }
-                }
-            }
-            chosen.push(id);
-            if !waiter.shared {
-                break;
-            }
-        }
-        if chosen.is_empty() { Choice::Keep } else { Choice::Waiters(chosen) }
-    }
-
-    /// Whether the execution's step takes events of this type, so that every one that no wait took has run it.
-    fn has_run(&self, ix: EventIx, exec: ExecKey) -> bool {
-        self.state.exec_ref(exec).is_some_and(|exec| self.takes(exec.step, ix))
-    }
-
-    /// Whether an event of this type that no wait took may satisfy a later one.
-    fn may_be_awaited(&self, ix: EventIx) -> bool {
-        let mut steps = (0..).zip(&self.def.steps);
-        steps.any(|(step, def)| def.waits.contains(&ix) && !self.takes(step, ix))
-    }
-
-    fn takes(&self, step: StepIx, ix: EventIx) -> bool {
-        let mut takers = self.def.events[ix as usize].takers.iter();
-        takers.any(|taker| matches!(taker, Taker::Single(taker) | Taker::Join(taker, _) if *taker == step))
-    }
-
-    fn keep(&mut self, ix: EventIx, event: Kept) {
-        let bound = self.def.policy.max_mailbox;
-        let kept = self.state.waits.get_or_insert_default().kept.or_default(ix);
-        kept.push_back(event);
-        if kept.len() > bound {
-            kept.pop_front();
-            // One that a step took was no loss.
-            if self.def.events[ix as usize].takers.iter().all(|taker| matches!(taker, Taker::Collect(_))) {
-                self.unhandled(ix, None);
-            }
-        }
-    }
-
     /// Registers a wait, or arms the one that an earlier attempt registered, and looks at what was kept.
     pub(crate) fn wait(&mut self, exec: ExecKey, wait: WaitRequest) {
-        let known = self.state.waiter_of(exec, &wait.id);
-        let waiters = self.state.waits.as_deref_mut().map(|waits| &mut waits.waiters);
-        let id = match known.zip(waiters) {
-            Some((id, waiters)) => {
-                if let Some(waiter) = waiters.get_mut(&id) {
-                    waiter.armed = true;
-                }
-                id
-            }
-            None => self.register(exec, &wait),
+        let (id, was_armed) = match self.state.waiter_of(exec, &wait.id) {
+            Some(id) => (id, self.state.waits.as_deref_mut().and_then(|waits| waits.set_armed(id, true))),
+            None => (self.register(exec, &wait), Some(true)),
         };
-        let verdict = |kept: u64, waiter: u64| {
-            let waiter = if waiter == id { 0 } else { waiter };
-            wait.kept_matches.contains(&(kept, waiter))
-        };
-        self.offer_kept(wait.event, verdict);
+        let unarmed = was_armed == Some(false) && wait.filter == Filter::Code;
+        self.offer_kept_to(wait.event, id, unarmed);
     }
 
     fn register(&mut self, exec: ExecKey, wait: &WaitRequest) -> u64 {
@@ -155,48 +45,21 @@ impl Engine<'_> {
             }
             open.push(id);
         }
-        let waits = self.state.waits.get_or_insert_default();
-        waits.by_event.insert((wait.event, id), ());
-        waits.waiters.insert(
-            id,
-            Waiter {
-                exec,
-                op: wait.id.clone(),
-                event: wait.event,
-                filter: wait.filter.clone(),
-                shared: wait.shared,
-                deadline: wait.deadline,
-                after,
-                input,
-                armed: true,
-            },
-        );
+        let own = self.state.exec_ref(exec).is_some_and(|exec| self.def.runs(exec.step, wait.event));
+        let waiter = Waiter {
+            exec,
+            op: wait.id.clone(),
+            event: wait.event,
+            filter: wait.filter.clone(),
+            shared: wait.shared,
+            deadline: wait.deadline,
+            after,
+            input,
+            armed: true,
+            own,
+        };
+        self.state.waits.get_or_insert_default().add(id, waiter);
         id
-    }
-
-    /// Offers the kept events of a type to its waiters again, oldest first.
-    fn offer_kept(&mut self, ix: EventIx, verdict: impl Fn(u64, u64) -> bool) {
-        let mut at = 0;
-        loop {
-            let waits = self.state.waits.as_deref();
-            let Some(kept) = waits.and_then(|waits| waits.kept.get(&ix)).and_then(|kept| kept.get(at)) else { break };
-            let (serial, held) = (kept.serial, kept.held);
-            match self.choose(ix, serial, held, |waiter| verdict(serial, waiter)) {
-                Choice::Keep | Choice::Hold => at += 1,
-                Choice::Waiters(chosen) => {
-                    let kept = self.state.waits.as_deref_mut().and_then(|waits| waits.kept.get_mut(&ix));
-                    let Some(taken) = kept.and_then(|kept| kept.remove(at)) else { break };
-                    for waiter in chosen {
-                        self.satisfy(waiter, OpResult::Event(taken.event.clone()));
-                    }
-                }
-            }
-        }
-        if let Some(waits) = self.state.waits.as_deref_mut()
-            && waits.kept.get(&ix).is_some_and(|kept| kept.is_empty())
-        {
-            waits.kept.remove(&ix);
-        }
     }
 
     /// Ends a wait with a result and lets its execution go on. Gives the execution's step.
@@ -212,14 +75,15 @@ impl Engine<'_> {
     }
 
     fn remove_waiter(&mut self, id: u64) -> Option<Waiter> {
-        let waits = self.state.waits.as_deref_mut()?;
-        let waiter = waits.waiters.remove(&id)?;
-        waits.by_event.remove(&(waiter.event, id));
+        let waiter = self.state.waits.as_deref_mut()?.remove(id)?;
         if let (Some(deadline), Some(timers)) = (waiter.deadline, self.state.timers.as_deref_mut()) {
             timers.0.remove(&(deadline, id));
         }
         if let (Some(input), Some(inputs)) = (waiter.input, self.state.inputs.as_deref_mut()) {
             inputs.0.remove(&input);
+        }
+        if waiter.filter == Filter::Code && !waiter.armed {
+            self.unarmed_gone(waiter.event);
         }
         Some(waiter)
     }
@@ -253,57 +117,12 @@ impl Engine<'_> {
         let open = more.open_waits.clone();
         let Some(waits) = self.state.waits.as_deref_mut() else { return };
         for id in open {
-            if let Some(waiter) = waits.waiters.get_mut(&id) {
-                waiter.armed = false;
-            }
+            waits.set_armed(id, false);
         }
     }
 }
 
-enum Choice {
-    /// Nobody wants it now.
-    Keep,
-    /// Whether the first to ask wants it is not known yet.
-    Hold,
-    /// These get it.
-    Waiters(Vec<u64>),
-}
-
-/// A filtered waiter whose verdict the host has to find before it makes a tick.
-#[derive(Clone, Debug)]
-pub struct FilterQuery<'a> {
-    /// The waiter's id.
-    pub waiter: u64,
-    /// Its execution.
-    pub exec: ExecKey,
-    /// The wait, by which the runner finds the predicate.
-    pub op: &'a crate::engine::OpId,
-    /// The filter.
-    pub filter: &'a Filter,
-}
-
 impl RunState {
-    /// The armed waiters of an event type that have a filter.
-    pub fn filtered_waiters(&self, event: EventIx) -> impl Iterator<Item = FilterQuery<'_>> {
-        let waits = self.waits.as_deref();
-        let ids = waits.into_iter().flat_map(move |waits| waits.of(event));
-        ids.filter_map(move |id| {
-            let waiter = waits?.waiters.get(&id)?;
-            let wanted = match waiter.filter {
-                Filter::Any => false,
-                Filter::Field { .. } => true,
-                Filter::Code => waiter.armed,
-            };
-            wanted.then_some(FilterQuery { waiter: id, exec: waiter.exec, op: &waiter.op, filter: &waiter.filter })
-        })
-    }
-
-    /// The events of a type that are kept for later waits, with their numbers.
-    pub fn kept_events(&self, event: EventIx) -> impl Iterator<Item = (u64, &Payload)> {
-        let kept = self.waits.as_deref().and_then(|waits| waits.kept.get(&event));
-        kept.into_iter().flatten().map(|kept| (kept.serial, &kept.event))
-    }
-
     /// The waiter that an earlier attempt registered for this operation.
     pub fn waiter_of(&self, exec: ExecKey, op: &crate::engine::OpId) -> Option<u64> {
         let waits = self.waits.as_deref()?;
