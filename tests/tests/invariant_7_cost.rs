@@ -5,16 +5,12 @@
 
 use std::alloc::System;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, PoisonError};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use stepcast::prelude::*;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// The allocator counts for the whole process, so one test at a time.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// Bytes that are allocated now.
 fn live() -> usize {
@@ -175,15 +171,11 @@ async fn wait_for_its_own(ev: Hop, ctx: Context) -> Result<Piece> {
 
 flow!(FilteredWaits: Begin => End { split, wait_for_its_own, gather });
 
-#[test]
 fn a_hop_costs_the_same_after_a_hundred_thousand() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     assert_flat("chain", per_event(1_000, async |n| assert_eq!(Chain.run(Begin { n }).await.expect("it ends").n, 0)));
 }
 
-#[test]
 fn a_member_costs_the_same_among_a_hundred_thousand() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     assert_flat("fan-out", per_event(1_000, async |n| assert_eq!(Fan.run(Begin { n }).await.expect("it ends").n, n)));
     let limited = per_event(1_000, async |n| assert_eq!(LimitedFan.run(Begin { n }).await.expect("it ends").n, n));
     assert_flat("fan-out with three workers", limited);
@@ -203,20 +195,25 @@ async fn poke_all(n: usize, run: stepcast::Run<End>) {
     WAITING.store(0, SeqCst);
 }
 
-#[test]
 fn a_wait_costs_the_same_among_ten_thousand() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     assert_flat("waits", per_event(100, async |n| poke_all(n, Waits.run(Begin { n })).await));
     assert_flat("waits for a field", per_event(100, async |n| poke_all(n, FilteredWaits.run(Begin { n })).await));
 }
 
-#[test]
 fn a_loop_of_a_million_events_runs_in_flat_memory() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let hops = 1_000_000;
     MARK.store(hops - 1_000, SeqCst);
     count(async || assert_eq!(Chain.run(Begin { n: hops }).await.expect("it ends").n, 0));
     let (early, late) = (AT_THE_MARK.load(SeqCst), AT_THE_END.load(SeqCst));
     eprintln!("live bytes after 1,000 hops: {early}, after 1,000,000: {late}");
     assert!(early > 0 && late <= early + 4_096, "{early} live bytes become {late}");
+}
+
+/// One test, because every thread of the process is counted: another test's beginning or end would be too.
+#[test]
+fn neither_cost_nor_memory_grows() {
+    a_hop_costs_the_same_after_a_hundred_thousand();
+    a_member_costs_the_same_among_a_hundred_thousand();
+    a_wait_costs_the_same_among_ten_thousand();
+    a_loop_of_a_million_events_runs_in_flat_memory();
 }

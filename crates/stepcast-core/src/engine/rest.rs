@@ -203,6 +203,7 @@ mod tests {
             for timeout_micros in [None, Some(9)] {
                 let mut state = waiting(FEW as u64, &filter);
                 (state.timeout_micros, state.busy_micros, state.failures) = (timeout_micros, 5, 2);
+                state.shrink();
                 let before = whole(&state);
                 let resting = state.rest();
                 assert_eq!(whole(&state).1, whole(&RunState::default()).1);
