@@ -274,6 +274,35 @@ fn random_nodes(rng: &mut Rng) -> Vec<Node> {
     nodes
 }
 
+/// A workflow whose steps wait for one type, which most of them take as well, and fail often while they do.
+pub fn waiting_graph(rng: &mut Rng) -> Graph {
+    let mut policy = RunPolicy::default();
+    policy.max_mailbox = 1 + rng.below(4);
+    let awaited = *rng.pick(&[POKE, PLAIN + 3, PLAIN + 3]);
+    loop {
+        let outs = OutSpec::All(leak(one(PLAIN)), leak(OutSpec::All(leak(one(PLAIN + 1)), leak(one(PLAIN + 2)))));
+        let mut nodes = vec![Node::new("s0", Input::Any(vec![BEGIN]), outs)];
+        for kind in PLAIN..PLAIN + 3 {
+            let input = match rng.below(3) {
+                0 => Input::Any(vec![kind]),
+                1 => Input::Any(vec![kind, awaited]),
+                _ => Input::Join(vec![kind, awaited]),
+            };
+            let mut node = Node::new(
+                format!("s{}", nodes.len()),
+                input,
+                OutSpec::Optional(leak(one(*rng.pick(&[PLAIN, PLAIN + 1, PLAIN + 3, PLAIN + 3])))),
+            );
+            (node.waits, node.attempts, node.fails, node.on_failure) = (vec![awaited], 3, 50, OnFailure::Continue);
+            nodes.push(node);
+        }
+        nodes.push(Node::new("s4", Input::Any(vec![PLAIN + 3]), OutSpec::Optional(leak(one(END)))));
+        if let Some(graph) = Graph::of(nodes, policy.clone()) {
+            return graph;
+        }
+    }
+}
+
 fn several(rng: &mut Rng, of: &[Kind], least: usize) -> Vec<Kind> {
     let mut chosen = Vec::new();
     for _ in 0..8 {

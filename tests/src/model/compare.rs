@@ -22,7 +22,7 @@ impl Model<'_> {
         for (kind, entry) in POOL.iter().enumerate().filter(|(kind, _)| number(&self.graph.def, *kind) != u32::MAX) {
             let kept: Vec<u64> =
                 state.kept_events(number(&self.graph.def, kind)).map(|event| identify(event).1).collect();
-            let expected: Vec<u64> = self.kept.get(&kind).into_iter().flatten().map(|event| event.id).collect();
+            let expected: Vec<u64> = self.kept.get(&kind).into_iter().flatten().map(|kept| kept.event.id).collect();
             assert_eq!(kept, expected, "kept events of type {}", entry.meta.tag);
         }
     }

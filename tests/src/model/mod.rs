@@ -14,6 +14,7 @@ use std::time::Duration;
 use stepcast::OnFailure;
 use stepcast::engine::{ExecKey, FailureChoice, Filter, OpId};
 
+use self::waits::Choice;
 use crate::{Act, BEGIN, Given, Graph, Kind, Op, POKE, REPLY, What, failure_id};
 
 /// How often each catch step has recovered a lineage.
@@ -31,7 +32,8 @@ pub struct Model<'g> {
     batches: Vec<Batch>,
     joins: BTreeMap<(usize, Option<usize>), Slots>,
     waiters: Vec<Waiter>,
-    kept: BTreeMap<Kind, VecDeque<Ev>>,
+    kept: BTreeMap<Kind, VecDeque<Kept>>,
+    waits_begun: u64,
     questions: Vec<Question>,
     buffers: BTreeMap<(usize, String), Vec<(Kind, u64)>>,
     senders: BTreeMap<u64, u64>,
@@ -91,9 +93,21 @@ struct Collector {
     fired: bool,
 }
 
+/// An event in the mailbox of its type.
 #[derive(Clone, Debug)]
+struct Kept {
+    event: Ev,
+    /// If it is held for an unarmed wait: how many waits had begun when it came.
+    held: u64,
+    /// A step has had it.
+    taken: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
 struct Waiter {
+    number: u64,
     exec: ExecKey,
+    step: usize,
     op: OpId,
     kind: Kind,
     filter: Filter,
@@ -155,6 +169,7 @@ impl<'g> Model<'g> {
             joins: BTreeMap::new(),
             waiters: Vec::new(),
             kept: BTreeMap::new(),
+            waits_begun: 0,
             questions: Vec::new(),
             buffers: BTreeMap::new(),
             senders: BTreeMap::new(),
@@ -211,6 +226,7 @@ impl<'g> Model<'g> {
             What::SendersGone => self.senders_gone(),
         }
         if self.ended.is_none() && self.begun {
+            self.offer_kept();
             self.close_what_is_done();
             let outside = |node: &crate::Node| match &node.input {
                 crate::Input::Any(kinds) | crate::Input::Join(kinds) => kinds.contains(&POKE) || kinds.contains(&REPLY),
@@ -357,13 +373,9 @@ impl<'g> Model<'g> {
         if crate::number(&self.graph.def, event.0) == u32::MAX {
             return;
         }
-        if let Some(step) = to {
-            self.arrivals += 1;
-            let event = Ev { kind: Some(event.0), id: event.1, arrival: self.arrivals };
-            return self.begin(step as usize, vec![event], None, Recovery::new());
-        }
         let mut source = Source::default();
-        if event.0 == REPLY && !self.waiters.iter().any(|waiter| waiter.kind == REPLY) {
+        let coming = Ev { kind: Some(event.0), id: event.1, arrival: self.arrivals + 1 };
+        if event.0 == REPLY && (to.is_some() || self.chosen(&coming, u64::MAX) == Choice::Nobody) {
             let asked = |question: &Question| matches!(question.asked, Asked::Event { .. });
             if let Some(at) = self.questions.iter().position(asked)
                 && let Asked::Event { scope, recovery, .. } = self.questions.remove(at).asked
@@ -371,7 +383,13 @@ impl<'g> Model<'g> {
                 source = Source { scope, recovery, step: 0 };
             }
         }
-        self.deliver(event.0, event.1, &source);
+        match to {
+            Some(step) => {
+                self.arrivals += 1;
+                self.begin(step as usize, vec![coming], source.scope, source.recovery);
+            }
+            None => self.deliver(event.0, event.1, &source),
+        }
     }
 
     fn operation(&mut self, exec: ExecKey, step: usize, op: &Op) {

@@ -1,6 +1,7 @@
 //! Routing in the model: every event to every step with a parameter for it.
 
-use super::{Asked, Ending, Ev, Model, Question, Source};
+use super::waits::Choice;
+use super::{Asked, Ending, Ev, Kept, Model, Question, Source};
 use crate::{ASK, END, Input, Kind, POOL};
 
 impl Model<'_> {
@@ -14,21 +15,21 @@ impl Model<'_> {
             self.ended = Some(Ending::Completed { stop: id, failures: self.failures });
             return;
         }
-        let mut handled = kind == ASK;
         if kind == ASK {
             self.effects.published.push(id);
             let asked = Asked::Event { id, scope: source.scope, recovery: source.recovery.clone() };
             self.questions.push(Question { id: None, step: source.step, asked });
         }
-        let mut waited_by = Vec::new();
-        if self.graph.is_waited(kind) {
-            handled = true;
-            waited_by = self.offer(&event);
-        }
+        let (choice, begun) = (self.chosen(&event, u64::MAX), self.waits_begun);
+        let waited_by = match &choice {
+            Choice::These(waiters) => self.hand(waiters, &event),
+            _ => Vec::new(),
+        };
+        let mut taken = false;
         for step in 0..self.graph.nodes.len() {
             match &self.graph.nodes[step].input {
                 Input::Any(kinds) if kinds.contains(&kind) => {
-                    handled = true;
+                    taken = true;
                     // An execution of this step has it in its wait.
                     match waited_by.contains(&step) {
                         true => self.saw("wait instead of an execution"),
@@ -37,18 +38,28 @@ impl Model<'_> {
                 }
                 Input::Join(kinds) => {
                     if let Some(slot) = kinds.iter().position(|known| *known == kind) {
-                        handled = true;
-                        self.fill(step, slot, event.clone(), source);
+                        taken = true;
+                        match waited_by.contains(&step) {
+                            true => self.saw("wait instead of a slot"),
+                            false => self.fill(step, slot, event.clone(), source),
+                        }
                     }
                 }
                 Input::Collect(kinds) | Input::Take(kinds, _) if kinds.contains(&kind) => {
-                    handled |= self.collect(step, event.clone(), source);
+                    taken |= self.collect(step, event.clone(), source);
                 }
                 _ => {}
             }
         }
-        if !handled {
-            self.unhandled(Some(kind));
+        match choice {
+            Choice::These(_) => {}
+            Choice::Hold => {
+                self.saw("event held");
+                self.keep(kind, Kept { event, held: begun, taken });
+            }
+            Choice::Nobody if self.may_be_awaited(kind) => self.keep(kind, Kept { event, held: 0, taken }),
+            Choice::Nobody if taken || kind == ASK => {}
+            Choice::Nobody => self.unhandled(Some(kind)),
         }
     }
 

@@ -1,59 +1,97 @@
-//! Waits in the model: the first matching waiter decides, and what nobody may have is kept.
+//! Waits in the model: the first wait that wants an event decides, and what nobody may have is kept.
 
 use stepcast::engine::{ExecKey, Filter, OpId};
 
-use super::{Asked, Ending, Ev, Model, Question, Waiter};
-use crate::{Kind, Op, accepts};
+use super::{Asked, Ending, Ev, Kept, Model, Question, Waiter};
+use crate::{Input, Kind, Op, accepts};
+
+/// What becomes of an event, as far as waits go.
+#[derive(Debug, PartialEq)]
+pub(super) enum Choice {
+    /// No wait wants it.
+    Nobody,
+    /// A wait might want it whose predicate does not exist at the moment.
+    Hold,
+    /// These get it.
+    These(Vec<Waiter>),
+}
 
 impl Model<'_> {
-    /// Hands the event to those who get it, or keeps it. Gives the steps of those who got it.
-    pub(super) fn offer(&mut self, event: &Ev) -> Vec<usize> {
-        let chosen = self.chosen(event);
-        if chosen.is_empty() {
-            self.keep(event.clone());
+    /// The first wait that wants the event decides. `held`: of its own steps, only waits up to this one may have it.
+    pub(super) fn chosen(&self, event: &Ev, held: u64) -> Choice {
+        let own = |waiter: &Waiter| event.kind.is_some_and(|kind| self.runs(waiter.step, kind));
+        let unarmed = |waiter: &Waiter| waiter.filter == Filter::Code && !waiter.armed;
+        let mut wanting = self
+            .waiters
+            .iter()
+            .filter(|waiter| Some(waiter.kind) == event.kind && event.arrival > waiter.after)
+            .filter(|waiter| waiter.number <= held || !own(waiter))
+            .filter(|waiter| unarmed(waiter) || accepts(&waiter.filter, event.id));
+        match wanting.next() {
+            None => Choice::Nobody,
+            Some(first) if unarmed(first) => Choice::Hold,
+            Some(first) if !first.shared => Choice::These(vec![first.clone()]),
+            Some(first) => {
+                let sharing: Vec<&Waiter> = [first].into_iter().chain(wanting.filter(|waiter| waiter.shared)).collect();
+                match sharing.iter().any(|waiter| unarmed(waiter)) {
+                    true => Choice::Hold,
+                    false => Choice::These(sharing.into_iter().cloned().collect()),
+                }
+            }
         }
-        if chosen.len() > 1 {
+    }
+
+    /// Hands the event to those who get it. Gives their steps.
+    pub(super) fn hand(&mut self, waiters: &[Waiter], event: &Ev) -> Vec<usize> {
+        if waiters.len() > 1 {
             self.saw("event shared by waits");
         }
-        chosen.iter().filter_map(|(exec, op)| self.hand(*exec, op, event)).collect()
-    }
-
-    fn hand(&mut self, exec: ExecKey, op: &OpId, event: &Ev) -> Option<usize> {
-        self.saw("wait satisfied");
-        let step = self.position(exec).map(|at| self.lives[at].step);
-        self.satisfy(exec, op, format!("event {}", event.id));
-        step
-    }
-
-    fn chosen(&self, event: &Ev) -> Vec<(ExecKey, OpId)> {
-        let mut chosen = Vec::new();
-        for waiter in
-            self.waiters.iter().filter(|waiter| Some(waiter.kind) == event.kind && event.arrival > waiter.after)
-        {
-            let unarmed = waiter.filter == Filter::Code && !waiter.armed;
-            match (unarmed, chosen.is_empty()) {
-                // Nobody may have what it might want.
-                (true, true) => return Vec::new(),
-                (true, false) => continue,
-                (false, false) if !waiter.shared => continue,
-                _ if !accepts(&waiter.filter, event.id) => continue,
-                _ => chosen.push((waiter.exec, waiter.op.clone())),
-            }
-            if !waiter.shared {
-                break;
-            }
+        for waiter in waiters {
+            self.saw("wait satisfied");
+            self.satisfy(waiter.exec, &waiter.op, format!("event {}", event.id));
         }
-        chosen
+        waiters.iter().map(|waiter| waiter.step).collect()
     }
 
-    fn keep(&mut self, event: Ev) {
-        let Some(kind) = event.kind else { return };
+    /// Whether every such event runs the step or fills a slot of it.
+    fn runs(&self, step: usize, kind: Kind) -> bool {
+        matches!(&self.graph.nodes[step].input, Input::Any(kinds) | Input::Join(kinds) if kinds.contains(&kind))
+    }
+
+    /// Whether a wait that begins later may have it.
+    pub(super) fn may_be_awaited(&self, kind: Kind) -> bool {
+        let mut steps = 0..self.graph.nodes.len();
+        steps.any(|step| self.graph.nodes[step].waits.contains(&kind) && !self.runs(step, kind))
+    }
+
+    pub(super) fn keep(&mut self, kind: Kind, event: Kept) {
         let kept = self.kept.entry(kind).or_default();
         kept.push_back(event);
-        if kept.len() > self.graph.def.policy().max_mailbox {
-            kept.pop_front();
-            self.saw("mailbox overflow");
-            self.unhandled(Some(kind));
+        if kept.len() > self.graph.def.policy().max_mailbox
+            && let Some(dropped) = kept.pop_front()
+        {
+            match dropped.taken {
+                true => self.saw("taken event dropped"),
+                false => {
+                    self.saw("mailbox overflow");
+                    self.unhandled(Some(kind));
+                }
+            }
+        }
+    }
+
+    /// Whatever is kept and can be handed out is, the oldest first.
+    pub(super) fn offer_kept(&mut self) {
+        for (kind, mailbox) in std::mem::take(&mut self.kept) {
+            for kept in mailbox {
+                match self.chosen(&kept.event, kept.held) {
+                    Choice::These(waiters) => {
+                        self.saw(if kept.held > 0 { "held event taken" } else { "kept event taken" });
+                        self.hand(&waiters, &kept.event);
+                    }
+                    _ => self.kept.entry(kind).or_default().push_back(kept),
+                }
+            }
         }
     }
 
@@ -84,8 +122,11 @@ impl Model<'_> {
                     let asked = Asked::Wait { id: *announced, exec, op: id.clone() };
                     self.questions.push(Question { id: None, step, asked });
                 }
+                self.waits_begun += 1;
                 self.waiters.push(Waiter {
+                    number: self.waits_begun,
                     exec,
+                    step,
                     op: id.clone(),
                     kind: *kind,
                     filter: filter.clone(),
@@ -94,22 +135,6 @@ impl Model<'_> {
                     armed: true,
                     deadline: *deadline,
                 });
-            }
-        }
-        self.offer_kept(*kind);
-    }
-
-    fn offer_kept(&mut self, kind: Kind) {
-        let kept = self.kept.remove(&kind).unwrap_or_default();
-        for event in kept {
-            let chosen = self.chosen(&event);
-            if chosen.is_empty() {
-                self.kept.entry(kind).or_default().push_back(event);
-                continue;
-            }
-            self.saw("kept event taken");
-            for (exec, op) in chosen {
-                self.hand(exec, &op, &event);
             }
         }
     }
