@@ -186,11 +186,6 @@ impl Graph {
         let any = |node: &Node| names(node).is_some_and(|names| names.is_none());
         self.nodes.iter().position(named).or_else(|| self.nodes.iter().position(any))
     }
-
-    /// Whether some step waits for this kind.
-    pub fn is_waited(&self, kind: Kind) -> bool {
-        self.nodes.iter().any(|node| node.waits.contains(&kind))
-    }
 }
 
 fn define(nodes: &[Node], policy: RunPolicy) -> WorkflowDef {

@@ -65,7 +65,9 @@ mod gone {
         let go = ctx.wait_for_event::<Go>().matching(|go| go.n > 100);
         let go = if item.how == "timed out" { go.timeout(Duration::from_secs(5)) } else { go };
         match (ctx.attempt(), item.how.as_str()) {
-            (1, _) => drop(tokio::try_join!(async { go.await.map_err(StepError::from) }, crash::<()>(&ctx))?),
+            (1, _) => {
+                tokio::try_join!(async { go.await.map_err(StepError::from) }, crash::<()>(&ctx))?;
+            }
             (_, "failed") => return Err(StepError::msg("for good")),
             (_, "withdrawn") => {}
             _ => drop(go.await),
@@ -157,8 +159,12 @@ mod own {
         }
         let never = ctx.wait_for_event::<Go>().matching(|go| go.n > 100);
         match ctx.attempt() {
-            1 => drop(tokio::try_join!(async { never.await.map_err(StepError::from) }, crash::<()>(&ctx))?),
-            _ => drop(never.await?),
+            1 => {
+                tokio::try_join!(async { never.await.map_err(StepError::from) }, crash::<()>(&ctx))?;
+            }
+            _ => {
+                never.await?;
+            }
         }
         Ok(None)
     }
