@@ -1,12 +1,11 @@
 //! From declarations to a definition: event types get dense numbers, routes are resolved, the graph is checked.
 
-use std::collections::HashMap;
-
 use super::{
     DefinitionError, EventDef, EventIx, InputShape, OpenerDef, RunPolicy, StepDecl, StepDef, StepIx, Taker, WorkflowDef,
 };
 use crate::check::{self, Analysis, GraphCatch, GraphEvent, GraphOut, GraphParam, GraphSpec, GraphStep};
 use crate::guard::guarded;
+use crate::hash::ByHash;
 use crate::{Event, EventMeta, EventSet, OnFailure, ParamSpec, Role, StepFailedEvent, Workflow, WorkflowSpec};
 
 /// What a definition is made of.
@@ -39,7 +38,7 @@ impl From<&WorkflowSpec> for Parts {
 #[derive(Default)]
 struct Interner {
     events: Vec<EventDef>,
-    by_hash: HashMap<u64, EventIx>,
+    by_hash: ByHash<EventIx>,
 }
 
 impl Interner {

@@ -1,10 +1,10 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{CatchDecl, RunPolicy, StepBody};
+use crate::hash::ByHash;
 use crate::{EventMeta, Need, OnFailure, RetryPolicy};
 
 /// Dense number of a step within its definition. Never leaves the process.
@@ -21,7 +21,7 @@ pub struct WorkflowDef {
     pub(crate) stop: EventIx,
     pub(crate) steps: Vec<StepDef>,
     pub(crate) events: Vec<EventDef>,
-    pub(crate) by_hash: HashMap<u64, EventIx>,
+    pub(crate) by_hash: ByHash<EventIx>,
     pub(crate) takes_from_outside: bool,
     pub(crate) has_joins: bool,
     pub(crate) needs: Vec<(StepIx, Need)>,
