@@ -33,9 +33,9 @@ impl WakerSet {
 
     /// Wakes all of them.
     pub(crate) fn wake(self) {
-        if let Some(first) = self.first {
-            first.wake();
-        }
+        // There is no second waker without a first one.
+        let Some(first) = self.first else { return };
+        first.wake();
         for waker in self.more.into_iter().flat_map(|more| *more) {
             waker.wake();
         }

@@ -27,7 +27,7 @@ pub use command::{Command, Commands, OpResult, Outcome, RunFailure, StuckReason}
 pub use ids::{ExecKey, OpId, OpKind, Time};
 pub use inputs::{InputReason, PendingInput};
 pub use judge::{FilterQuery, Judge};
-pub use reduce::{pass_on, reduce};
+pub use reduce::{begin, pass_on, reduce};
 pub use rest::Resting;
 pub use restore::{Difference, RestoreError};
 pub use snapshot::StateSnapshot;

@@ -46,7 +46,10 @@ pub(crate) const ROOM: usize = 32;
 impl RunState {
     /// Empties it, and leaves a little room for the next run to use.
     pub fn clear(&mut self) {
-        self.clear_work();
+        // The end of a run has cleared the rest.
+        if self.phase != Phase::Ended {
+            self.clear_work();
+        }
         (self.phase, self.next_event, self.next_exec, self.next_id, self.failures) = (Phase::Created, 0, 0, 0, 0);
         (self.busy_micros, self.timeout_micros) = (0, None);
     }

@@ -58,6 +58,10 @@ impl Dispatch {
 
     /// After the end: what still runs may go on for the grace; its results are dropped.
     pub(crate) fn wind_down(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
+        if core.in_tasks == 0 && core.locals.as_ref().is_none_or(|locals| locals.is_empty()) {
+            self.drop_all(core);
+            return Round::Dry;
+        }
         core.now = clock::now();
         while let Some(locals) = core.locals.as_deref_mut().filter(|locals| !locals.is_empty()) {
             match locals.poll_next_unpin(cx) {

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use stepcast_core::engine::TickKind;
-use stepcast_core::{AnyEvent, WorkflowIdleEvent};
+use stepcast_core::engine::{TickKind, begin};
+use stepcast_core::{AnyEvent, Payload, WorkflowIdleEvent};
 use tokio::runtime::Handle;
 
 pub(crate) use self::core::RunCore;
@@ -74,10 +74,9 @@ impl Dispatch {
 
     fn round(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
         // A run that waits for its turn may run nothing yet.
-        if let Some(event) = if core.max_running > 0 { core.start.take() } else { None } {
-            self.tick(core, TickKind::Start { event });
-        }
-        let mut worked = self.take_messages(core);
+        let start = if core.max_running > 0 { core.start.take() } else { None };
+        let begun = start.is_some_and(|event| self.start(core, event));
+        let mut worked = !begun && self.take_messages(core);
         if core.ended {
             return self.wind_down(core, cx);
         }
@@ -94,12 +93,30 @@ impl Dispatch {
         // A run that is never idle comes to its timers all the same.
         let fired = if worked { core.is_due() && self.fire_timers(core, cx) } else { self.fire_timers(core, cx) };
         let room = core.waits_for_room() && (self.use_room(core) || (!worked && !fired && self.refuse_room(core)));
+        if core.ended && !self.env.run.mail.load(Ordering::Acquire) {
+            return self.wind_down(core, cx);
+        }
         if core.ended || worked || fired || room { Round::Worked } else { Round::Dry }
+    }
+
+    /// Begins the run. `true` if its first execution is to run before anything else is looked at.
+    fn start(&mut self, core: &mut RunCore, event: Payload) -> bool {
+        let event = match self.env.run.mail.load(Ordering::Acquire) {
+            true => Some(event),
+            false => begin(&self.env.run.program.def, &mut core.state, event, &mut core.cmds),
+        };
+        match event {
+            Some(event) => {
+                self.tick(core, TickKind::Start { event });
+                false
+            }
+            None => true,
+        }
     }
 
     /// Starts queued executions, a slice at a time.
     fn start_ready(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
-        if !core.state.has_ready() {
+        if core.cmds.next.is_none() && !core.state.has_ready() {
             return Round::Dry;
         }
         let mut round = Round::Dry;

@@ -2,6 +2,7 @@
 //! No clock, no randomness, no executor, no user code; a tick that does not fit is a no-op.
 
 mod batch;
+mod begin;
 mod commit;
 mod end;
 mod external;
@@ -18,6 +19,7 @@ use super::{Commands, Report, RunState, Tick, TickKind, Time, state::Phase};
 use crate::Outputs;
 use crate::definition::WorkflowDef;
 
+pub use begin::begin;
 pub use pass_on::pass_on;
 pub(crate) use route::Lineage;
 

@@ -8,7 +8,8 @@ use crate::engine::state::Phase;
 use crate::engine::{Commands, ExecKey, RunState, Time};
 use crate::{Payload, Role};
 
-/// Applies the common end of an attempt: one event, for one step, nothing to wait for and nobody watching.
+/// Applies the common end of an attempt: one event, for one step or the run's last, nothing to wait for and nobody
+/// watching.
 ///
 /// It comes to what [`reduce`](super::reduce) does with such a report, and spares the host the making of a tick. An
 /// execution that would be the only ready one is not queued: it is running at once, as [`Commands::next`], and whoever
@@ -39,6 +40,12 @@ pub fn pass_on(
     let hash = event.meta().hash;
     let Some((_, ix)) = step.outs.iter().find(|(known, _)| *known == hash) else { return Some(event) };
     let entry = &def.events[*ix as usize];
+    if entry.meta.role == Role::Stop && *ix == def.stop && !entry.waited && exec.scope == ROOT {
+        // The whole state is forgotten, so the execution need not be taken out of it first.
+        state.next_event += 1;
+        Engine { def, state, out, now }.complete(event);
+        return None;
+    }
     if entry.waited || entry.meta.role != Role::Plain {
         return Some(event);
     }
