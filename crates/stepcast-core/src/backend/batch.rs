@@ -1,0 +1,192 @@
+//! What one run writes at once.
+
+use std::sync::Arc;
+
+use crate::engine::Time;
+
+/// The fence of a run that is created by the batch.
+pub const FIRST_FENCE: u64 = 1;
+
+/// Everything that one moment of a run changes: kept whole or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The run.
+    pub run: Arc<str>,
+    /// The fence of the lease under which it writes; [`FIRST_FENCE`] with `created`.
+    pub fence: u64,
+    /// When it happened; becomes the run's time of change with a `status`.
+    pub at: Time,
+    /// The run begins with this batch. Whoever creates it holds it.
+    pub created: Option<Box<NewRun>>,
+    /// Journal rows, which go on from the last one without a gap.
+    pub rows: Vec<JournalRow>,
+    /// Stream events, which go on from the last one without a gap.
+    pub events: Vec<StreamRow>,
+    /// What became of inputs, in order.
+    pub inputs: Vec<InputChange>,
+    /// Letters that are taken into the rows of this batch, by [`Mail::id`](super::Mail::id).
+    pub taken: Vec<u64>,
+    /// What stands for all journal rows up to one; these are then deleted.
+    pub snapshot: Option<Box<SnapshotRow>>,
+    /// The run's next deadline, if that changed.
+    pub due: Option<Due>,
+    /// The run's status, if that changed. An end withdraws pending inputs, empties the mailbox, clears the deadline and
+    /// releases the lease.
+    pub status: Option<StatusChange>,
+    /// Whether the lease is given back with this batch: the run leaves memory.
+    pub release: bool,
+}
+
+impl Batch {
+    /// An empty batch of a run.
+    pub fn of(run: Arc<str>, fence: u64, at: Time) -> Self {
+        Batch { run, fence, at, ..Batch::default() }
+    }
+
+    /// Whether it brings nothing but journal rows and stream events, as nearly all do.
+    pub fn only_appends(&self) -> bool {
+        self.created.is_none()
+            && self.inputs.is_empty()
+            && self.taken.is_empty()
+            && self.snapshot.is_none()
+            && self.due.is_none()
+            && self.status.is_none()
+            && !self.release
+    }
+}
+
+/// How a run begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewRun {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The structural description of the workflow, as JSON.
+    pub description: String,
+    /// The run that this one is a child of.
+    pub parent: Option<Arc<str>>,
+    /// The start event, as JSON.
+    pub start: String,
+}
+
+/// A row of a run's journal. What is in it is the runtime's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalRow {
+    /// Its number, from 1.
+    pub n: u64,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// An event of a run's stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamRow {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// The event's tag.
+    pub tag: String,
+    /// The event, as JSON.
+    pub json: String,
+    /// When it was written.
+    pub at: Time,
+}
+
+/// What stands for the journal rows up to one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotRow {
+    /// The number of the last row that it covers; 0 for none.
+    pub covers: u64,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// The next deadline of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing is due by itself.
+    Never,
+    /// The run is to be woken at this time.
+    At(Time),
+}
+
+/// What became of an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InputChange {
+    /// It is asked.
+    Opened(Box<NewInput>),
+    /// It was answered by what the run itself was given. No effect on one that was answered through the backend.
+    Answered {
+        /// The input's number in the run.
+        input: u64,
+        /// The answer, as JSON.
+        answer: String,
+        /// Who answered.
+        by: Option<String>,
+    },
+    /// The run no longer asks. An answer that came before is kept.
+    Withdrawn {
+        /// The input's number in the run.
+        input: u64,
+    },
+    /// Nobody answered in time. If somebody has meanwhile, the batch is refused with
+    /// [`WriteError::AnsweredBefore`](super::WriteError::AnsweredBefore).
+    Expired {
+        /// The input's number in the run.
+        input: u64,
+    },
+}
+
+/// A question to a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewInput {
+    /// Its number in the run.
+    pub input: u64,
+    /// The step that asks, or failed.
+    pub step: String,
+    /// Why it is asked, in a word of the runtime's.
+    pub reason: String,
+    /// Tag of the event that answers it, where it is known.
+    pub expects: Option<String>,
+    /// What the person reads.
+    pub prompt: Option<String>,
+    /// The event that asks, or the error, as JSON.
+    pub data: Option<String>,
+    /// The possible answers, as a JSON list.
+    pub choices: Option<String>,
+    /// The JSON schema of an answer.
+    pub schema: Option<String>,
+    /// When it is given up.
+    pub expires: Option<Time>,
+}
+
+/// What a run has become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatusChange {
+    /// Something of it is queued or running.
+    Running,
+    /// It waits for somebody or something.
+    Waiting,
+    /// It ended with a stop event.
+    Completed {
+        /// The stop event, as JSON.
+        result: String,
+        /// Executions that were given up on the way.
+        failures: u32,
+    },
+    /// It failed.
+    Failed {
+        /// The error, as JSON.
+        error: String,
+    },
+    /// It was cancelled.
+    Cancelled {
+        /// The reason, as JSON.
+        error: String,
+    },
+    /// Its time was used up.
+    TimedOut {
+        /// The error, as JSON.
+        error: String,
+    },
+}

@@ -1,0 +1,198 @@
+//! What changes the store.
+
+use std::collections::BTreeMap;
+
+use super::World;
+use super::run::{MemoryInput, MemoryRun};
+use crate::backend::*;
+
+impl World {
+    pub(super) fn write(&mut self, me: u64, mut batch: Batch) -> Result<(), WriteError> {
+        let id = batch.run.clone();
+        if let Some(new) = batch.created.take() {
+            if self.runs.contains_key(&id) {
+                return Err(WriteError::RunExists { run: id });
+            }
+            // A new run is not yet in the store while the rest of its batch is checked.
+            let mut run = MemoryRun::new(self.number(), *new, me, batch.at);
+            check_fence(&run, &batch)?;
+            apply(&mut run, batch, &mut self.last)?;
+            self.order.insert(run.key, id.clone());
+            self.runs.insert(id, run);
+            return Ok(());
+        }
+        let Some(run) = self.runs.get_mut(&id) else { return Err(WriteError::UnknownRun { run: id }) };
+        if run.status.is_end() {
+            return Err(WriteError::Ended { run: id });
+        }
+        check_fence(run, &batch)?;
+        if run.holder != Some(me) {
+            return Err(WriteError::FencedOff { run: id, fence: batch.fence, current: run.fence });
+        }
+        if run.stopped {
+            return Err(WriteError::Stopped { run: id });
+        }
+        let result = apply(run, batch, &mut self.last);
+        run.stopped = result.is_err();
+        result
+    }
+
+    pub(super) fn claim(&mut self, me: u64, id: &str) -> Result<Lease, ClaimError> {
+        let Some(run) = self.runs.get_mut(id) else { return Err(ClaimError::UnknownRun { run: id.into() }) };
+        if run.status.is_end() {
+            return Err(ClaimError::Ended { run: id.into() });
+        }
+        if run.holder.is_some_and(|holder| holder != me) {
+            return Err(ClaimError::Held { run: id.into() });
+        }
+        run.holder = Some(me);
+        run.fence += 1;
+        run.stopped = false;
+        Ok(Lease { fence: run.fence })
+    }
+
+    pub(super) fn answer(&mut self, answer: &Answer) -> Result<(), AnswerError> {
+        let unknown = || AnswerError::UnknownInput { run: answer.run.clone(), input: answer.input };
+        let letter = self.number();
+        let run = self.runs.get_mut(&answer.run).ok_or_else(unknown)?;
+        let input = run.inputs.get_mut(&answer.input).ok_or_else(unknown)?;
+        if input.status != InputStatus::Pending {
+            let status = Box::new(input.status.clone());
+            return Err(AnswerError::Conflict { run: answer.run.clone(), input: answer.input, status });
+        }
+        input.status = InputStatus::Answered { answer: answer.answer.clone(), by: answer.by.clone(), at: answer.at };
+        let kind = MailKind::Answer { input: answer.input };
+        run.mail.push_back((None, Mail { id: letter, kind, json: answer.answer.clone(), at: answer.at }));
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, letter: Letter) -> Result<Sent, SendError> {
+        let number = self.number();
+        let Some(run) = self.runs.get_mut(&letter.run) else {
+            return Err(SendError::UnknownRun { run: letter.run });
+        };
+        if letter.dedup.as_deref().is_some_and(|id| run.knows(id)) {
+            return Ok(Sent::Duplicate);
+        }
+        if run.status.is_end() {
+            return Err(SendError::Ended { run: letter.run });
+        }
+        if run.mail.len() >= MAILBOX_LIMIT {
+            return Err(SendError::MailboxFull { run: letter.run, limit: MAILBOX_LIMIT });
+        }
+        let mail = Mail { id: number, kind: letter.kind, json: letter.json, at: letter.at };
+        run.mail.push_back((letter.dedup, mail));
+        Ok(Sent::New(number))
+    }
+
+    pub(super) fn purge(&mut self, id: &str) -> Result<(), PurgeError> {
+        match self.runs.get(id) {
+            None => Err(PurgeError::UnknownRun { run: id.into() }),
+            Some(run) if run.holder.is_some() => Err(PurgeError::Held { run: id.into() }),
+            Some(_) => {
+                self.remove(id);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: &str) {
+        if let Some(run) = self.runs.remove(id) {
+            self.order.remove(&run.key);
+        }
+    }
+}
+
+fn check_fence(run: &MemoryRun, batch: &Batch) -> Result<(), WriteError> {
+    if batch.fence == run.fence {
+        return Ok(());
+    }
+    Err(WriteError::FencedOff { run: batch.run.clone(), fence: batch.fence, current: run.fence })
+}
+
+/// Checks everything, then changes everything.
+fn apply(run: &mut MemoryRun, batch: Batch, last: &mut u64) -> Result<(), WriteError> {
+    for (row, expected) in batch.rows.iter().zip(run.last_row() + 1..) {
+        if row.n != expected {
+            return Err(WriteError::RowGap { run: batch.run, expected, found: row.n });
+        }
+    }
+    for (event, expected) in batch.events.iter().zip(run.last_seq() + 1..) {
+        if event.seq != expected {
+            return Err(WriteError::EventGap { run: batch.run, expected, found: event.seq });
+        }
+    }
+    if let Some(snapshot) = &batch.snapshot {
+        let (least, most) = (run.covered(), run.last_row() + batch.rows.len() as u64);
+        if !(least..=most).contains(&snapshot.covers) {
+            return Err(WriteError::BadSnapshot { run: batch.run, covers: snapshot.covers, least, most });
+        }
+    }
+    let mut inputs = None;
+    if !batch.inputs.is_empty() {
+        let mut changed = run.inputs.clone();
+        for change in batch.inputs {
+            apply_input(&mut changed, change, &batch.run, batch.at, last)?;
+        }
+        inputs = Some(changed);
+    }
+
+    run.rows.extend(batch.rows);
+    run.events.extend(batch.events);
+    if let Some(inputs) = inputs {
+        run.inputs = inputs;
+    }
+    batch.taken.iter().for_each(|letter| run.take(*letter));
+    if let Some(snapshot) = batch.snapshot {
+        while run.rows.front().is_some_and(|row| row.n <= snapshot.covers) {
+            run.rows.pop_front();
+        }
+        run.snapshot = Some(*snapshot);
+    }
+    match batch.due {
+        Some(Due::At(time)) => run.due = Some(time),
+        Some(Due::Never) => run.due = None,
+        None => {}
+    }
+    if let Some(status) = batch.status {
+        run.set_status(status, batch.at);
+    }
+    if batch.release {
+        run.holder = None;
+    }
+    Ok(())
+}
+
+fn apply_input(
+    inputs: &mut BTreeMap<u64, MemoryInput>,
+    change: InputChange,
+    run: &std::sync::Arc<str>,
+    at: Time,
+    last: &mut u64,
+) -> Result<(), WriteError> {
+    let (number, status) = match change {
+        InputChange::Opened(asked) => {
+            let input = asked.input;
+            if inputs.contains_key(&input) {
+                return Err(WriteError::InputExists { run: run.clone(), input });
+            }
+            *last += 1;
+            let opened = MemoryInput { key: *last, asked: *asked, opened: at, status: InputStatus::Pending };
+            inputs.insert(input, opened);
+            return Ok(());
+        }
+        InputChange::Answered { input, answer, by } => (input, InputStatus::Answered { answer, by, at }),
+        InputChange::Withdrawn { input } => (input, InputStatus::Withdrawn { at }),
+        InputChange::Expired { input } => (input, InputStatus::Expired { at }),
+    };
+    let Some(input) = inputs.get_mut(&number) else { return Ok(()) };
+    match (&input.status, &status) {
+        (InputStatus::Pending, _) => input.status = status,
+        (InputStatus::Answered { .. }, InputStatus::Expired { .. }) => {
+            return Err(WriteError::AnsweredBefore { run: run.clone(), input: number });
+        }
+        // What came first stays.
+        _ => {}
+    }
+    Ok(())
+}
