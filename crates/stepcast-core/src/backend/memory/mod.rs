@@ -111,8 +111,19 @@ impl fmt::Debug for MemoryBackend {
 
 impl Backend for MemoryBackend {
     fn write(&self, batch: Batch, done: Done) {
-        let result = self.open().map_err(WriteError::Storage).and_then(|mut world| world.write(self.me, batch));
+        // What others may act on; they need not hear of every row.
+        let is_news = batch.created.is_some() || batch.release;
+        let mut told = Vec::new();
+        let result = self.open().map_err(WriteError::Storage).and_then(|mut world| {
+            world.write(self.me, batch)?;
+            if is_news {
+                let others = world.owners.iter().filter(|(owner, _)| **owner != self.me);
+                told.extend(others.filter_map(|(_, watcher)| watcher.clone()));
+            }
+            Ok(())
+        });
         done.call(result);
+        told.iter().for_each(|watcher| watcher(Notice::Elsewhere));
     }
 
     fn claim(&self, runs: &[&str]) -> Vec<Result<Lease, ClaimError>> {
