@@ -1,0 +1,249 @@
+//! The backend: what reads goes to a connection that reads, what writes to the thread that writes.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use stepcast_core::backend::*;
+use stepcast_core::engine::Time;
+
+use crate::error::{OpenError, io, storage};
+use crate::open::{self, SqliteOptions};
+use crate::owner::Owners;
+use crate::read;
+use crate::readers::Readers;
+use crate::schema;
+use crate::sql::Stored;
+use crate::writer::{self, Call, Job, Setup};
+
+/// Keeps runs in an SQLite file.
+pub struct SqliteBackend {
+    path: PathBuf,
+    pub(crate) me: i64,
+    owners: Owners,
+    pub(crate) readers: Readers,
+    watcher: Arc<Mutex<Option<Watcher>>>,
+    writer: Mutex<Option<Writer>>,
+    read_only: bool,
+}
+
+struct Writer {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl SqliteBackend {
+    /// Opens the store at `path`, or makes one where there is no file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        SqliteOptions::default().open(path)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn start(path: &Path, options: SqliteOptions) -> Result<Self, OpenError> {
+        let path = open::absolute(path);
+        let owners = Owners::beside(&path);
+        let watcher = Arc::new(Mutex::new(None));
+        let readers = Readers::new(path.clone(), options.clone());
+        let read_only = options.read_only;
+        if read_only {
+            let failed = |source| OpenError::Storage { path: path.clone(), source };
+            let conn = open::reader(&path, &options).map_err(|error| failed(storage(error)))?;
+            schema::verify(&conn, &path)?;
+            return Ok(SqliteBackend { path, me: 0, owners, readers, watcher, writer: Mutex::new(None), read_only });
+        }
+        let (conn, me, alive) = open::writer(&path, &owners, &options)?;
+        let setup = Setup { conn, me, alive, owners: owners.clone(), options, watcher: watcher.clone() };
+        let (jobs, queue) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("stepcast-sqlite".to_owned())
+            .spawn(move || writer::write_until_closed(setup, &queue))
+            .map_err(|error| OpenError::Storage { path: path.clone(), source: io(error) })?;
+        let writer = Mutex::new(Some(Writer { jobs, thread }));
+        Ok(SqliteBackend { path, me, owners, readers, watcher, writer, read_only })
+    }
+
+    /// The way to the writer. Nothing is sent under the lock: what cannot be sent is dropped, which calls others.
+    fn jobs(&self) -> Stored<Sender<Job>> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*writer {
+            Some(writer) => Ok(writer.jobs.clone()),
+            None if self.read_only => Err(self.refused()),
+            None => Err(StorageError::Closed),
+        }
+    }
+
+    fn queue(&self, job: Job) -> Stored<()> {
+        self.jobs()?.send(job).map_err(|_| StorageError::Closed)
+    }
+
+    fn refused(&self) -> StorageError {
+        let source = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "it was opened to be read only");
+        StorageError::ReadOnly { source: Arc::new(source) }
+    }
+
+    /// Has the writer do something, and waits until it is durable.
+    fn change<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: FnMut(&mut writer::Work) -> Stored<Result<T, E>> + Send + 'static,
+    {
+        let (told, answer) = mpsc::channel();
+        self.queue(Job::Call(Box::new(Change { change, made: None, told })))?;
+        answer.recv().unwrap_or_else(|_| Err(E::from(StorageError::Closed)))
+    }
+
+    fn end(&self) -> Stored<()> {
+        let taken = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.readers.close();
+        let Some(Writer { jobs, thread }) = taken else {
+            return if self.read_only { Ok(()) } else { Err(StorageError::Closed) };
+        };
+        let (told, answer) = mpsc::channel();
+        let result = match jobs.send(Job::Close(told)) {
+            Ok(()) => answer.recv().unwrap_or(Err(StorageError::Closed)),
+            Err(_) => Err(StorageError::Closed),
+        };
+        // From within a `Done` the thread would wait for itself.
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
+        }
+        result
+    }
+
+    /// Frees the runs of processes that are gone, if there are any.
+    fn reap(&self) -> Stored<()> {
+        let others = self.readers.read(read::owners)?;
+        let gone = others.into_iter().any(|owner| owner != self.me && !self.owners.is_alive(owner));
+        if gone && !self.read_only { self.change(|work| work.reap().map(Ok)) } else { Ok(()) }
+    }
+}
+
+/// A change with what it gave.
+struct Change<F, T, E> {
+    change: F,
+    made: Option<Result<T, E>>,
+    told: Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Call for Change<F, T, E>
+where
+    T: Send,
+    E: From<StorageError> + Send,
+    F: FnMut(&mut writer::Work) -> Stored<Result<T, E>> + Send,
+{
+    fn make(&mut self, work: &mut writer::Work) -> Stored<bool> {
+        let made = (self.change)(work)?;
+        Ok(self.made.insert(made).is_ok())
+    }
+
+    fn answer(self: Box<Self>, outcome: Stored<()>) {
+        let answer = match (outcome, self.made) {
+            (Ok(()), Some(made)) => made,
+            (Ok(()), None) => Err(E::from(StorageError::Closed)),
+            (Err(error), _) => Err(E::from(error)),
+        };
+        // Whoever asked may be gone.
+        let _ = self.told.send(answer);
+    }
+}
+
+impl Drop for SqliteBackend {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+impl fmt::Debug for SqliteBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteBackend").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Backend for SqliteBackend {
+    fn write(&self, batch: Batch, done: Done) {
+        match self.jobs() {
+            // A queue that is gone drops the job, and with it `done`, which says so.
+            Ok(jobs) => drop(jobs.send(Job::Batch(Box::new(batch), done))),
+            Err(error) => done.call(Err(WriteError::Storage(error))),
+        }
+    }
+
+    fn claim(&self, runs: &[&str]) -> Vec<Result<Lease, ClaimError>> {
+        let asked: Vec<String> = runs.iter().map(|run| (*run).to_owned()).collect();
+        let claims: Result<_, StorageError> = self.change(move |work| {
+            let claims: Stored<Vec<_>> = asked.iter().map(|run| work.claim(run)).collect();
+            claims.map(Ok)
+        });
+        claims.unwrap_or_else(|error| runs.iter().map(|_| Err(ClaimError::Storage(error.clone()))).collect())
+    }
+
+    fn load(&self, run: &str) -> Result<StoredRun, LoadError> {
+        self.readers.read(|conn| read::load(conn, run, self.me))
+    }
+
+    fn run(&self, run: &str) -> Result<Option<RunRecord>, StorageError> {
+        self.readers.read(|conn| read::run(conn, run, self.me))
+    }
+
+    fn runs(&self, filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Result<Vec<RunRecord>, StorageError> {
+        if filter.unclaimed {
+            self.reap()?;
+        }
+        self.readers.read(|conn| read::runs(conn, self.me, filter, after, limit))
+    }
+
+    fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {
+        self.readers.read(|conn| read::events(conn, run, after, limit))
+    }
+
+    fn inputs(
+        &self,
+        filter: &InputFilter,
+        after: Option<InputCursor>,
+        limit: usize,
+    ) -> Result<Vec<InputRecord>, StorageError> {
+        self.readers.read(|conn| read::inputs(conn, filter, after, limit))
+    }
+
+    fn answer(&self, answer: Answer) -> Result<(), AnswerError> {
+        self.change(move |work| work.answer(&answer))
+    }
+
+    fn send(&self, letter: Letter) -> Result<Sent, SendError> {
+        self.change(move |work| work.send(&letter))
+    }
+
+    fn mail(&self, run: &str, after: u64) -> Result<Vec<Mail>, LoadError> {
+        self.readers.read(|conn| read::mail(conn, run, after))
+    }
+
+    fn mailed(&self) -> Result<Vec<Arc<str>>, StorageError> {
+        self.readers.read(|conn| read::mailed(conn, self.me))
+    }
+
+    fn purge(&self, run: &str) -> Result<(), PurgeError> {
+        let run = run.to_owned();
+        self.change(move |work| work.purge(&run))
+    }
+
+    fn purge_ended(&self, before: Time, limit: usize) -> Result<usize, StorageError> {
+        self.change(move |work| work.purge_ended(before, limit).map(Ok))
+    }
+
+    fn watch(&self, watcher: Watcher) {
+        *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(watcher);
+        // So that the thread looks around from now on; a closed one has nothing to look for.
+        let _ = self.queue(Job::Watched);
+    }
+
+    fn close(&self) -> Result<(), StorageError> {
+        self.end()
+    }
+}

@@ -1,0 +1,69 @@
+//! Who is alive: each instance locks a file beside the store, and the system lets go of it however the process ends.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::error::io;
+use crate::sql::Stored;
+
+/// The files of all owners of a store.
+#[derive(Clone, Debug)]
+pub(crate) struct Owners {
+    folder: PathBuf,
+}
+
+/// This instance's own file, locked for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Alive {
+    path: PathBuf,
+    _locked: File,
+}
+
+impl Owners {
+    pub(crate) fn beside(store: &Path) -> Self {
+        let mut folder = store.as_os_str().to_owned();
+        folder.push("-owners");
+        Owners { folder: folder.into() }
+    }
+
+    fn file(&self, owner: i64) -> PathBuf {
+        self.folder.join(owner.to_string())
+    }
+
+    /// Called before anybody else can know of `owner`.
+    pub(crate) fn enter(&self, owner: i64) -> Stored<Alive> {
+        fs::create_dir_all(&self.folder).map_err(io)?;
+        let path = self.file(owner);
+        let file = File::create(&path).map_err(io)?;
+        file.lock().map_err(io)?;
+        Ok(Alive { path, _locked: file })
+    }
+
+    /// Whether an owner is there. In doubt it is: a run must not be held twice.
+    pub(crate) fn is_alive(&self, owner: i64) -> bool {
+        match File::open(self.file(owner)) {
+            // Shared, so that two who ask at a time do not take each other for the owner.
+            Ok(file) => match file.try_lock_shared() {
+                Ok(()) => false,
+                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => true,
+            },
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Removes what a dead owner left.
+    pub(crate) fn bury(&self, owner: i64) {
+        // A file that stays is a nuisance, not an error: its number is never given again.
+        let _ = fs::remove_file(self.file(owner));
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        if let Some(folder) = self.path.parent() {
+            // Fails while others are there.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What is read back.
+
+use std::sync::Arc;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params, params_from_iter};
+use stepcast_core::backend::{
+    InputCursor, InputFilter, InputRecord, LoadError, Mail, NewInput, RunCursor, RunFilter, RunRecord, SnapshotRow,
+    StoredRun, StreamRow,
+};
+
+use crate::journal::{self, Missing};
+use crate::sql::{Stored, all, db, first, holder, input_status, mail_kind, status, status_code, time, un};
+
+const RUN: &str =
+    "SELECT id, run, workflow, parent, status, result, error, created, changed, due, holder, fence FROM runs";
+
+fn record(row: &Row<'_>, me: i64) -> rusqlite::Result<RunRecord> {
+    Ok(RunRecord {
+        cursor: RunCursor(un(row.get(0)?)),
+        run: row.get(1)?,
+        workflow: row.get(2)?,
+        parent: row.get(3)?,
+        status: status(row, 4)?,
+        result: row.get(5)?,
+        error: row.get(6)?,
+        created: time(row, 7)?,
+        changed: time(row, 8)?,
+        due: row.get::<_, Option<i64>>(9)?.map(|due| stepcast_core::engine::Time(un(due))),
+        holder: holder(row, 10, me)?,
+        fence: un(row.get(11)?),
+    })
+}
+
+pub(crate) fn run(conn: &Connection, id: &str, me: i64) -> Stored<Option<RunRecord>> {
+    first(conn, &format!("{RUN} WHERE run = ?1"), [id], |row| record(row, me))
+}
+
+pub(crate) fn load(conn: &Connection, id: &str, me: i64) -> Result<StoredRun, LoadError> {
+    let Some(record) = run(conn, id, me)? else { return Err(LoadError::UnknownRun { run: id.into() }) };
+    let key = db(record.cursor.0);
+    let gap = |missing: Missing| LoadError::Gap { run: id.into(), row: missing.0 };
+    let sql = "SELECT d.json, s.json FROM starts s JOIN descriptions d ON d.id = s.description WHERE s.run = ?1";
+    let Some((description, start)) = first(conn, sql, [key], |row| Ok((row.get(0)?, row.get(1)?)))? else {
+        return Err(gap(Missing(0)));
+    };
+    let snapshot = first(conn, "SELECT covers, data FROM snapshots WHERE run = ?1", [key], |row| {
+        Ok(SnapshotRow { covers: un(row.get(0)?), data: row.get(1)? })
+    })?;
+    let end = journal::end(conn, key)?.map_err(gap)?;
+    let rows = journal::rows(conn, key, end)?.map_err(gap)?;
+    Ok(StoredRun { record, description, start, snapshot, rows, last_seq: last_seq(conn, key)? })
+}
+
+fn last_seq(conn: &Connection, key: i64) -> Stored<u64> {
+    let last = first(conn, "SELECT max(seq) FROM events WHERE run = ?1", [key], |row| row.get::<_, Option<i64>>(0))?;
+    Ok(un(last.flatten().unwrap_or(0)))
+}
+
+fn key_of(conn: &Connection, id: &str) -> Result<i64, LoadError> {
+    first(conn, "SELECT id FROM runs WHERE run = ?1", [id], |row| row.get(0))?
+        .ok_or_else(|| LoadError::UnknownRun { run: id.into() })
+}
+
+pub(crate) fn events(conn: &Connection, id: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {
+    let key = key_of(conn, id)?;
+    let sql = "SELECT seq, tag, json, at FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+    let events = all(conn, sql, [key, db(after), limit_of(limit)], |row| {
+        Ok(StreamRow { seq: un(row.get(0)?), tag: row.get(1)?, json: row.get(2)?, at: time(row, 3)? })
+    })?;
+    for (event, seq) in events.iter().zip(after.saturating_add(1)..) {
+        if event.seq != seq {
+            return Err(LoadError::EventGap { run: id.into(), seq });
+        }
+    }
+    Ok(events)
+}
+
+pub(crate) fn mail(conn: &Connection, id: &str, after: u64) -> Result<Vec<Mail>, LoadError> {
+    let key = key_of(conn, id)?;
+    let sql = "SELECT id, kind, input, json, at FROM mailbox WHERE run = ?1 AND id > ?2 ORDER BY id";
+    Ok(all(conn, sql, [key, db(after)], |row| {
+        Ok(Mail { id: un(row.get(0)?), kind: mail_kind(row, 1)?, json: row.get(3)?, at: time(row, 4)? })
+    })?)
+}
+
+pub(crate) fn mailed(conn: &Connection, me: i64) -> Stored<Vec<Arc<str>>> {
+    let sql = "SELECT run FROM runs WHERE holder = ?1 AND status < 2 AND id IN (SELECT run FROM mailbox)";
+    all(conn, sql, [me], |row| row.get(0))
+}
+
+pub(crate) fn owners(conn: &Connection) -> Stored<Vec<i64>> {
+    all(conn, "SELECT id FROM owners", [], |row| row.get(0))
+}
+
+/// Conditions of a query with what they compare to.
+struct Query {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Query {
+    fn new(select: &str) -> Self {
+        Query { sql: format!("{select} WHERE 1"), values: Vec::new() }
+    }
+
+    fn and(&mut self, condition: &str) {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
+    }
+
+    /// With a `?` in the condition.
+    fn and_with(&mut self, condition: &str, value: impl Into<Value>) {
+        self.and(condition);
+        self.values.push(value.into());
+    }
+}
+
+pub(crate) fn runs(
+    conn: &Connection,
+    me: i64,
+    filter: &RunFilter,
+    after: Option<RunCursor>,
+    limit: usize,
+) -> Stored<Vec<RunRecord>> {
+    let mut query = Query::new(RUN);
+    if let Some(workflow) = &filter.workflow {
+        query.and_with("workflow = ?", workflow.clone());
+    }
+    if let Some(parent) = &filter.parent {
+        query.and_with("parent = ?", parent.to_string());
+    }
+    if !filter.statuses.is_empty() {
+        let codes: Vec<String> = filter.statuses.iter().map(|status| status_code(*status).to_string()).collect();
+        query.and(&format!("status IN ({})", codes.join(",")));
+    }
+    if filter.unclaimed {
+        query.and("status < 2 AND holder IS NULL");
+    }
+    if let Some(by) = filter.due_by {
+        query.and_with("due <= ?", db(by.0));
+    }
+    if filter.mailed {
+        query.and("id IN (SELECT run FROM mailbox)");
+    }
+    if let Some(after) = after {
+        query.and_with("id < ?", db(after.0));
+    }
+    query.values.push(limit_of(limit).into());
+    all(conn, &format!("{} ORDER BY id DESC LIMIT ?", query.sql), params_from_iter(query.values), |row| record(row, me))
+}
+
+pub(crate) fn inputs(
+    conn: &Connection,
+    filter: &InputFilter,
+    after: Option<InputCursor>,
+    limit: usize,
+) -> Stored<Vec<InputRecord>> {
+    let mut query = Query::new(
+        "SELECT i.id, r.run, r.workflow, i.opened, i.status, i.answer, i.answered_by, i.closed, i.input, i.step, \
+         i.reason, i.expects, i.prompt, i.data, i.choices, i.schema, i.expires \
+         FROM inputs i JOIN runs r ON r.id = i.run",
+    );
+    if let Some(run) = &filter.run {
+        query.and_with("r.run = ?", run.to_string());
+    }
+    if let Some(input) = filter.input {
+        query.and_with("i.input = ?", db(input));
+    }
+    if let Some(workflow) = &filter.workflow {
+        query.and_with("r.workflow = ?", workflow.clone());
+    }
+    if filter.pending {
+        query.and("i.status = 0");
+    }
+    if let Some(after) = after {
+        query.and_with("i.id > ?", db(after.0));
+    }
+    query.values.push(limit_of(limit).into());
+    all(conn, &format!("{} ORDER BY i.id LIMIT ?", query.sql), params_from_iter(query.values), |row| {
+        Ok(InputRecord {
+            cursor: InputCursor(un(row.get(0)?)),
+            run: row.get(1)?,
+            workflow: row.get(2)?,
+            opened: time(row, 3)?,
+            status: input_status(row, 4)?,
+            asked: NewInput {
+                input: un(row.get(8)?),
+                step: row.get(9)?,
+                reason: row.get(10)?,
+                expects: row.get(11)?,
+                prompt: row.get(12)?,
+                data: row.get(13)?,
+                choices: row.get(14)?,
+                schema: row.get(15)?,
+                expires: row.get::<_, Option<i64>>(16)?.map(|at| stepcast_core::engine::Time(un(at))),
+            },
+        })
+    })
+}
+
+/// Ids of runs from a place on, for a check of all.
+pub(crate) fn ids(conn: &Connection, after: i64, limit: usize) -> Stored<Vec<(i64, Arc<str>)>> {
+    let sql = "SELECT id, run FROM runs WHERE id > ?1 ORDER BY id LIMIT ?2";
+    all(conn, sql, params![after, limit_of(limit)], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

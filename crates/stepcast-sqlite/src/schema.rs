@@ -1,0 +1,127 @@
+//! The tables, and who may open them.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::error::{OpenError, storage};
+
+/// The format that this version writes.
+pub(crate) const FORMAT: i64 = 1;
+/// Marks an SQLite file as a store: `STPC`.
+const APPLICATION: i64 = 0x5354_5043;
+
+/// What changes with nearly every batch (the journal) has no index and no place for each run; what is looked for by run
+/// does. A run's start may be large and does not change, so it is not in the row that changes.
+const TABLES: &str = "
+CREATE TABLE owners(id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER NOT NULL);
+CREATE TABLE runs(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run TEXT NOT NULL UNIQUE,
+    workflow TEXT NOT NULL,
+    parent TEXT,
+    status INTEGER NOT NULL,
+    result TEXT,
+    error TEXT,
+    created INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    due INTEGER,
+    holder INTEGER,
+    fence INTEGER NOT NULL,
+    head INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX runs_live ON runs(holder) WHERE status < 2;
+CREATE INDEX runs_ended ON runs(changed) WHERE status >= 2;
+CREATE INDEX runs_due ON runs(due) WHERE due IS NOT NULL;
+CREATE INDEX runs_children ON runs(parent) WHERE parent IS NOT NULL;
+CREATE TABLE descriptions(id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE);
+CREATE TABLE starts(run INTEGER PRIMARY KEY, description INTEGER NOT NULL, json TEXT NOT NULL);
+CREATE TABLE journal(
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    prev INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX starts_description ON starts(description);
+CREATE TABLE heads(noted INTEGER NOT NULL);
+INSERT INTO heads VALUES(0);
+CREATE TABLE snapshots(run INTEGER PRIMARY KEY, covers INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE events(
+    run INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    tag TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    json TEXT NOT NULL,
+    PRIMARY KEY(run, seq)
+) WITHOUT ROWID;
+CREATE TABLE inputs(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL,
+    input INTEGER NOT NULL,
+    step TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    expects TEXT,
+    prompt TEXT,
+    data TEXT,
+    choices TEXT,
+    schema TEXT,
+    expires INTEGER,
+    opened INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    answer TEXT,
+    answered_by TEXT,
+    closed INTEGER,
+    UNIQUE(run, input)
+);
+CREATE INDEX inputs_pending ON inputs(id) WHERE status = 0;
+CREATE TABLE mailbox(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    input INTEGER,
+    json TEXT NOT NULL,
+    dedup TEXT,
+    at INTEGER NOT NULL
+);
+CREATE INDEX mailbox_run ON mailbox(run);
+CREATE TABLE taken(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, dedup TEXT NOT NULL, UNIQUE(run, dedup));
+CREATE INDEX taken_run ON taken(run);
+";
+
+/// Makes an empty file a store, or sees that it is one. The caller holds the write lock, so nobody else makes it.
+pub(crate) fn prepare(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::Storage { path: path.to_owned(), source: storage(error) };
+    if is_empty(conn).map_err(failed)? {
+        conn.execute_batch(TABLES).map_err(failed)?;
+        conn.pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
+        conn.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
+    }
+    verify(conn, path)
+}
+
+fn is_empty(conn: &Connection) -> rusqlite::Result<bool> {
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables == 0 && pragma(conn, "application_id")? == 0 && pragma(conn, "user_version")? == 0)
+}
+
+/// Sees that a file is a store that this version can read; an empty one is not yet.
+pub(crate) fn verify(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::Storage { path: path.to_owned(), source: storage(error) };
+    if pragma(conn, "application_id").map_err(failed)? != APPLICATION {
+        return Err(OpenError::NotAStore { path: path.to_owned() });
+    }
+    let found = pragma(conn, "user_version").map_err(failed)?;
+    // There is only one format so far; an older one would be brought up to date here.
+    if found == FORMAT { Ok(()) } else { Err(OpenError::NewerVersion { path: path.to_owned(), found, known: FORMAT }) }
+}
+
+/// Whether the file may be changed at all: empty, or a store of this format.
+pub(crate) fn verify_or_empty(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::Storage { path: path.to_owned(), source: storage(error) };
+    if is_empty(conn).map_err(failed)? { Ok(()) } else { verify(conn, path) }
+}
+
+fn pragma(conn: &Connection, name: &str) -> rusqlite::Result<i64> {
+    conn.pragma_query_value(None, name, |row| row.get(0))
+}

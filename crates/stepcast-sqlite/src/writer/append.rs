@@ -1,0 +1,104 @@
+//! Rows and events: what nearly every batch brings, and little else.
+
+use std::sync::Arc;
+
+use rusqlite::params;
+use stepcast_core::backend::{Batch, LoadError, StorageError, WriteError};
+
+use super::FaultPoint;
+use super::work::{Held, Work};
+use crate::journal::{self, End, Missing};
+use crate::sql::{Stored, db, first, run, un};
+
+/// SQLite's own limit.
+const LARGEST: usize = 1_000_000_000;
+
+impl Work {
+    /// Checks and appends a batch's rows. `held` is changed only together with the tables.
+    pub(super) fn append_rows(&mut self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
+        if batch.rows.is_empty() {
+            return Ok(Ok(()));
+        }
+        let mut end = match self.end_of(held, &batch.run)? {
+            Ok(end) => end,
+            Err(error) => return Ok(Err(error)),
+        };
+        for (row, expected) in batch.rows.iter().zip(end.n + 1..) {
+            if row.n != expected {
+                return Ok(Err(WriteError::RowGap { run: batch.run.clone(), expected, found: row.n }));
+            }
+            if let Err(error) = fits(&batch.run, row.data.len()) {
+                return Ok(Err(error));
+            }
+        }
+        for row in &batch.rows {
+            run(
+                &self.conn,
+                "INSERT INTO journal(id, run, n, prev, data) VALUES(?1, ?2, ?3, ?4, ?5)",
+                params![self.next, held.key, db(row.n), end.id, row.data],
+            )?;
+            (end.id, end.n) = (self.next, row.n);
+            self.next += 1;
+            self.fault(FaultPoint::Statement);
+        }
+        held.end = Some(end);
+        Ok(Ok(()))
+    }
+
+    pub(super) fn end_of(&self, held: &mut Held, run: &Arc<str>) -> Stored<Result<End, WriteError>> {
+        if let Some(end) = held.end {
+            return Ok(Ok(end));
+        }
+        Ok(match journal::end(&self.conn, held.key)? {
+            Ok(end) => {
+                held.end = Some(end);
+                Ok(end)
+            }
+            Err(missing) => Err(damaged(run, missing)),
+        })
+    }
+
+    pub(super) fn append_events(&mut self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
+        if batch.events.is_empty() {
+            return Ok(Ok(()));
+        }
+        let mut last = match held.last_seq {
+            Some(last) => last,
+            None => {
+                let sql = "SELECT max(seq) FROM events WHERE run = ?1";
+                un(first(&self.conn, sql, [held.key], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
+            }
+        };
+        for (event, expected) in batch.events.iter().zip(last + 1..) {
+            if event.seq != expected {
+                return Ok(Err(WriteError::EventGap { run: batch.run.clone(), expected, found: event.seq }));
+            }
+            if let Err(error) = fits(&batch.run, event.json.len()) {
+                return Ok(Err(error));
+            }
+        }
+        for event in &batch.events {
+            run(
+                &self.conn,
+                "INSERT INTO events(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)",
+                params![held.key, db(event.seq), event.tag, db(event.at.0), event.json],
+            )?;
+            last = event.seq;
+            self.fault(FaultPoint::Statement);
+        }
+        held.last_seq = Some(last);
+        Ok(Ok(()))
+    }
+}
+
+pub(super) fn fits(run: &Arc<str>, bytes: usize) -> Result<(), WriteError> {
+    // The rest of the row needs some room too.
+    let limit = LARGEST - 4096;
+    if bytes <= limit { Ok(()) } else { Err(WriteError::TooLarge { run: run.clone(), bytes, limit }) }
+}
+
+/// The journal of one run is damaged, which is no reason to refuse the others.
+pub(super) fn damaged(run: &Arc<str>, missing: Missing) -> WriteError {
+    let gap = LoadError::Gap { run: run.clone(), row: missing.0 };
+    WriteError::Storage(StorageError::Corrupt { source: Arc::new(gap) })
+}

@@ -1,0 +1,230 @@
+//! One batch inside a transaction.
+
+use rusqlite::params;
+use stepcast_core::backend::{Batch, Due, FIRST_FENCE, NewRun, REMEMBERED_IDS, SnapshotRow, WriteError};
+
+use super::FaultPoint;
+use super::append::{damaged, fits};
+use super::work::{Held, Work};
+use crate::journal;
+use crate::sql::{FIRST_END, Stored, WITHDRAWN, all, db, first, run, status_code, un};
+
+/// A refusal ends the batch with a `return`, as `?` does for a failure of the storage.
+macro_rules! allowed {
+    ($result:expr) => {
+        match $result? {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(error)),
+        }
+    };
+}
+
+impl Work {
+    /// Writes a batch, or says why it may not be. A batch that only appends is checked before anything is changed; of any
+    /// other the caller takes back what was.
+    pub(super) fn write_batch(&mut self, batch: &Batch) -> Stored<Result<(), WriteError>> {
+        let mut held = match &batch.created {
+            Some(new) => allowed!(self.create(batch, new)),
+            None => allowed!(self.find_held(batch)),
+        };
+        if !batch.only_appends() || batch.events.is_empty() {
+            allowed!(self.append_rows(&mut held, batch));
+            allowed!(self.append_events(&mut held, batch));
+            if !batch.only_appends() {
+                allowed!(self.change_inputs(held.key, batch));
+                self.take_mail(held.key, &batch.taken)?;
+                if let Some(snapshot) = &batch.snapshot {
+                    allowed!(self.put_snapshot(&mut held, batch, snapshot));
+                }
+                self.change_run(held.key, batch)?;
+            }
+        } else {
+            // Events may be refused after rows were appended.
+            run(&self.conn, "SAVEPOINT rows", [])?;
+            let next = self.next;
+            let mut result = self.append_rows(&mut held, batch)?;
+            if result.is_ok() {
+                result = self.append_events(&mut held, batch)?;
+            }
+            if result.is_err() {
+                run(&self.conn, "ROLLBACK TO rows", [])?;
+                self.next = next;
+            }
+            run(&self.conn, "RELEASE rows", [])?;
+            allowed!(Ok(result));
+        }
+        if batch.release || batch.status.as_ref().is_some_and(ends) {
+            self.held.remove(&batch.run);
+        } else if let Some(known) = self.held.get_mut(&batch.run) {
+            *known = held;
+        } else {
+            self.held.insert(batch.run.clone(), held);
+        }
+        Ok(Ok(()))
+    }
+
+    /// The run of a batch, if the batch may write it.
+    fn find_held(&mut self, batch: &Batch) -> Stored<Result<Held, WriteError>> {
+        let id = &batch.run;
+        let mut known = self.held.get(id).copied();
+        if !known.is_some_and(|held| self.is_fresh(&held)) {
+            let sql = "SELECT id, status, holder, fence FROM runs WHERE run = ?1";
+            let found = first(&self.conn, sql, [&**id], |row| {
+                let holder: Option<i64> = row.get(2)?;
+                Ok((row.get(0)?, row.get::<_, i64>(1)?, holder, un(row.get(3)?)))
+            })?;
+            let Some((key, status, holder, fence)) = found else {
+                return Ok(Err(WriteError::UnknownRun { run: id.clone() }));
+            };
+            if status >= FIRST_END {
+                return Ok(Err(WriteError::Ended { run: id.clone() }));
+            }
+            if holder != Some(self.me) || fence != batch.fence {
+                self.held.remove(id);
+                return Ok(Err(WriteError::FencedOff { run: id.clone(), fence: batch.fence, current: fence }));
+            }
+            let epoch = self.epoch();
+            // Only the holder of a lease writes rows and events, so under the same one what is known of them holds.
+            known = match known {
+                Some(held) if held.key == key && held.fence == fence => Some(Held { epoch, ..held }),
+                _ => Some(Held { key, fence, end: None, last_seq: None, epoch }),
+            };
+        }
+        let Some(held) = known else { return Ok(Err(WriteError::UnknownRun { run: id.clone() })) };
+        if held.fence != batch.fence {
+            let current = held.fence;
+            return Ok(Err(WriteError::FencedOff { run: id.clone(), fence: batch.fence, current }));
+        }
+        if self.is_stopped(id, batch.fence) {
+            return Ok(Err(WriteError::Stopped { run: id.clone() }));
+        }
+        Ok(Ok(held))
+    }
+
+    fn create(&mut self, batch: &Batch, new: &NewRun) -> Stored<Result<Held, WriteError>> {
+        let id = &batch.run;
+        if batch.fence != FIRST_FENCE {
+            return Ok(Err(WriteError::FencedOff { run: id.clone(), fence: batch.fence, current: FIRST_FENCE }));
+        }
+        if let Err(error) = fits(id, new.start.len().max(new.description.len())) {
+            return Ok(Err(error));
+        }
+        let at = db(batch.at.0);
+        let created = run(
+            &self.conn,
+            "INSERT INTO runs(run, workflow, parent, status, created, changed, holder, fence) \
+             VALUES(?1, ?2, ?3, 0, ?4, ?4, ?5, ?6) ON CONFLICT(run) DO NOTHING",
+            params![&**id, new.workflow, new.parent.as_deref(), at, self.me, db(FIRST_FENCE)],
+        )?;
+        if created == 0 {
+            return Ok(Err(WriteError::RunExists { run: id.clone() }));
+        }
+        let key = self.conn.last_insert_rowid();
+        self.fault(FaultPoint::Statement);
+        let sql = "SELECT id FROM descriptions WHERE json = ?1";
+        let description = match first(&self.conn, sql, [&new.description], |row| row.get::<_, i64>(0))? {
+            Some(description) => description,
+            None => {
+                run(&self.conn, "INSERT INTO descriptions(json) VALUES(?1)", [&new.description])?;
+                self.conn.last_insert_rowid()
+            }
+        };
+        let sql = "INSERT INTO starts(run, description, json) VALUES(?1, ?2, ?3)";
+        run(&self.conn, sql, params![key, description, new.start])?;
+        self.go_on(id);
+        let end = Some(journal::End::default());
+        Ok(Ok(Held { key, fence: FIRST_FENCE, end, last_seq: Some(0), epoch: self.epoch() }))
+    }
+
+    fn take_mail(&self, key: i64, letters: &[u64]) -> Stored<()> {
+        let mut remembered = false;
+        for letter in letters {
+            let sql = "DELETE FROM mailbox WHERE id = ?1 AND run = ?2 RETURNING dedup";
+            let taken = all(&self.conn, sql, [db(*letter), key], |row| row.get::<_, Option<String>>(0))?;
+            for dedup in taken.into_iter().flatten() {
+                run(&self.conn, "INSERT INTO taken(run, dedup) VALUES(?1, ?2)", params![key, dedup])?;
+                remembered = true;
+            }
+            self.fault(FaultPoint::Statement);
+        }
+        if remembered {
+            run(
+                &self.conn,
+                "DELETE FROM taken WHERE run = ?1 AND id <= \
+                 (SELECT id FROM taken WHERE run = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                params![key, REMEMBERED_IDS as i64],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn put_snapshot(
+        &mut self,
+        held: &mut Held,
+        batch: &Batch,
+        snapshot: &SnapshotRow,
+    ) -> Stored<Result<(), WriteError>> {
+        let end = allowed!(self.end_of(held, &batch.run));
+        let (least, most, covers) = (end.covers, end.n, snapshot.covers);
+        if !(least..=most).contains(&covers) {
+            return Ok(Err(WriteError::BadSnapshot { run: batch.run.clone(), covers, least, most }));
+        }
+        if let Err(error) = fits(&batch.run, snapshot.data.len()) {
+            return Ok(Err(error));
+        }
+        run(
+            &self.conn,
+            "INSERT INTO snapshots(run, covers, data) VALUES(?1, ?2, ?3) \
+             ON CONFLICT(run) DO UPDATE SET covers = excluded.covers, data = excluded.data",
+            params![held.key, db(covers), snapshot.data],
+        )?;
+        self.fault(FaultPoint::Statement);
+        match journal::cut(&self.conn, held.key, end, covers)? {
+            Ok(end) => held.end = Some(end),
+            Err(missing) => return Ok(Err(damaged(&batch.run, missing))),
+        }
+        self.fault(FaultPoint::Statement);
+        Ok(Ok(()))
+    }
+
+    /// Deadline, status and lease.
+    fn change_run(&mut self, key: i64, batch: &Batch) -> Stored<()> {
+        if let Some(due) = batch.due {
+            let due = match due {
+                Due::Never => None,
+                Due::At(time) => Some(db(time.0)),
+            };
+            run(&self.conn, "UPDATE runs SET due = ?2 WHERE id = ?1", params![key, due])?;
+            self.fault(FaultPoint::Statement);
+        }
+        if let Some(change) = &batch.status {
+            let (status, result, error) = change.clone().parts();
+            let at = db(batch.at.0);
+            run(
+                &self.conn,
+                "UPDATE runs SET status = ?2, result = ?3, error = ?4, changed = ?5 WHERE id = ?1",
+                params![key, status_code(status), result, error, at],
+            )?;
+            self.fault(FaultPoint::Statement);
+            if status.is_end() {
+                run(&self.conn, "UPDATE runs SET due = NULL, holder = NULL WHERE id = ?1", [key])?;
+                run(
+                    &self.conn,
+                    "UPDATE inputs SET status = ?2, closed = ?3 WHERE run = ?1 AND status = 0",
+                    [key, WITHDRAWN, at],
+                )?;
+                run(&self.conn, "DELETE FROM mailbox WHERE run = ?1", [key])?;
+                run(&self.conn, "DELETE FROM taken WHERE run = ?1", [key])?;
+            }
+        }
+        if batch.release {
+            run(&self.conn, "UPDATE runs SET holder = NULL WHERE id = ?1", [key])?;
+        }
+        Ok(())
+    }
+}
+
+fn ends(change: &stepcast_core::backend::StatusChange) -> bool {
+    use stepcast_core::backend::StatusChange;
+    !matches!(change, StatusChange::Running | StatusChange::Waiting)
+}

@@ -1,0 +1,152 @@
+//! One transaction for many jobs.
+
+use std::time::{Duration, Instant};
+
+use stepcast_core::backend::{StorageError, WriteError};
+
+use super::work::Work;
+use super::{FaultPoint, Job, is_final};
+use crate::error::storage;
+use crate::sql::{Stored, run};
+
+/// What became of a job inside a transaction that is not yet durable.
+type Outcome = Result<(), WriteError>;
+
+impl Work {
+    /// Writes all jobs and tells everybody. A group that fails is tried again one by one, so that only those fail who
+    /// cannot be written.
+    pub(super) fn write_group(&mut self, jobs: &mut Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut result = self.transaction(jobs);
+        if result.is_err() && jobs.len() > 1 && self.broken.is_none() {
+            for job in std::mem::take(jobs) {
+                let mut alone = vec![job];
+                result = self.transaction(&mut alone);
+                self.tell(&mut alone, result);
+            }
+            return;
+        }
+        self.tell(jobs, result);
+    }
+
+    fn tell(&mut self, jobs: &mut Vec<Job>, result: Stored<Vec<Outcome>>) {
+        match result {
+            Ok(outcomes) => {
+                for (job, outcome) in jobs.drain(..).zip(outcomes) {
+                    if let (Job::Batch(batch, _), Err(error)) = (&job, &outcome) {
+                        self.stop_after(batch, error);
+                    }
+                    answer(job, outcome);
+                    self.fault(FaultPoint::Told);
+                }
+            }
+            Err(error) => {
+                for job in jobs.drain(..) {
+                    if let Job::Batch(batch, _) = &job {
+                        self.stop_after(batch, &WriteError::Storage(error.clone()));
+                    }
+                    answer(job, Err(WriteError::Storage(error.clone())));
+                }
+            }
+        }
+    }
+
+    fn transaction(&mut self, jobs: &mut [Job]) -> Stored<Vec<Outcome>> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        let result = self.begin().and_then(|()| self.fill(jobs)).and_then(|outcomes| {
+            self.note_heads()?;
+            self.fault(FaultPoint::BeforeCommit);
+            run(&self.conn, "COMMIT", [])?;
+            Ok(outcomes)
+        });
+        self.failing.clear();
+        match result {
+            Ok(outcomes) => {
+                self.fault(FaultPoint::Committed);
+                if self.vacuum {
+                    self.give_room_back();
+                }
+                Ok(outcomes)
+            }
+            Err(error) => {
+                if !self.conn.is_autocommit() {
+                    // Fails only if SQLite rolled back by itself.
+                    let _ = run(&self.conn, "ROLLBACK", []);
+                }
+                self.forget();
+                if is_final(&error) {
+                    self.broken = Some(error.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits for other processes, in steps that are short against a commit at first.
+    pub(super) fn begin(&mut self) -> Stored<()> {
+        let mut step = Duration::from_micros(100);
+        let mut until = None;
+        loop {
+            let error = match self.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])) {
+                Ok(_) => break,
+                Err(error) => storage(error),
+            };
+            let until = *until.get_or_insert_with(|| Instant::now() + self.options.lock_wait);
+            if !matches!(error, StorageError::Locked { .. }) || Instant::now() >= until {
+                return Err(error);
+            }
+            std::thread::sleep(step);
+            step = (step * 2).min(Duration::from_millis(5));
+        }
+        self.fault(FaultPoint::Begun);
+        self.see_others()
+    }
+
+    fn fill(&mut self, jobs: &mut [Job]) -> Stored<Vec<Outcome>> {
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let outcome = match job {
+                Job::Batch(batch, _) if batch.only_appends() => self.write_batch(batch)?,
+                Job::Batch(batch, _) => self.revocable(|work| {
+                    let outcome = work.write_batch(batch)?;
+                    Ok((outcome.is_ok(), outcome))
+                })?,
+                Job::Call(call) => self.revocable(|work| Ok((call.make(work)?, Ok(()))))?,
+                Job::Close(_) | Job::Watched => Ok(()),
+            };
+            if let (Job::Batch(batch, _), Err(error)) = (&*job, &outcome) {
+                self.fail_rest(batch, error);
+            }
+            outcomes.push(outcome);
+            self.fault(FaultPoint::Job);
+        }
+        Ok(outcomes)
+    }
+
+    /// Takes back what `change` did if it says `false`.
+    fn revocable<T>(&mut self, change: impl FnOnce(&mut Work) -> Stored<(bool, T)>) -> Stored<T> {
+        run(&self.conn, "SAVEPOINT job", [])?;
+        let (keep, value) = change(self)?;
+        if !keep {
+            run(&self.conn, "ROLLBACK TO job", [])?;
+        }
+        run(&self.conn, "RELEASE job", [])?;
+        Ok(value)
+    }
+}
+
+fn answer(job: Job, outcome: Outcome) {
+    match job {
+        Job::Batch(_, done) => done.call(outcome),
+        Job::Call(call) => call.answer(outcome.map_err(|error| match error {
+            WriteError::Storage(error) => error,
+            // A call's own refusal is in its answer.
+            _ => StorageError::Closed,
+        })),
+        Job::Close(_) | Job::Watched => {}
+    }
+}

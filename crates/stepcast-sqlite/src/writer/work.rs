@@ -1,0 +1,207 @@
+//! What the writer knows, and how long it may believe it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use stepcast_core::backend::{Batch, Notice, StorageError, WriteError};
+
+use super::FaultPoint;
+use crate::journal::{self, End, TAIL};
+use crate::open::SqliteOptions;
+use crate::owner::Owners;
+use crate::sql::{Stored, all, first, run};
+
+/// The connection and what is known without asking it.
+pub(crate) struct Work {
+    pub(super) conn: Connection,
+    pub(super) me: i64,
+    pub(super) owners: Owners,
+    pub(super) options: SqliteOptions,
+    /// Runs that this instance holds.
+    pub(super) held: HashMap<Arc<str>, Held>,
+    /// Runs with a failed write, and the fence under which it failed.
+    stopped: HashMap<Arc<str>, u64>,
+    /// The same within the transaction that is being filled.
+    pub(super) failing: HashSet<(Arc<str>, u64)>,
+    /// Grows when another process has written.
+    epoch: u64,
+    /// What SQLite says of the writes of others; `None` makes everything be read again.
+    version: Option<i64>,
+    /// What it said when somebody was last told of it.
+    told: Option<i64>,
+    /// The place of the next journal row.
+    pub(super) next: i64,
+    /// Up to where last rows are noted.
+    noted: i64,
+    pub(super) broken: Option<StorageError>,
+    pub(super) notices: Vec<Notice>,
+    /// Rows were purged: pages can be given back.
+    pub(super) vacuum: bool,
+    looks: u32,
+}
+
+/// What is known of a run that this instance holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) key: i64,
+    pub(super) fence: u64,
+    /// Found when the journal is first written.
+    pub(super) end: Option<End>,
+    /// Found when an event is first written.
+    pub(super) last_seq: Option<u64>,
+    /// Since when it need not be asked again whether the lease still holds.
+    pub(super) epoch: u64,
+}
+
+impl Work {
+    pub(super) fn new(conn: Connection, me: i64, owners: Owners, options: SqliteOptions) -> Self {
+        Work {
+            conn,
+            me,
+            owners,
+            options,
+            held: HashMap::new(),
+            stopped: HashMap::new(),
+            failing: HashSet::new(),
+            epoch: 0,
+            version: None,
+            told: None,
+            next: 1,
+            noted: 0,
+            broken: None,
+            notices: Vec::new(),
+            vacuum: false,
+            looks: 0,
+        }
+    }
+
+    /// The place of a run's end and its leases are ours to know; whether a lease still holds, others may have changed.
+    pub(super) fn is_fresh(&self, held: &Held) -> bool {
+        held.epoch == self.epoch
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Called under the write lock, so that what it finds stays so.
+    pub(super) fn see_others(&mut self) -> Stored<()> {
+        let version = self.data_version()?;
+        self.observe(version);
+        if self.version != Some(version) {
+            self.epoch += 1;
+            self.noted = journal::noted(&self.conn)?;
+            self.next = journal::next_place(&self.conn, self.noted)?;
+            self.version = Some(version);
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, version: i64) {
+        if self.told.is_some_and(|told| told != version) {
+            self.notices.push(Notice::Elsewhere);
+        }
+        self.told = Some(version);
+    }
+
+    fn data_version(&self) -> Stored<i64> {
+        Ok(first(&self.conn, "PRAGMA data_version", [], |row| row.get(0))?.unwrap_or(0))
+    }
+
+    /// Nothing that was learnt in a transaction holds after it was rolled back.
+    pub(super) fn forget(&mut self) {
+        self.held.clear();
+        self.version = None;
+        self.vacuum = false;
+        self.notices.retain(|notice| !matches!(notice, Notice::Mail(_)));
+    }
+
+    pub(super) fn note_heads(&mut self) -> Stored<()> {
+        if self.next - 1 - self.noted >= TAIL {
+            journal::note(&self.conn, self.next - 1)?;
+            self.noted = self.next - 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_stopped(&self, run: &Arc<str>, fence: u64) -> bool {
+        self.stopped.get(run) == Some(&fence)
+            || (!self.failing.is_empty() && self.failing.contains(&(run.clone(), fence)))
+    }
+
+    /// Later batches of a run whose write failed under a lease that holds must fail too.
+    pub(super) fn fail_rest(&mut self, batch: &Batch, error: &WriteError) {
+        self.held.remove(&batch.run);
+        if stops(error) {
+            self.failing.insert((batch.run.clone(), batch.fence));
+        }
+    }
+
+    pub(super) fn stop_after(&mut self, batch: &Batch, error: &WriteError) {
+        if stops(error) {
+            self.stopped.insert(batch.run.clone(), batch.fence);
+        }
+    }
+
+    pub(super) fn go_on(&mut self, run: &str) {
+        self.stopped.remove(run);
+        self.held.remove(run);
+    }
+
+    pub(super) fn fault(&self, point: FaultPoint) {
+        if let Some(hook) = &self.options.fault {
+            hook(point);
+        }
+    }
+
+    /// Whether others wrote or are gone, while there is nothing to write.
+    pub(super) fn look_around(&mut self) {
+        // An error here is found again by whoever needs an answer.
+        if let Ok(version) = self.data_version() {
+            self.observe(version);
+        }
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(4) && self.anybody_gone() {
+            self.notices.push(Notice::Unclaimed);
+        }
+    }
+
+    fn anybody_gone(&self) -> bool {
+        let others = all(&self.conn, "SELECT id FROM owners WHERE id <> ?1", [self.me], |row| row.get(0));
+        others.is_ok_and(|others| others.into_iter().any(|other| !self.owners.is_alive(other)))
+    }
+
+    /// Pages go back to the system, some at a time: the writer is needed.
+    pub(super) fn give_room_back(&mut self) {
+        self.vacuum = false;
+        // What cannot be given back now is used by what is written next.
+        let _ = all(&self.conn, "PRAGMA incremental_vacuum(16384)", [], |_| Ok(()));
+        let _ = all(&self.conn, "PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// Gives all leases back.
+    pub(super) fn leave(&mut self) -> Stored<()> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        self.begin()?;
+        let me = self.me;
+        run(&self.conn, "UPDATE runs SET holder = NULL WHERE holder = ?1 AND status < 2", [me])?;
+        run(&self.conn, "DELETE FROM owners WHERE id = ?1", [me])?;
+        run(&self.conn, "COMMIT", [])?;
+        Ok(())
+    }
+}
+
+/// Whether a failure concerns the run under its lease, not somebody who has no right to write it.
+fn stops(error: &WriteError) -> bool {
+    !matches!(
+        error,
+        WriteError::FencedOff { .. }
+            | WriteError::Stopped { .. }
+            | WriteError::RunExists { .. }
+            | WriteError::UnknownRun { .. }
+            | WriteError::Ended { .. }
+    )
+}
