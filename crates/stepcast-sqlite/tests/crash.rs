@@ -1,0 +1,222 @@
+//! A process that is killed with SIGKILL between any two steps of its writer loses nothing that it acknowledged.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod support;
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use stepcast_core::backend::*;
+use stepcast_core::engine::Time;
+use stepcast_sqlite::{SqliteBackend, SqliteOptions};
+use support::*;
+
+/// Seeds of this test; each is a process of its own.
+const SEEDS: u64 = 300;
+const RUNS: u64 = 6;
+const ROUNDS: u64 = 12;
+
+/// A small generator: the same numbers for the same seed.
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "@{text}");
+    let _ = out.flush();
+}
+
+/// Round `k` of a run writes rows 2k-1 and 2k, event k, input k and the deadline k, so that half a batch shows.
+fn round(run: &str, fence: u64, k: u64) -> Batch {
+    Batch {
+        events: vec![event(k)],
+        inputs: vec![question(k)],
+        due: Some(Due::At(Time(k))),
+        snapshot: (k % 5 == 0).then(|| Box::new(SnapshotRow { covers: 2 * k - 3, data: k.to_string().into_bytes() })),
+        ..rows(run, fence, [2 * k - 1, 2 * k])
+    }
+}
+
+/// What a child does; a test of no meaning by itself, which only does something when it is started as a child.
+#[test]
+fn child() {
+    let Ok(plan) = std::env::var("STEPCAST_CRASH_PLAN") else { return };
+    let (store, fatal) = plan.rsplit_once('|').unwrap();
+    let fatal: u64 = fatal.parse().unwrap();
+    let passed = AtomicU64::new(0);
+    let options = SqliteOptions::default().on_fault_point(move |_| {
+        if passed.fetch_add(1, Ordering::Relaxed) == fatal {
+            say("kill");
+            loop {
+                std::thread::park();
+            }
+        }
+    });
+    let backend: Arc<dyn Backend> = Arc::new(options.open(store).unwrap());
+    let mut rng = Rng(fatal);
+    for r in 0..RUNS {
+        let run = format!("r{r}");
+        backend.write(creation(&run), Done::new(move |result| say(&format!("{r} 0 {}", result.is_ok()))));
+    }
+    for k in 1..=ROUNDS {
+        for r in 0..RUNS {
+            let run = format!("r{r}");
+            let acknowledged = Done::new(move |result| say(&format!("{r} {k} {}", result.is_ok())));
+            backend.write(round(&run, 1, k), acknowledged);
+        }
+        // Groups of different sizes: sometimes everybody waits, sometimes more is queued.
+        if rng.below(3) == 0 {
+            let _ = backend.answer(answer(&format!("r{}", rng.below(RUNS)), k, "ada")).map(|()| say("answered"));
+        }
+    }
+    backend.close().unwrap();
+    say("end");
+}
+
+fn start(store: &Path, fatal: u64) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .env("STEPCAST_CRASH_PLAN", format!("{}|{fatal}", store.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Reads what a child says until it wants to be killed or is at its end.
+fn listen(child: &mut Child) -> (HashMap<u64, u64>, u64, bool) {
+    let out = child.stdout.take().unwrap();
+    let (told, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            if told.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let (mut acknowledged, mut answered) = (HashMap::new(), 0);
+    loop {
+        let line = lines.recv_timeout(Duration::from_secs(60)).expect("a child that says something");
+        // The harness prints before the first mark.
+        let Some((_, text)) = line.split_once('@') else { continue };
+        match text {
+            "kill" => return (acknowledged, answered, true),
+            "end" => return (acknowledged, answered, false),
+            "answered" => answered += 1,
+            _ => {
+                let words: Vec<&str> = text.split(' ').collect();
+                assert_eq!(words[2], "true", "{line}");
+                acknowledged.insert(words[0].parse().unwrap(), words[1].parse().unwrap());
+            }
+        }
+    }
+}
+
+/// What is stored is whole batches, at least those acknowledged, and it can be gone on with.
+fn verify(backend: &SqliteBackend, acknowledged: &HashMap<u64, u64>, answered: u64) {
+    let report = backend.check().unwrap();
+    assert!(report.damage.is_empty(), "{:?}", report.damage);
+    let mut mailed = 0;
+    for r in 0..RUNS {
+        let run = format!("r{r}");
+        let known = acknowledged.get(&r).copied();
+        let stored = match backend.load(&run) {
+            Ok(stored) => stored,
+            Err(LoadError::UnknownRun { .. }) if known.is_none() => continue,
+            Err(error) => panic!("{run}: {error}"),
+        };
+        let k = stored.last_seq;
+        assert!(k >= known.unwrap_or(0), "{run}: {k} rounds are stored and {known:?} were acknowledged");
+        let covers = stored.snapshot.as_ref().map_or(0, |snapshot| snapshot.covers);
+        let snapshots = k / 5;
+        assert_eq!(covers, if snapshots == 0 { 0 } else { 10 * snapshots - 3 });
+        assert_eq!(numbers(&stored), (covers + 1..=2 * k).collect::<Vec<_>>());
+        assert_eq!(stored.record.due, (k > 0).then_some(Time(k)));
+        let inputs = backend.inputs(&InputFilter { run: Some(id(&run)), ..InputFilter::default() }, None, 99).unwrap();
+        assert_eq!(inputs.len() as u64, k);
+        // An answer and its letter are there together.
+        let answers = inputs.iter().filter(|input| input.status != InputStatus::Pending).count();
+        assert_eq!(backend.mail(&run, 0).unwrap().len(), answers);
+        mailed += answers as u64;
+
+        let fence = claim(backend, &run).expect("the holder is gone");
+        write(backend, round(&run, fence, k + 1)).unwrap();
+    }
+    assert!(mailed >= answered, "{mailed} answers are stored and {answered} were acknowledged");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_at_any_fault_point() {
+    let next = AtomicU64::new(0);
+    let ended = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SEEDS {
+                        return;
+                    }
+                    // The first points one by one, the later ones spread.
+                    let fatal = if seed < 200 { seed } else { 200 + Rng(seed).below(500) };
+                    let folder = Folder::new();
+                    let mut child = start(&folder.store(), fatal);
+                    let (acknowledged, answered, killed) = listen(&mut child);
+                    if killed {
+                        child.kill().unwrap();
+                    } else {
+                        ended.fetch_add(1, Ordering::Relaxed);
+                    }
+                    child.wait().unwrap();
+                    println!("seed {seed}: killed at point {fatal}: {killed}, acknowledged {acknowledged:?}");
+                    verify(&SqliteBackend::open(folder.store()).unwrap(), &acknowledged, answered);
+                }
+            });
+        }
+    });
+    // The test is worth something only if most children were killed.
+    assert!(ended.into_inner() < SEEDS / 3, "too few children reach their fault point");
+}
+
+#[test]
+fn of_two_processes_the_living_one_takes_over() {
+    for fatal in [40, 90, 170, 260] {
+        let folder = Folder::new();
+        let mine = SqliteBackend::open(folder.store()).unwrap();
+        create(&mine, "mine");
+        let (told, heard) = mpsc::channel();
+        let told = std::sync::Mutex::new(told);
+        mine.watch(Arc::new(move |notice| drop(told.lock().unwrap().send(notice))));
+        let mut child = start(&folder.store(), fatal);
+        let (acknowledged, answered, killed) = listen(&mut child);
+        assert!(killed, "point {fatal}");
+        if fatal < 50 {
+            // The child may hold the write lock for good now; what only reads goes on.
+            assert!(mine.load("mine").is_ok());
+        }
+        if acknowledged.contains_key(&0) {
+            assert_eq!(mine.run("r0").unwrap().unwrap().holder, Holder::Other);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        while heard.recv_timeout(Duration::from_secs(30)).expect("a notice") != Notice::Unclaimed {}
+        write(&mine, rows("mine", 1, [1])).unwrap();
+        verify(&mine, &acknowledged, answered);
+        let runs = mine.runs(&RunFilter { unclaimed: true, ..RunFilter::default() }, None, 99).unwrap();
+        assert!(runs.is_empty(), "all were taken over");
+    }
+}
