@@ -46,7 +46,9 @@ fn round(run: &str, fence: u64, k: u64) -> Batch {
         events: vec![event(k)],
         inputs: vec![question(k)],
         due: Some(Due::At(Time(k))),
-        snapshot: (k % 5 == 0).then(|| Box::new(SnapshotRow { covers: 2 * k - 3, data: k.to_string().into_bytes() })),
+        snapshot: k
+            .is_multiple_of(5)
+            .then(|| Box::new(SnapshotRow { covers: 2 * k - 3, data: k.to_string().into_bytes() })),
         ..rows(run, fence, [2 * k - 1, 2 * k])
     }
 }

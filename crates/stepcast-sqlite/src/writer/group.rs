@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use stepcast_core::backend::{StorageError, WriteError};
 
 use super::work::Work;
-use super::{FaultPoint, Job, is_final};
+use super::{FaultPoint, Job, More, is_final};
 use crate::error::storage;
 use crate::sql::{Stored, run};
 
@@ -13,22 +13,21 @@ use crate::sql::{Stored, run};
 type Outcome = Result<(), WriteError>;
 
 impl Work {
-    /// Writes all jobs and tells everybody. A group that fails is tried again one by one, so that only those fail who
-    /// cannot be written.
-    pub(super) fn write_group(&mut self, jobs: &mut Vec<Job>) {
-        if jobs.is_empty() {
-            return;
-        }
-        let mut result = self.transaction(jobs);
-        if result.is_err() && jobs.len() > 1 && self.broken.is_none() {
+    /// Writes the jobs with what comes meanwhile, tells everybody, and says how many they were. A group that fails is
+    /// tried again one by one, so that only those fail who cannot be written.
+    pub(super) fn write_group(&mut self, jobs: &mut Vec<Job>, more: &mut More<'_>) -> usize {
+        let result = self.transaction(jobs, Some(more));
+        let many = jobs.len();
+        if result.is_err() && many > 1 && self.broken.is_none() {
             for job in std::mem::take(jobs) {
                 let mut alone = vec![job];
-                result = self.transaction(&mut alone);
+                let result = self.transaction(&mut alone, None);
                 self.tell(&mut alone, result);
             }
-            return;
+        } else {
+            self.tell(jobs, result);
         }
-        self.tell(jobs, result);
+        many
     }
 
     fn tell(&mut self, jobs: &mut Vec<Job>, result: Stored<Vec<Outcome>>) {
@@ -53,11 +52,11 @@ impl Work {
         }
     }
 
-    fn transaction(&mut self, jobs: &mut [Job]) -> Stored<Vec<Outcome>> {
+    fn transaction(&mut self, jobs: &mut Vec<Job>, more: Option<&mut More<'_>>) -> Stored<Vec<Outcome>> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
         }
-        let result = self.begin().and_then(|()| self.fill(jobs)).and_then(|outcomes| {
+        let result = self.begin().and_then(|()| self.fill(jobs, more)).and_then(|outcomes| {
             self.note_heads()?;
             self.fault(FaultPoint::BeforeCommit);
             run(&self.conn, "COMMIT", [])?;
@@ -106,25 +105,35 @@ impl Work {
         self.see_others()
     }
 
-    fn fill(&mut self, jobs: &mut [Job]) -> Stored<Vec<Outcome>> {
+    /// Jobs are written while others are still on their way.
+    fn fill(&mut self, jobs: &mut Vec<Job>, mut more: Option<&mut More<'_>>) -> Stored<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let outcome = match job {
-                Job::Batch(batch, _) if batch.only_appends() => self.write_batch(batch)?,
-                Job::Batch(batch, _) => self.revocable(|work| {
-                    let outcome = work.write_batch(batch)?;
-                    Ok((outcome.is_ok(), outcome))
-                })?,
-                Job::Call(call) => self.revocable(|work| Ok((call.make(work)?, Ok(()))))?,
-                Job::Close(_) | Job::Watched => Ok(()),
-            };
-            if let (Job::Batch(batch, _), Err(error)) = (&*job, &outcome) {
-                self.fail_rest(batch, error);
+        loop {
+            while let Some(job) = jobs.get_mut(outcomes.len()) {
+                outcomes.push(self.put(job)?);
+                self.fault(FaultPoint::Job);
             }
-            outcomes.push(outcome);
-            self.fault(FaultPoint::Job);
+            match more.as_mut().and_then(|more| more.next(jobs.len())) {
+                Some(job) => jobs.push(job),
+                None => return Ok(outcomes),
+            }
         }
-        Ok(outcomes)
+    }
+
+    fn put(&mut self, job: &mut Job) -> Stored<Outcome> {
+        let outcome = match job {
+            Job::Batch(batch, _) if batch.only_appends() => self.write_batch(batch)?,
+            Job::Batch(batch, _) => self.revocable(|work| {
+                let outcome = work.write_batch(batch)?;
+                Ok((outcome.is_ok(), outcome))
+            })?,
+            Job::Call(call) => self.revocable(|work| Ok((call.make(work)?, Ok(()))))?,
+            Job::Close(_) | Job::Watched => Ok(()),
+        };
+        if let (Job::Batch(batch, _), Err(error)) = (&*job, &outcome) {
+            self.fail_rest(batch, error);
+        }
+        Ok(outcome)
     }
 
     /// Takes back what `change` did if it says `false`.

@@ -85,19 +85,21 @@ pub(crate) fn write_until_closed(setup: Setup, jobs: &Receiver<Job>) {
             Some(_) => jobs.recv_timeout(poll),
             None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        match first {
-            Ok(first) => group.push(first),
+        let first = match first {
+            Ok(Job::Close(told)) => break Some(told),
+            Ok(Job::Watched) => continue,
+            Ok(first) => first,
             Err(RecvTimeoutError::Timeout) => {
                 work.look_around();
                 tell(&watched, &mut work.notices);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => break None,
-        }
-        gather(jobs, &mut group, company);
-        let closing = split_closing(&mut group);
-        company = group.len();
-        work.write_group(&mut group);
+        };
+        group.push(first);
+        let mut more = More { jobs, company, until: None, closing: None };
+        company = work.write_group(&mut group, &mut more);
+        let closing = more.closing;
         tell(&watched, &mut work.notices);
         if closing.is_some() {
             break closing;
@@ -111,34 +113,36 @@ pub(crate) fn write_until_closed(setup: Setup, jobs: &Receiver<Job>) {
     }
 }
 
-/// Takes what is queued. Those who shared the last commit are about to write again, just after they were told of it:
-/// without a short wait for them, every second group would be a small one.
-fn gather(jobs: &Receiver<Job>, group: &mut Vec<Job>, company: usize) {
-    let mut until = None;
-    while group.len() < GROUP && !matches!(group.last(), Some(Job::Close(_))) {
-        match jobs.try_recv() {
-            Ok(job) => group.push(job),
-            Err(_) if group.len() >= company => return,
-            Err(_) => {
-                let until = *until.get_or_insert_with(|| Instant::now() + COMPANY);
-                match jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(job) => group.push(job),
-                    Err(_) => return,
-                }
-            }
-        }
-    }
+/// What else goes into a transaction that has begun. Those who shared the last commit are about to write again, just
+/// after they were told of it: without a short wait for them, every second group would be a small one.
+struct More<'a> {
+    jobs: &'a Receiver<Job>,
+    /// How many shared the last commit.
+    company: usize,
+    /// When the wait for them ends.
+    until: Option<Instant>,
+    closing: Option<Sender<Stored<()>>>,
 }
 
-fn split_closing(group: &mut Vec<Job>) -> Option<Sender<Stored<()>>> {
-    group.retain(|job| !matches!(job, Job::Watched));
-    match group.pop() {
-        Some(Job::Close(told)) => Some(told),
-        Some(other) => {
-            group.push(other);
-            None
+impl More<'_> {
+    /// The next job for a group that has `len` already.
+    fn next(&mut self, len: usize) -> Option<Job> {
+        while len < GROUP && self.closing.is_none() {
+            let job = match self.jobs.try_recv() {
+                Ok(job) => job,
+                Err(_) if len >= self.company => return None,
+                Err(_) => {
+                    let until = *self.until.get_or_insert_with(|| Instant::now() + COMPANY);
+                    self.jobs.recv_timeout(until.saturating_duration_since(Instant::now())).ok()?
+                }
+            };
+            match job {
+                Job::Close(told) => self.closing = Some(told),
+                Job::Watched => {}
+                job => return Some(job),
+            }
         }
-        None => None,
+        None
     }
 }
 
