@@ -92,8 +92,11 @@ flow!(Waiting: Begin => Done { wait });
 #[test]
 fn a_run_whose_tokio_runtime_is_gone_says_so() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let busy = runtime.block_on(async { Waiting.run(Begin {}) });
-    // It never had its first turn.
+    // It never has its first turn.
+    let busy = {
+        let _here = runtime.enter();
+        Waiting.run(Begin {})
+    };
     drop(runtime);
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     other.block_on(async {
