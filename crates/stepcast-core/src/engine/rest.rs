@@ -18,7 +18,6 @@ pub struct Resting {
     next_event: u64,
     next_exec: u64,
     next_id: u64,
-    last_unhandled: Option<EventIx>,
     execs: Box<[Option<Exec>]>,
     waiters: Box<[RestingWaiter]>,
     inputs: Option<Box<Inputs>>,
@@ -26,32 +25,40 @@ pub struct Resting {
     other: Option<Box<RunState>>,
 }
 
-/// A waiter. Filters are large, and most waits have none.
+/// A waiter, without the room for what most waits do not have.
 #[derive(Debug)]
 struct RestingWaiter {
     id: u64,
-    filter: Option<Box<Filter>>,
     exec: ExecKey,
     op: OpId,
     event: EventIx,
     shared: bool,
     armed: bool,
     own: bool,
-    deadline: Option<Time>,
     after: u64,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few waits have.
+#[derive(Debug)]
+struct Rare {
+    filter: Filter,
+    deadline: Option<Time>,
     input: Option<u64>,
 }
 
 impl RestingWaiter {
     fn new(id: u64, waiter: Waiter) -> Self {
         let Waiter { exec, op, event, filter, shared, deadline, after, input, armed, own } = waiter;
-        let filter = (filter != Filter::Any).then(|| Box::new(filter));
-        RestingWaiter { id, filter, exec, op, event, shared, armed, own, deadline, after, input }
+        let some = filter != Filter::Any || deadline.is_some() || input.is_some();
+        let rare = some.then(|| Box::new(Rare { filter, deadline, input }));
+        RestingWaiter { id, exec, op, event, shared, armed, own, after, rare }
     }
 
     fn take_up(self) -> (u64, Waiter) {
-        let RestingWaiter { id, filter, exec, op, event, shared, armed, own, deadline, after, input } = self;
-        let filter = filter.map_or(Filter::Any, |filter| *filter);
+        let RestingWaiter { id, exec, op, event, shared, armed, own, after, rare } = self;
+        let Rare { filter, deadline, input } =
+            rare.map_or(Rare { filter: Filter::Any, deadline: None, input: None }, |rare| *rare);
         (id, Waiter { exec, op, event, filter, shared, deadline, after, input, armed, own })
     }
 }
@@ -74,7 +81,6 @@ impl RunState {
             next_event: self.next_event,
             next_exec: self.next_exec,
             next_id: self.next_id,
-            last_unhandled: self.last_unhandled,
             execs: execs.into(),
             waiters: waiters.into_iter().map(|(id, waiter)| RestingWaiter::new(id, waiter)).collect(),
             inputs: self.inputs.take().filter(|inputs| !inputs.0.is_empty()),
@@ -101,6 +107,7 @@ impl RunState {
             joins: self.joins.take(),
             buffers: self.buffers.take(),
             senders: self.senders.take(),
+            last_unhandled: self.last_unhandled,
             busy_micros: self.busy_micros,
             last_tick: self.last_tick,
             timeout_micros: self.timeout_micros,
@@ -112,6 +119,7 @@ impl RunState {
             || other.joins.is_some()
             || other.buffers.is_some()
             || other.senders.is_some()
+            || other.last_unhandled.is_some()
             || (other.busy_micros, other.last_tick, other.timeout_micros) != (0, Time(0), None);
         some.then(|| Box::new(other))
     }
@@ -125,13 +133,13 @@ impl RunState {
             self.joins = other.joins;
             self.buffers = other.buffers;
             self.senders = other.senders;
+            self.last_unhandled = other.last_unhandled;
             (self.busy_micros, self.last_tick, self.timeout_micros) =
                 (other.busy_micros, other.last_tick, other.timeout_micros);
         }
         self.phase = resting.phase;
         self.failures = resting.failures;
         (self.next_event, self.next_exec, self.next_id) = (resting.next_event, resting.next_exec, resting.next_id);
-        self.last_unhandled = resting.last_unhandled;
         self.execs.put_all(resting.execs.into());
         for waiter in resting.waiters {
             let (id, waiter) = waiter.take_up();
@@ -203,6 +211,7 @@ mod tests {
             for timeout_micros in [None, Some(9)] {
                 let mut state = waiting(FEW as u64, &filter);
                 (state.timeout_micros, state.busy_micros, state.failures) = (timeout_micros, 5, 2);
+                state.last_unhandled = Some(4);
                 state.shrink();
                 let before = whole(&state);
                 let resting = state.rest();

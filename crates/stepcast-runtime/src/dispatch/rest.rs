@@ -24,7 +24,8 @@ pub(crate) struct PutAway {
 struct Parked {
     shared: Arc<ExecShared>,
     started: Time,
-    left: Option<Duration>,
+    // Boxed: few steps have a timeout.
+    left: Option<Box<Duration>>,
     /// Absent between two attempts.
     future: Option<BoxFuture<'static, StepOutput>>,
 }
@@ -46,7 +47,7 @@ impl RunCore {
         let parked = self.entries.drain(..).flatten().filter_map(|entry| {
             let Entry { started, left, shared, place, .. } = *entry;
             let future = if let Place::Parked(future) = place { Some(future) } else { None };
-            Some(Parked { shared: shared?, started, left, future })
+            Some(Parked { shared: shared?, started, left: left.map(Box::new), future })
         });
         let parked = parked.collect();
         let away = PutAway { state, parked, more: self.more.take(), tokio: Handle::try_current().ok() };
@@ -67,6 +68,7 @@ impl PutAway {
         core.more = self.more;
         for Parked { shared, started, left, future } in self.parked {
             let (key, step, attempt) = (shared.key, shared.step, shared.attempt);
+            let left = left.map(|left| *left);
             let place = future.map_or(Place::Between, Place::Parked);
             core.put_entry(Entry { key, step, attempt, started, deadline: None, left, shared: Some(shared), place });
         }

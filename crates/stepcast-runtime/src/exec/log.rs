@@ -40,7 +40,9 @@ struct Label {
     done: u32,
     /// Operations done up to the last commit point.
     committed: u32,
-    results: Vec<Option<Recorded>>,
+    // Boxed: an execution that waits has none yet, and may wait for long.
+    #[allow(clippy::box_collection)]
+    results: Option<Box<Vec<Option<Recorded>>>>,
 }
 
 /// Places of labels by their hash; one whose hash is taken has the next free number after it.
@@ -58,7 +60,8 @@ struct Hashed(u64);
 struct Pending {
     id: OpId,
     answer: Answer,
-    predicate: Option<Predicate>,
+    // Boxed once more: few waits have one.
+    predicate: Option<Box<Predicate>>,
     /// Nobody polls for it any more, but whether that is final is not known yet.
     dropped: bool,
 }
@@ -155,7 +158,7 @@ impl OpLog {
 
     /// What is recorded of an operation.
     pub(crate) fn recorded(&self, kind: OpKind, label: &str, ordinal: u32) -> Option<&Recorded> {
-        self.labels[self.find(kind, label)?].results.get(ordinal as usize)?.as_ref()
+        self.labels[self.find(kind, label)?].results.as_ref()?.get(ordinal as usize)?.as_ref()
     }
 
     /// Whether an operation without a result was done by an earlier attempt.
@@ -184,10 +187,11 @@ impl OpLog {
         let known = self.label(kind, label);
         known.done = known.done.max(ordinal + 1);
         if !matches!(result, Recorded::Done) {
-            if known.results.len() <= at {
-                known.results.resize_with(at + 1, || None);
+            let results = known.results.get_or_insert_default();
+            if results.len() <= at {
+                results.resize_with(at + 1, || None);
             }
-            let new = known.results[at].replace(result).is_none();
+            let new = results[at].replace(result).is_none();
             self.results += usize::from(new);
         }
         true
@@ -209,8 +213,10 @@ impl OpLog {
                 matches!(label.kind, OpKind::Send) || (failed && matches!(label.kind, OpKind::Stream | OpKind::Edit));
             if undone {
                 label.done = label.committed;
-                let dropped = label.results.split_off((label.committed as usize).min(label.results.len()));
-                self.results -= dropped.iter().flatten().count();
+                if let Some(results) = &mut label.results {
+                    let dropped = results.split_off((label.committed as usize).min(results.len()));
+                    self.results -= dropped.iter().flatten().count();
+                }
             }
         }
         self.outbox = None;
@@ -233,7 +239,7 @@ impl OpLog {
     /// Gives a wait its predicate.
     pub(crate) fn arm(&mut self, id: &OpId, predicate: Predicate) {
         if let Some(pending) = self.pending.iter_mut().find(|pending| pending.id == *id) {
-            pending.predicate = Some(predicate);
+            pending.predicate = Some(Box::new(predicate));
         }
     }
 
@@ -319,7 +325,7 @@ impl OpLog {
             // What is in the outbox is not in the snapshot, so it counts as not sent.
             done: if label.kind == OpKind::Send { label.committed } else { label.done },
             committed: label.committed,
-            results: label.results.clone(),
+            results: label.results.as_deref().cloned().unwrap_or_default(),
         });
         LogSnapshot { labels: labels.collect() }
     }
@@ -332,6 +338,7 @@ impl OpLog {
                 return None;
             }
             log.results += results.iter().flatten().count();
+            let results = (!results.is_empty()).then(|| Box::new(results));
             log.add(Label { kind, label: label.into(), cursor: 0, done, committed, results });
         }
         Some(log)
@@ -340,9 +347,7 @@ impl OpLog {
     fn label(&mut self, kind: OpKind, label: &str) -> &mut Label {
         let at = match self.find(kind, label) {
             Some(at) => at,
-            None => {
-                self.add(Label { kind, label: label.into(), cursor: 0, done: 0, committed: 0, results: Vec::new() })
-            }
+            None => self.add(Label { kind, label: label.into(), cursor: 0, done: 0, committed: 0, results: None }),
         };
         &mut self.labels[at]
     }
