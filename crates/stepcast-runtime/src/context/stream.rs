@@ -13,12 +13,14 @@ impl<S: SendSet> Context<S> {
         if Gone::check(&self.exec).is_some() {
             return;
         }
+        // Made before the log is locked, which readers wait for.
+        let event = AnyEvent::new(event);
         let wakers = {
             let mut data = self.exec.run.data();
             if data.ended || !self.exec.log().count(OpKind::Stream, E::META.tag) {
                 return;
             }
-            data.log.push(AnyEvent::new(event));
+            data.log.push(event);
             data.log.take_wakers()
         };
         wakers.wake();
