@@ -9,7 +9,8 @@ pub(crate) type ScopeIx = u32;
 /// The scope of everything outside any batch.
 pub(crate) const ROOT: ScopeIx = 0;
 
-/// One invocation of a step for one input, from its routing to its last attempt's end.
+/// One invocation of a step for one input, from its routing to its last attempt's end. A wide fan-out is bound by
+/// memory, so it is kept within a cache line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Exec {
     pub(crate) serial: u64,
@@ -24,8 +25,6 @@ pub(crate) struct Exec {
     /// Serial of the event it runs for; the first one, for joins and collectors.
     pub(crate) cause: u64,
     pub(crate) input: Input,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) recovery: Recovery,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) more: Option<Box<More>>,
 }
@@ -45,6 +44,8 @@ pub(crate) struct More {
     pub(crate) open_children: Vec<super::OpId>,
     /// The timer of a delayed retry.
     pub(crate) retry_timer: Option<(Time, u64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recovery: Recovery,
 }
 
 /// What is known of an execution's failed attempts.
@@ -89,7 +90,9 @@ pub(crate) enum Activity {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Input {
-    Many(Vec<Payload>),
+    // Boxed: nearly every execution has one event, and many of them are queued at a time.
+    #[allow(clippy::box_collection)]
+    Many(Box<Vec<Payload>>),
     One(Payload),
 }
 
@@ -136,12 +139,13 @@ impl More {
     /// The same without its open waits, if anything else is left.
     pub(crate) fn without_waits(mut self: Box<Self>) -> Option<Box<Self>> {
         self.open_waits = Vec::new();
-        let More { causes, failed, asked, open_waits: _, open_children, retry_timer } = &*self;
+        let More { causes, failed, asked, open_waits: _, open_children, retry_timer, recovery } = &*self;
         let some = !causes.is_empty()
             || failed.is_some()
             || asked.is_some()
             || !open_children.is_empty()
-            || retry_timer.is_some();
+            || retry_timer.is_some()
+            || recovery.is_some();
         some.then_some(self)
     }
 }
@@ -155,8 +159,20 @@ impl Exec {
         self.more.get_or_insert_default()
     }
 
+    /// The recoveries of its lineage.
+    pub(crate) fn recovery(&self) -> &Recovery {
+        self.more.as_ref().map_or(&None, |more| &more.recovery)
+    }
+
+    /// The same, of an execution that is over.
+    pub(crate) fn take_recovery(&mut self) -> Recovery {
+        self.more.as_mut().and_then(|more| more.recovery.take())
+    }
+
     pub(crate) fn causes(&self) -> Vec<u64> {
         let further = self.more.as_ref().map_or(&[][..], |more| &more.causes);
         std::iter::once(self.cause).chain(further.iter().copied()).collect()
     }
 }
+
+const _: () = assert!(size_of::<Option<Exec>>() <= 64);

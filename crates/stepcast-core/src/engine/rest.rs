@@ -172,8 +172,7 @@ mod tests {
                 status: Status::Active,
                 activity: Activity::Parked,
                 cause: serial,
-                input: Input::Many(Vec::new()),
-                recovery: None,
+                input: Input::Many(Box::default()),
                 more: None,
             };
             exec.more().open_waits.push(serial);

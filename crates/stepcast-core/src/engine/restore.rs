@@ -212,7 +212,9 @@ impl Mapping<'_> {
         for (_, exec) in state.execs.iter_mut() {
             self.step(&mut exec.step)?;
             exec.input.as_mut_slice().iter_mut().for_each(|payload| self.payload(payload));
-            self.recovery(&mut exec.recovery)?;
+            if let Some(more) = &mut exec.more {
+                self.recovery(&mut more.recovery)?;
+            }
         }
         if let Some(scopes) = &mut state.scopes {
             for (_, batch) in scopes.batches.iter_mut() {
@@ -222,8 +224,8 @@ impl Mapping<'_> {
                     self.step(&mut collector.step)?;
                     for item in &mut collector.items {
                         self.payload(&mut item.event);
-                        self.recovery(&mut item.recovery)?;
                     }
+                    self.recovery(&mut collector.recovery)?;
                 }
             }
         }

@@ -45,6 +45,9 @@ pub(crate) struct Collector {
     pub(crate) items: Vec<Collected>,
     /// A `Take` that has run: late events go nowhere.
     pub(crate) fired: bool,
+    /// The recoveries of the lineages of its events, merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recovery: Recovery,
 }
 
 /// An event in a collector: the position of the member that led to it, its serial, and itself.
@@ -53,8 +56,6 @@ pub(crate) struct Collected {
     pub(crate) member: u32,
     pub(crate) serial: u64,
     pub(crate) event: Payload,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) recovery: Recovery,
 }
 
 impl Scopes {

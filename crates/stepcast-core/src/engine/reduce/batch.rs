@@ -42,8 +42,10 @@ impl Engine<'_> {
         self.hold(parent);
         let collectors = self.def.steps[opener as usize].openers.iter().find(|opener| opener.kind == kind);
         let collectors = collectors.map_or(&[][..], |opener| &opener.collectors);
-        let collectors =
-            collectors.iter().map(|step| Collector { step: *step, items: Vec::new(), fired: false }).collect();
+        let collectors = collectors
+            .iter()
+            .map(|step| Collector { step: *step, items: Vec::new(), fired: false, recovery: None })
+            .collect();
         self.state.scopes.get_or_insert_default().batches.insert(Batch {
             parent,
             next_index: 0,
@@ -93,11 +95,11 @@ impl Engine<'_> {
         if matches!(self.def.steps[collector.step as usize].shape, InputShape::Collect) {
             collector.items.sort_by_key(|item| item.member);
         }
-        for item in &collector.items {
-            merge_recovery(&mut recovery, &item.recovery);
-        }
-        let events = collector.items.into_iter().map(|item| (item.serial, item.event));
-        self.run_many(collector.step, events, scope, recovery);
+        merge_recovery(&mut recovery, &collector.recovery);
+        let serials = collector.items.iter().map(|item| item.serial).collect();
+        // In place, without a list of its own.
+        let events = collector.items.into_iter().map(|item| item.event).collect();
+        self.run_many(collector.step, serials, events, scope, recovery);
     }
 
     /// Keeps an event for a collecting step of the innermost batch. `false` if there is none.
@@ -112,12 +114,14 @@ impl Engine<'_> {
         if collector.fired {
             return true;
         }
-        collector.items.push(Collected { member: index, serial, event, recovery: from.recovery.clone() });
+        collector.items.push(Collected { member: index, serial, event });
+        merge_recovery(&mut collector.recovery, &from.recovery);
         if let InputShape::Take { count } = def.steps[step as usize].shape
             && collector.items.len() as u32 >= count
         {
             collector.fired = true;
-            let full = Collector { step, items: std::mem::take(&mut collector.items), fired: false };
+            let (items, recovery) = (std::mem::take(&mut collector.items), collector.recovery.take());
+            let full = Collector { step, items, fired: false, recovery };
             let (parent, recovery) = (batch.parent, batch.recovery.clone());
             self.run_collector(full, parent, recovery);
         }

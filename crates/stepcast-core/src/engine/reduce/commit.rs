@@ -24,7 +24,7 @@ impl Engine<'_> {
         exec.commits = commit.seq;
         let (step, key) = (exec.step, commit.exec);
         if !commit.outputs.is_empty() {
-            let from = Lineage { scope: exec.scope, recovery: exec.recovery.clone(), step: Some(step) };
+            let from = Lineage { scope: exec.scope, recovery: exec.recovery().clone(), step: Some(step) };
             if self.out.observe {
                 self.frame_outputs(key, crate::StepState::Running, &commit.outputs);
             }

@@ -79,7 +79,7 @@ impl Engine<'_> {
         let Some(exec) = self.state.exec_ref(key) else { return false };
         let Some(catch) = def.steps[exec.step as usize].caught_by else { return false };
         let budget = def.steps[catch as usize].catch.as_ref().map_or(0, |catch| catch.max_recoveries);
-        let used = exec.recovery.iter().flat_map(|counts| counts.iter()).find(|(step, _)| *step == catch);
+        let used = exec.recovery().iter().flat_map(|counts| counts.iter()).find(|(step, _)| *step == catch);
         if used.map_or(0, |(_, count)| *count) >= budget {
             return false;
         }
@@ -89,7 +89,8 @@ impl Engine<'_> {
         if self.out.observe {
             self.frame_recovered(key, self.state.next_event + 1);
         }
-        let Some(exec) = self.take_exec(key) else { return false };
+        let Some(mut exec) = self.take_exec(key) else { return false };
+        let mut recovery = exec.take_recovery();
         let event = StepFailedEvent {
             step_name: def.steps[exec.step as usize].name.clone(),
             input_event: exec.input.into_first().map(AnyEvent::from_payload),
@@ -98,7 +99,6 @@ impl Engine<'_> {
             elapsed_seconds: self.now.since(first_started).as_secs_f64(),
             failed_at: self.now.0,
         };
-        let mut recovery = exec.recovery;
         let counts = recovery.get_or_insert_default();
         match counts.iter_mut().find(|(step, _)| *step == catch) {
             Some((_, count)) => *count += 1,

@@ -104,7 +104,7 @@ impl Engine<'_> {
             list.items.reserve_exact(batch.open as usize);
         }
         state.next_event += 1;
-        list.items.push(Collected { member: index, serial: state.next_event, event, recovery: exec.recovery });
+        list.items.push(Collected { member: index, serial: state.next_event, event });
         state.free_slot(self.def, exec.step);
         self.release(scope);
         self.settle();

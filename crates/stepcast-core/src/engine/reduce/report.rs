@@ -23,11 +23,11 @@ impl Engine<'_> {
         if self.out.observe {
             self.frame_outputs(key, crate::StepState::NotRunning, &outputs);
         }
-        let Some(exec) = self.take_exec(key) else { return };
+        let Some(mut exec) = self.take_exec(key) else { return };
         if exec.commits > 0 {
             self.out.push(Command::Forget { exec: key });
         }
-        let from = Lineage { scope: exec.scope, recovery: exec.recovery, step: Some(exec.step) };
+        let from = Lineage { scope: exec.scope, recovery: exec.take_recovery(), step: Some(exec.step) };
         self.deliver_outputs(exec.step, outputs, from, matches);
         if exec.scope != ROOT {
             self.release(exec.scope);

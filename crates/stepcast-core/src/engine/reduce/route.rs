@@ -137,6 +137,8 @@ impl Engine<'_> {
 
     pub(crate) fn run_single(&mut self, step: StepIx, serial: u64, event: Payload, from: &Lineage) {
         self.hold(from.scope);
+        let recovery = from.recovery.clone();
+        let more = recovery.is_some().then(|| Box::new(More { recovery, ..More::default() }));
         self.spawn(Exec {
             serial: 0,
             step,
@@ -147,30 +149,24 @@ impl Engine<'_> {
             activity: Activity::Queued,
             cause: serial,
             input: Input::One(event),
-            recovery: from.recovery.clone(),
-            more: None,
+            more,
         });
     }
 
+    /// Runs a step for several events, whose serials are `causes`.
     pub(crate) fn run_many(
         &mut self,
         step: StepIx,
-        events: impl ExactSizeIterator<Item = (u64, Payload)>,
+        causes: Vec<u64>,
+        events: Vec<Payload>,
         scope: ScopeIx,
         recovery: Recovery,
     ) {
         self.hold(scope);
-        let mut cause = 0;
-        let mut causes = Vec::with_capacity(events.len().saturating_sub(1));
-        let mut payloads = Vec::with_capacity(events.len());
-        for (serial, payload) in events {
-            match payloads.is_empty() {
-                true => cause = serial,
-                false => causes.push(serial),
-            }
-            payloads.push(payload);
-        }
-        let more = (!causes.is_empty()).then(|| Box::new(More { causes, ..More::default() }));
+        let cause = causes.first().copied().unwrap_or_default();
+        let causes: Vec<_> = causes.into_iter().skip(1).collect();
+        let rare = !causes.is_empty() || recovery.is_some();
+        let more = rare.then(|| Box::new(More { causes, recovery, ..More::default() }));
         self.spawn(Exec {
             serial: 0,
             step,
@@ -180,8 +176,7 @@ impl Engine<'_> {
             status: Status::Active,
             activity: Activity::Queued,
             cause,
-            input: Input::Many(payloads),
-            recovery,
+            input: Input::Many(Box::new(events)),
             more,
         });
     }
@@ -195,17 +190,19 @@ impl Engine<'_> {
             return;
         }
         let mut recovery = None;
+        let mut serials = Vec::with_capacity(slots as usize);
         let mut events = Vec::with_capacity(slots as usize);
         for slot in waiting.iter_mut() {
             if let Some(first) = slot.pop_front() {
                 merge_recovery(&mut recovery, &first.recovery);
-                events.push((first.serial, first.event));
+                serials.push(first.serial);
+                events.push(first.event);
             }
         }
         if waiting.iter().all(|slot| slot.is_empty()) {
             joins.0.remove(&(step, from.scope));
         }
-        self.run_many(step, events.into_iter(), from.scope, recovery);
+        self.run_many(step, serials, events, from.scope, recovery);
     }
 
     fn ask(&mut self, event: Payload, cause: u64, from: &Lineage) {
