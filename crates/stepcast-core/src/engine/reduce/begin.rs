@@ -33,7 +33,6 @@ pub fn begin(def: &WorkflowDef, state: &mut RunState, event: Payload, out: &mut 
         activity: Activity::Running,
         cause: state.next_event,
         input: Input::One(event),
-        recovery: None,
         more: None,
     });
     state.schedule.running += 1;
