@@ -25,7 +25,8 @@ pub(crate) fn at(instant: Instant) -> Time {
     let (wall, begun) = base();
     match instant.checked_duration_since(begun) {
         Some(passed) => Time(wall + passed.as_micros() as u64),
-        None => Time(wall.saturating_sub(begun.duration_since(instant).as_micros() as u64)),
+        // Rounded the same way: a deadline counted from a later time would come a tick of the timer late.
+        None => Time(wall.saturating_sub(begun.duration_since(instant).as_nanos().div_ceil(1_000) as u64)),
     }
 }
 
@@ -35,5 +36,22 @@ pub(crate) fn instant(time: Time) -> Instant {
     match time.0.checked_sub(wall) {
         Some(passed) => begun + Duration::from_micros(passed),
         None => begun.checked_sub(Duration::from_micros(wall - time.0)).unwrap_or(begun),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_never_after_its_instant() {
+        let (_, begun) = base();
+        for nanos in [0, 1, 999, 1_000, 1_001, 1_500] {
+            let nanos = Duration::from_nanos(nanos);
+            for moment in [begun - nanos, begun + nanos] {
+                let rounded = instant(at(moment));
+                assert!(rounded <= moment && moment - rounded < Duration::from_micros(1), "{nanos:?}");
+            }
+        }
     }
 }
