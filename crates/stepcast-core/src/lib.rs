@@ -13,6 +13,7 @@ mod event;
 mod graph;
 mod guard;
 pub mod hash;
+pub mod journal;
 mod retry;
 mod signature;
 pub mod state_cell;

@@ -116,6 +116,7 @@ fn resolve(parts: Parts, analysis: &Analysis) -> WorkflowDef {
         has_joins,
         needs,
         policy: parts.policy,
+        fingerprint: Default::default(),
     }
 }
 

@@ -76,6 +76,7 @@ impl WorkflowDef {
             has_joins: false,
             needs: Vec::new(),
             policy: RunPolicy::default(),
+            fingerprint: Default::default(),
         }
     }
 

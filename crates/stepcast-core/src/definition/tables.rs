@@ -26,6 +26,8 @@ pub struct WorkflowDef {
     pub(crate) has_joins: bool,
     pub(crate) needs: Vec<(StepIx, Need)>,
     pub(crate) policy: RunPolicy,
+    /// The journal's number for its routes, once a journal has asked.
+    pub(crate) fingerprint: std::sync::OnceLock<u64>,
 }
 
 /// An event type of a definition and where it goes.

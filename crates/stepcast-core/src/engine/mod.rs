@@ -8,6 +8,7 @@ mod ids;
 mod index;
 mod inputs;
 mod joins;
+mod journaled;
 mod judge;
 mod pairs;
 mod reduce;
@@ -26,12 +27,14 @@ mod waits;
 pub use command::{Command, Commands, OpResult, Outcome, RunFailure, StuckReason};
 pub use ids::{ExecKey, OpId, OpKind, Time};
 pub use inputs::{InputReason, PendingInput};
+pub(crate) use journaled::NextLanes;
 pub use judge::{FilterQuery, Judge};
 pub use reduce::{begin, pass_on, reduce};
 pub use rest::Resting;
 pub use restore::{Difference, RestoreError};
 pub use snapshot::StateSnapshot;
 pub use state::RunState;
+pub(crate) use tick::Verdict;
 pub use tick::{
     Answer, CollectRequest, Commit, External, Failure, FailureChoice, Filter, Matches, Operation, Report, SenderSeq,
     Tick, TickKind, WaitRequest,

@@ -302,7 +302,7 @@ impl RunState {
     }
 
     /// Queues every active execution, oldest first: what ran when the snapshot was taken runs again.
-    fn queue_all(&mut self, def: &WorkflowDef) {
+    pub(super) fn queue_all(&mut self, def: &WorkflowDef) {
         let mut keys: Vec<(ExecKey, u32)> = self
             .execs
             .iter()

@@ -72,6 +72,16 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
+    /// One past the highest number in use.
+    pub(crate) fn end(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// The numbers that are used again first, as many as asked for.
+    pub(crate) fn next_free(&self, most: usize) -> &[u32] {
+        &self.free[self.free.len().saturating_sub(most)..]
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.slots.iter().enumerate().filter_map(|(ix, slot)| slot.as_ref().map(|value| (ix as u32, value)))
     }

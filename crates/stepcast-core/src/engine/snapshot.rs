@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RunState;
+use super::{RunState, Time};
 use crate::definition::{InputShape, WorkflowDef};
 
 /// A run's state with the structural description of its workflow. Numbers of steps and event types inside the state
@@ -34,6 +34,10 @@ impl StateSnapshot {
             events: def.events.iter().map(|event| event.meta.tag.to_owned()).collect(),
             state: state.clone(),
         }
+    }
+
+    pub(crate) fn last_tick(&self) -> Time {
+        self.state.last_tick
     }
 
     /// Whether the run had ended.

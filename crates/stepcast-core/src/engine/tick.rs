@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::index::canonical;
 use super::{ExecKey, OpId, Time};
@@ -88,9 +88,12 @@ pub struct SenderSeq {
 pub struct Matches(Option<Box<BTreeMap<u64, Verdict>>>);
 
 /// What the filters say to one event.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Verdict {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<(Box<str>, Box<str>)>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     waiters: BTreeSet<u64>,
 }
 
@@ -138,12 +141,31 @@ impl Matches {
 
     /// The places of the events, in order.
     pub(crate) fn places(&self) -> impl Iterator<Item = u64> + '_ {
-        self.0.iter().flat_map(|verdicts| verdicts.keys().copied())
+        self.iter().map(|(place, _)| place)
+    }
+
+    /// The places of the events with what is said to them, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Verdict)> {
+        self.0.iter().flat_map(|verdicts| verdicts.iter().map(|(place, verdict)| (*place, verdict)))
     }
 
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+}
+
+// Pairs, not a map: JSON makes text of a map's keys, and not every reader makes numbers of it again.
+impl Serialize for Matches {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Matches {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let verdicts = Vec::<(u64, Verdict)>::deserialize(deserializer)?;
+        Ok(Matches((!verdicts.is_empty()).then(|| Box::new(verdicts.into_iter().collect()))))
     }
 }
 

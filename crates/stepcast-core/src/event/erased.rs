@@ -17,6 +17,8 @@ pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
     /// # Errors
     /// When the type's `Serialize` fails.
     fn to_value(&self) -> Result<Value, serde_json::Error>;
+    /// The event for a serializer, without a copy of its value. Its code is a user's: whoever calls it expects a panic.
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize;
     /// A copy in a new box.
     fn clone_boxed(&self) -> Box<dyn ErasedEvent>;
 }
@@ -28,6 +30,10 @@ impl<E: Event> ErasedEvent for E {
 
     fn to_value(&self) -> Result<Value, serde_json::Error> {
         serde_code(|| serde_json::to_value(self))
+    }
+
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        self
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
@@ -105,6 +111,10 @@ impl ErasedEvent for Shared {
         self.0.to_value()
     }
 
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        self.0.as_serialize()
+    }
+
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
         Box::new(Shared(Arc::clone(&self.0)))
     }
@@ -125,6 +135,10 @@ impl ErasedEvent for StoredEvent {
 
     fn to_value(&self) -> Result<Value, serde_json::Error> {
         Ok(self.value.clone())
+    }
+
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        &self.value
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {

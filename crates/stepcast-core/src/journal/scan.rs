@@ -1,0 +1,96 @@
+//! Whether a row that was written can be read back: a reader follows only so many levels, and knows 64-bit numbers.
+
+use crate::store::MAX_CELL_DEPTH;
+
+/// An event lies at least four levels inside its row, and is decoded only up to `MAX_CELL_DEPTH` of its own.
+pub(super) const MAX_DEPTH: usize = MAX_CELL_DEPTH + 4;
+
+/// What cannot be read back.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fault {
+    TooDeep,
+    Number(String),
+}
+
+/// Looks once through JSON text as `serde_json` writes it.
+pub(super) fn readable(text: &[u8]) -> Result<(), Fault> {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => at = string_end(text, at + 1),
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(Fault::TooDeep);
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'-' | b'0'..=b'9' => {
+                let end = number_end(text, at);
+                if end - at > 18 {
+                    fits(&text[at..end])?;
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// The place of the quote that ends a string.
+fn string_end(text: &[u8], mut at: usize) -> usize {
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    at
+}
+
+fn number_end(text: &[u8], from: usize) -> usize {
+    let rest = text[from..].iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+    rest.map_or(text.len(), |length| from + length)
+}
+
+/// A whole number that does not fit would be read as a float, and lose its last digits.
+fn fits(digits: &[u8]) -> Result<(), Fault> {
+    let Ok(digits) = std::str::from_utf8(digits) else { return Ok(()) };
+    let whole = !digits.contains(['.', 'e', 'E']);
+    if whole && digits.parse::<u64>().is_err() && digits.parse::<i64>().is_err() {
+        return Err(Fault::Number(digits.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Fault, MAX_DEPTH, readable};
+
+    #[test]
+    fn levels_are_counted_outside_of_strings() {
+        let deep = |levels: usize| [vec![b'['; levels], vec![b']'; levels]].concat();
+        assert_eq!(readable(&deep(MAX_DEPTH)), Ok(()));
+        assert_eq!(readable(&deep(MAX_DEPTH + 1)), Err(Fault::TooDeep));
+        let text = serde_json::to_vec(&("[".repeat(500) + "\\\"" + &"{".repeat(500))).unwrap();
+        assert_eq!(readable(&text), Ok(()));
+        assert_eq!(readable("[],".repeat(500).as_bytes()), Ok(()));
+    }
+
+    #[test]
+    fn numbers_that_are_read_back_otherwise_are_found() {
+        let fault = |value: u128| readable(serde_json::to_string(&[value]).unwrap().as_bytes());
+        assert_eq!(fault(u128::from(u64::MAX)), Ok(()));
+        assert_eq!(fault(u128::from(u64::MAX) + 1), Err(Fault::Number("18446744073709551616".into())));
+        let text = serde_json::to_string(&[i64::MIN]).unwrap();
+        assert_eq!(readable(text.as_bytes()), Ok(()));
+        let text = serde_json::to_string(&[f64::MAX, f64::MIN_POSITIVE, 1e17, -0.1 / 3.0]).unwrap();
+        assert_eq!(readable(text.as_bytes()), Ok(()));
+        assert_eq!(readable(b"\"99999999999999999999999\""), Ok(()));
+    }
+}
