@@ -12,7 +12,7 @@ use stepcast_core::store::{CellMap, StoreError};
 use stepcast_core::{DefinitionError, ErrorInfo, Payload, StepError, WorkflowDef};
 
 use crate::dispatch::{Dispatch, RunCore, panicked};
-use crate::exec::{LogSnapshot, OpLog};
+use crate::exec::{ExecLog, OpLog};
 use crate::program::Program;
 use crate::run::{AnyCell, Message, RunData, RunEnd, RunError, RunId, RunShared, SharedError, StoredError, lock};
 
@@ -29,7 +29,7 @@ pub struct RunSnapshot {
     run_id: RunId,
     state: StateSnapshot,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    records: Vec<(u64, LogSnapshot)>,
+    records: Vec<(u64, ExecLog)>,
     #[serde(flatten)]
     store: StoreSnapshot,
     seq: u64,

@@ -16,9 +16,7 @@ impl Dispatch {
     /// An attempt in a task of its own has ended.
     pub(crate) fn task_ended(&mut self, core: &mut RunCore, key: ExecKey, attempt: u32, output: StepOutput) {
         // One that ran out of time may still come to its end, while its records are kept for the next attempt.
-        let known =
-            core.entry(key).is_some_and(|entry| entry.attempt == attempt && !matches!(entry.place, Place::Between));
-        if !known {
+        if core.entry_of(key, attempt).is_none() {
             return place::drop_quietly(output);
         }
         let Some(entry) = core.take_entry(key) else { return };

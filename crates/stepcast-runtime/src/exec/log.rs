@@ -3,11 +3,11 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use serde::{Deserialize, Serialize};
 use stepcast_core::engine::{OpId, OpKind, OpResult};
+use stepcast_core::journal::LabelLog;
 use stepcast_core::{Outputs, Payload};
 
-use super::Recorded;
+use super::{ExecLog, Recorded};
 
 /// So many labels are looked through one by one.
 const MANY_LABELS: usize = 16;
@@ -76,22 +76,6 @@ impl Pending {
     fn has_result(&self) -> bool {
         matches!(self.answer, Answer::Come(_))
     }
-}
-
-/// The serialized form of a log.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct LogSnapshot {
-    labels: Vec<LabelSnapshot>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct LabelSnapshot {
-    kind: OpKind,
-    label: String,
-    done: u32,
-    committed: u32,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    results: Vec<Option<Recorded>>,
 }
 
 impl OpLog {
@@ -318,8 +302,8 @@ impl OpLog {
         open.collect()
     }
 
-    pub(crate) fn snapshot(&self) -> LogSnapshot {
-        let labels = self.labels.iter().map(|label| LabelSnapshot {
+    pub(crate) fn snapshot(&self) -> ExecLog {
+        let labels = self.labels.iter().map(|label| LabelLog {
             kind: label.kind,
             label: label.label.to_string(),
             // What is in the outbox is not in the snapshot, so it counts as not sent.
@@ -327,13 +311,13 @@ impl OpLog {
             committed: label.committed,
             results: label.results.as_deref().cloned().unwrap_or_default(),
         });
-        LogSnapshot { labels: labels.collect() }
+        ExecLog { labels: labels.collect() }
     }
 
     /// The log that a snapshot holds; `None` if its counts do not fit together.
-    pub(crate) fn restore(snapshot: LogSnapshot) -> Option<Self> {
+    pub(crate) fn restore(snapshot: ExecLog) -> Option<Self> {
         let mut log = OpLog::default();
-        for LabelSnapshot { kind, label, done, committed, results } in snapshot.labels {
+        for LabelLog { kind, label, done, committed, results } in snapshot.labels {
             if committed > done || results.len() > done as usize || done > u32::MAX / 2 {
                 return None;
             }
@@ -411,20 +395,6 @@ impl Hasher for Hashed {
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
-    }
-}
-
-impl LogSnapshot {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// The events on record, whose types a restore has to resolve.
-    pub(crate) fn payloads_mut(&mut self) -> impl Iterator<Item = &mut Payload> {
-        self.labels
-            .iter_mut()
-            .flat_map(|label| label.results.iter_mut().flatten())
-            .flat_map(|result| result.payloads_mut())
     }
 }
 
