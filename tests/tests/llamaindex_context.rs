@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stepcast::prelude::*;
-use stepcast::{AnyRun, RunSnapshot};
-use support::{after, recorded, settle, unhandled, within};
+use support::{after, moved, recorded, settle, unhandled, within};
 
 #[event(start)]
 pub struct Begin {
@@ -46,13 +45,6 @@ fn done(text: impl ToString) -> Done {
 
 fn reply(response: &str) -> Reply {
     Reply { response: response.into() }
-}
-
-/// The run as text, and taken up from it, as another process would.
-async fn moved<W: RunWorkflow>(flow: W, run: &AnyRun) -> stepcast::Run<<W::Flow as Workflow>::Stop> {
-    let text = within(run.snapshot()).await.unwrap().to_json().unwrap();
-    run.cancel();
-    flow.restore(RunSnapshot::from_json(&text).unwrap()).unwrap()
 }
 
 /// Waits for one reply in two ways.

@@ -5,13 +5,11 @@
 
 mod support;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use stepcast::engine::RestoreError;
 use stepcast::prelude::*;
-use stepcast::{AnyRun, RestoreRunError, RunSnapshot};
-use support::{after, recorded, rest, settle, within};
+use stepcast::{RestoreRunError, RunSnapshot};
+use support::{after, moved, recorded, rest, settle, within};
 
 #[event(start)]
 pub struct Begin {
@@ -60,27 +58,13 @@ fn reply(response: &str) -> Reply {
     Reply { response: response.into() }
 }
 
-/// The run as text, and taken up from it, as another process would.
-async fn moved<W: RunWorkflow>(flow: W, run: &AnyRun) -> stepcast::Run<<W::Flow as Workflow>::Stop> {
-    let text = within(run.snapshot()).await.unwrap().to_json().unwrap();
-    run.cancel();
-    flow.restore(RunSnapshot::from_json(&text).unwrap()).unwrap()
-}
-
 /// Waits for one reply in two ways.
 mod requiring {
     use super::*;
 
     #[step(waits(Reply))]
-    pub async fn work(ev: Begin, ctx: Context) -> Result<Done> {
-        let wait = ctx.wait_for_event::<Reply>();
-        let reply = match ev.n {
-            0 => wait.where_field("response", "ok").await?,
-            1 => wait.matching(|reply| reply.response == "ok").await?,
-            2 => wait.timeout(Duration::from_secs(60)).await?,
-            _ => wait.timeout(Duration::MAX).await?,
-        };
-        Ok(done(reply.response))
+    pub async fn work(_ev: Begin, ctx: Context) -> Result<Done> {
+        Ok(done(ctx.wait_for_event::<Reply>().await?.response))
     }
 
     flow!(pub Requiring: Begin => Done { work });

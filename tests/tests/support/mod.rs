@@ -6,11 +6,18 @@ use std::future::Future;
 use std::time::Duration;
 
 use stepcast::prelude::*;
-use stepcast::{AnyRun, EventStream, UnhandledEvent};
+use stepcast::{AnyRun, EventStream, RunSnapshot, UnhandledEvent};
 
 /// Awaits something that must end. Under a paused clock the bound costs no time: it strikes only when all is idle.
 pub async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(120), future).await.expect("it hangs")
+}
+
+/// The run as text, and taken up from it, as another process would.
+pub async fn moved<W: RunWorkflow>(flow: W, run: &AnyRun) -> stepcast::Run<<W::Flow as Workflow>::Stop> {
+    let text = within(run.snapshot()).await.expect("it is taken").to_json().expect("it serializes");
+    run.cancel();
+    flow.restore(RunSnapshot::from_json(&text).expect("it is read")).expect("it is taken up")
 }
 
 /// Lets everything happen that can happen without the clock going on by more than a moment.
