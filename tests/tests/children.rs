@@ -176,9 +176,13 @@ async fn a_child_is_cancelled_with_its_parent() {
     let (child, flow) = parent();
     let run = flow.run(Begin { n: 9 });
     after(1_000).await;
+    let [live] = &run.children()[..] else { panic!("not one child") };
+    assert_eq!((live.parent_id().as_ref(), run.parent_id()), (Some(run.run_id()), None));
+    assert!(live.run_id() != run.run_id() && live.ended_at().is_none());
     run.cancel();
     assert!(matches!(within(run.result()).await, Err(RunError::Cancelled)));
     after(100_000).await;
+    assert!(run.children().is_empty() && live.is_done() && live.ended_at() >= run.ended_at());
     assert_eq!((child.began.load(Ordering::SeqCst), child.ended.load(Ordering::SeqCst)), (1, 0));
 }
 

@@ -356,7 +356,7 @@ impl Chatty {
     #[step]
     async fn begin(&self, _ev: Begin, ctx: Context) -> Question {
         ctx.phase("asking");
-        ctx.log(LogLevel::Warn, "careful");
+        ctx.log_with(LogLevel::Warn, "careful", [("why".to_owned(), "people".into())].into_iter().collect());
         Question {}
     }
 
@@ -381,6 +381,7 @@ async fn questions_announcements_logs_and_the_end_are_on_the_stream() {
     assert_eq!((phase.name.as_str(), phase.step.as_str()), ("asking", "begin"));
     let log = stream[1].event.get::<LogEvent>().unwrap();
     assert_eq!((log.level, log.message.as_str(), log.step.as_str()), (LogLevel::Warn, "careful", "begin"));
+    assert_eq!(log.fields["why"], "people");
     assert!(stream[2].event.is::<Question>() && stream[3].event.is::<Note>() && stream[4].event.is::<Done>());
 }
 

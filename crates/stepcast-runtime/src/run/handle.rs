@@ -125,6 +125,17 @@ impl AnyRun {
         self.shared.parent().map(|parent| parent.id().clone())
     }
 
+    /// Handles of the run's live children, and of theirs.
+    pub fn children(&self) -> Vec<AnyRun> {
+        let below = self.shared.with_children().into_iter().skip(1).filter(|run| !run.has_ended());
+        below
+            .map(|shared| {
+                shared.add_handle();
+                AnyRun { shared }
+            })
+            .collect()
+    }
+
     /// Whether the run has ended.
     pub fn is_done(&self) -> bool {
         self.shared.has_ended()
