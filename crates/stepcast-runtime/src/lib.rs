@@ -5,6 +5,7 @@ mod built;
 mod clock;
 mod context;
 mod dispatch;
+mod durable;
 mod exec;
 mod params;
 mod program;
@@ -24,6 +25,7 @@ pub use context::{
     Call, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context, Declared, Effect, EmitError,
     MaySend, RunChild, SendSet, Store, StoreEditError, WaitError, WaitForEvent, Waiting,
 };
+pub use durable::{AnswerRunError, AttachError, SendRunError};
 pub use params::{Attempt, CancelToken, EditStateError, Res, State};
 pub use resources::*;
 pub use run::{

@@ -8,9 +8,11 @@ use std::time::Duration;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use serde_json::Value;
+use stepcast_core::backend::Backend;
 use stepcast_core::{EventMeta, Payload, SharedWorkflow, Workflow, WorkflowDef};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::durable::AttachError;
 use crate::program::Program;
 use crate::resources::Resources;
 use crate::run::{AnyRun, Begin, Run, RunError, RunId, RunOptions, launch, lock, refused};
@@ -30,6 +32,7 @@ struct Inner {
     workflows: DashMap<String, Registered>,
     runs: DashMap<RunId, AnyRun>,
     resources: Mutex<Option<Resources>>,
+    backend: Option<Arc<dyn Backend>>,
     closing: AtomicBool,
     drained: Notify,
 }
@@ -137,6 +140,28 @@ impl Runtime {
     /// An empty runtime.
     pub fn new() -> Self {
         Runtime::default()
+    }
+
+    /// A runtime whose runs are kept by a backend: they survive their process, and go on as soon as their workflow is
+    /// registered with a runtime on the same store.
+    pub fn on(backend: impl Into<Arc<dyn Backend>>) -> Self {
+        Runtime { inner: Arc::new(Inner { backend: Some(backend.into()), ..Inner::default() }) }
+    }
+
+    /// What keeps the runs, if it is not only memory.
+    pub fn backend(&self) -> Option<&Arc<dyn Backend>> {
+        self.inner.backend.as_ref()
+    }
+
+    /// A handle of a run, live or stored: one that sleeps is brought back to memory, one that has ended shows its end.
+    ///
+    /// # Errors
+    /// When there is no such run, another process holds it, or it does not fit its workflow here.
+    pub async fn attach(&self, run: &RunId) -> Result<AnyRun, AttachError> {
+        match self.get(run) {
+            Some(live) => Ok(live),
+            None => Err(AttachError::NoBackend { run: run.clone() }),
+        }
     }
 
     /// Supplies the `Res<T>` parameters of every run that has no resources of its own.

@@ -162,11 +162,12 @@ impl<F> Call<'_, F> {
             return serde_json::from_value(value).map_err(|source| CallError::Result { label: name(), source });
         }
         let key = format!("{}:{}:{}:{}", exec.run.id(), exec.key.serial, label, ordinal);
-        match body(key).await {
+        match body(key).await.map_err(Into::<StepError>::into) {
             Ok(result) => {
                 let value =
                     serde_json::to_value(&result).map_err(|source| CallError::Result { label: name(), source })?;
                 exec.log().record(OpKind::Call, &label, ordinal, Recorded::Json(value), bound);
+                exec.kept().await;
                 let (status, reason) = match had_record {
                     true => (CallStatus::Bypass, "the call asks to be repeated with its execution"),
                     false => (CallStatus::Miss, "no result was recorded yet"),
@@ -176,7 +177,7 @@ impl<F> Call<'_, F> {
             }
             Err(error) => {
                 show(&exec, &label, CallStatus::Failed, "the closure failed");
-                Err(CallError::Failed { label: name(), source: error.into().into_source() })
+                Err(CallError::Failed { label: name(), source: error.into_source() })
             }
         }
     }

@@ -90,6 +90,10 @@ impl ExecShared {
         self.run.post(Message::Operation { exec: self.key, attempt: self.attempt, request });
     }
 
+    /// Waits until everything that the execution has on record is kept; at once where the run lives in memory alone.
+    #[allow(clippy::unused_async)]
+    pub(crate) async fn kept(&self) {}
+
     /// Ends the attempt: what still holds its context can do nothing with it any more.
     pub(crate) fn close(&self) {
         self.over.store(true, Ordering::Relaxed);

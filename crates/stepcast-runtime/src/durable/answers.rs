@@ -1,0 +1,100 @@
+//! Answers to stored inputs: checked against what the input takes, then recorded, wherever the run sleeps.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use stepcast_core::backend::*;
+use stepcast_core::{AnyEvent, Role, WorkflowDef};
+
+use super::records::ask;
+use super::{AnswerRunError, SendRunError};
+use crate::clock;
+use crate::run::RunId;
+use crate::runtime::Runtime;
+
+impl Runtime {
+    /// Answers a pending input of a stored run, wherever it sleeps or runs, with data in the form of the event that it
+    /// takes; for a failed step with one of its choices, as text or as `{"choice": ..}`. Recorded when this returns.
+    /// The first answer wins. `by` says who answered.
+    ///
+    /// # Errors
+    /// When there is no such input, it is not pending any more, or the answer does not fit it.
+    pub async fn answer_input(
+        &self,
+        run: &RunId,
+        input: u64,
+        answer: Value,
+        by: Option<String>,
+    ) -> Result<(), AnswerRunError> {
+        let Some(backend) = self.backend() else { return Err(AnswerRunError::NoBackend) };
+        let filter = InputFilter { run: Some(Arc::from(run.as_str())), input: Some(input), ..InputFilter::default() };
+        let Some(record) = self.list_inputs(filter, None, 1).await?.pop() else {
+            return Err(AnswerRunError::Unknown { run: run.clone(), input });
+        };
+        check_answer(run, &record, &answer, self.definition(&record.workflow).as_deref())?;
+        let (run_text, text) = (Arc::from(run.as_str()), answer.to_string());
+        let given = Answer { run: run_text, input, answer: text, by, at: clock::now() };
+        match ask(backend, move |backend| backend.answer(given)).await {
+            None => Err(AnswerRunError::ShuttingDown),
+            Some(Ok(())) => Ok(()),
+            Some(Err(AnswerError::Storage(error))) => Err(error.into()),
+            Some(Err(AnswerError::UnknownInput { .. })) => Err(AnswerRunError::Unknown { run: run.clone(), input }),
+            Some(Err(error)) => {
+                let status = match &error {
+                    AnswerError::Conflict { status, .. } => InputStatus::clone(status),
+                    _ => record.status,
+                };
+                Err(AnswerRunError::Conflict { status, source: Box::new(error) })
+            }
+        }
+    }
+}
+
+/// Whether the answer is one that the input takes: one of its choices, or data of the event that it expects.
+fn check_answer(
+    run: &RunId,
+    record: &InputRecord,
+    answer: &Value,
+    def: Option<&WorkflowDef>,
+) -> Result<(), AnswerRunError> {
+    let input = record.asked.input;
+    let choices = record.asked.choices.as_deref().and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
+    if let Some(choices) = choices {
+        let given = answer.get("choice").unwrap_or(answer);
+        let known = given.as_str().is_some_and(|given| choices.iter().any(|choice| choice == given));
+        return match known {
+            true => Ok(()),
+            false => Err(AnswerRunError::Choice { run: run.clone(), input, choices, found: given.to_string() }),
+        };
+    }
+    let meta = def.zip(record.asked.expects.as_deref());
+    let meta = meta.and_then(|(def, tag)| def.event_by_tag(tag).map(|ix| def.event(ix)));
+    match meta {
+        Some(meta) => match meta.decode(answer.clone()) {
+            Ok(_) => Ok(()),
+            Err(source) => {
+                let (run, tag, source) = (run.clone(), meta.tag.to_owned(), Arc::new(source));
+                Err(AnswerRunError::Data { run, input, tag, source })
+            }
+        },
+        None => Ok(()),
+    }
+}
+
+/// Whether a workflow takes this event from outside.
+pub(super) fn check_event(def: &WorkflowDef, event: &AnyEvent) -> Result<(), SendRunError> {
+    let outside = |role: Role| matches!(role, Role::External | Role::HumanResponse);
+    let known = def.event_by_tag(event.tag()).filter(|ix| outside(def.event(*ix).role) || def.is_waited(*ix));
+    let Some(ix) = known else {
+        let expected = def.events().filter(|meta| outside(meta.role)).map(|meta| meta.tag.to_owned()).collect();
+        return Err(SendRunError::NotExternal {
+            workflow: def.name().to_owned(),
+            event: event.tag().to_owned(),
+            expected,
+        });
+    };
+    let meta = def.event(ix);
+    meta.decode(event.value())
+        .map(drop)
+        .map_err(|source| SendRunError::Data { tag: meta.tag.to_owned(), source: Arc::new(source) })
+}
