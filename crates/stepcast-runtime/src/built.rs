@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stepcast_core::{Event, Payload, WorkflowDef};
 
 use crate::program::Program;
-use crate::run::{AnyRun, Begin, Run, RunOptions, launch};
+use crate::run::{AnyRun, Begin, Run, RunOptions, Ties, launch};
 use crate::snapshot::{RestoreRunError, RunSnapshot};
 
 /// A workflow made by [`WorkflowBuilder`](stepcast_core::WorkflowBuilder), ready to run. Clones share the definition.
@@ -87,7 +87,7 @@ impl<Start: Event, Stop: Event> BuiltWorkflow<Start, Stop> {
     }
 
     fn launch(&self, begin: Begin, options: RunOptions) -> Run<Stop> {
-        Run::new(AnyRun::first(launch(Arc::clone(&self.program), None, begin, Some(options), None, None)))
+        Run::new(AnyRun::first(launch(Arc::clone(&self.program), None, begin, Some(options), Ties::default())))
     }
 }
 

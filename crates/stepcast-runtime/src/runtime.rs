@@ -9,13 +9,14 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use serde_json::Value;
 use stepcast_core::backend::Backend;
+use stepcast_core::engine::Time;
 use stepcast_core::{EventMeta, Payload, SharedWorkflow, Workflow, WorkflowDef};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::durable::AttachError;
+use crate::durable::{Host, Keeping};
 use crate::program::Program;
 use crate::resources::Resources;
-use crate::run::{AnyRun, Begin, Run, RunError, RunId, RunOptions, launch, lock, refused};
+use crate::run::{AnyRun, Begin, Run, RunError, RunId, RunOptions, RunShared, Ties, launch, lock, refused};
 use crate::snapshot::{RestoreRunError, RunSnapshot};
 
 /// Owns named workflows and the live runs started through it.
@@ -28,18 +29,18 @@ pub struct Runtime {
 }
 
 #[derive(Default)]
-struct Inner {
+pub(crate) struct Inner {
     workflows: DashMap<String, Registered>,
-    runs: DashMap<RunId, AnyRun>,
+    pub(crate) runs: DashMap<RunId, AnyRun>,
     resources: Mutex<Option<Resources>>,
-    backend: Option<Arc<dyn Backend>>,
+    pub(crate) host: Option<Arc<Host>>,
     closing: AtomicBool,
     drained: Notify,
 }
 
 /// A workflow of a runtime.
-struct Registered {
-    program: Arc<Program>,
+pub(crate) struct Registered {
+    pub(crate) program: Arc<Program>,
     instance: Arc<dyn Any + Send + Sync>,
     limit: Option<Arc<Semaphore>>,
 }
@@ -89,6 +90,14 @@ pub(crate) struct RuntimeLink {
 }
 
 impl RuntimeLink {
+    pub(crate) fn inner(&self) -> Option<Arc<Inner>> {
+        self.runtime.upgrade()
+    }
+
+    pub(crate) fn runtime(&self) -> Option<Runtime> {
+        self.inner().map(Runtime::of)
+    }
+
     /// Waits for a place among the workflow's concurrent runs.
     pub(crate) async fn admit(&self) {
         if let Some(limit) = &self.limit
@@ -129,7 +138,18 @@ impl std::fmt::Debug for Inner {
     }
 }
 
+impl Registered {
+    /// A workflow that is not registered: its runs have no bound.
+    pub(crate) fn new(program: Arc<Program>, instance: Arc<dyn Any + Send + Sync>) -> Self {
+        Registered { program, instance, limit: None }
+    }
+}
+
 impl Inner {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
     /// The runs that have not ended. One that has just ended may still be in the list for a moment.
     fn live(&self) -> impl Iterator<Item = AnyRun> + '_ {
         self.runs.iter().map(|entry| entry.value().clone()).filter(|run| !run.is_done())
@@ -145,23 +165,23 @@ impl Runtime {
     /// A runtime whose runs are kept by a backend: they survive their process, and go on as soon as their workflow is
     /// registered with a runtime on the same store.
     pub fn on(backend: impl Into<Arc<dyn Backend>>) -> Self {
-        Runtime { inner: Arc::new(Inner { backend: Some(backend.into()), ..Inner::default() }) }
+        let inner = Arc::new(Inner { host: Some(Host::new(backend.into())), ..Inner::default() });
+        Runtime { inner }
     }
 
     /// What keeps the runs, if it is not only memory.
     pub fn backend(&self) -> Option<&Arc<dyn Backend>> {
-        self.inner.backend.as_ref()
+        self.inner.host.as_ref().map(|host| &host.backend)
     }
 
-    /// A handle of a run, live or stored: one that sleeps is brought back to memory, one that has ended shows its end.
-    ///
-    /// # Errors
-    /// When there is no such run, another process holds it, or it does not fit its workflow here.
-    pub async fn attach(&self, run: &RunId) -> Result<AnyRun, AttachError> {
-        match self.get(run) {
-            Some(live) => Ok(live),
-            None => Err(AttachError::NoBackend { run: run.clone() }),
+    /// How long a run of a backend rests before it leaves memory, unless somebody holds a handle or reads its stream. It
+    /// comes back when an event, an answer or a deadline calls. Default 60 s.
+    #[must_use]
+    pub fn with_idle(self, idle: Duration) -> Self {
+        if let Some(host) = &self.inner.host {
+            host.set_idle(idle);
         }
+        self
     }
 
     /// Supplies the `Res<T>` parameters of every run that has no resources of its own.
@@ -197,6 +217,10 @@ impl Runtime {
             Entry::Occupied(taken) => Err(RuntimeError::DuplicateWorkflow { name: taken.key().clone() }),
             Entry::Vacant(free) => {
                 free.insert(Registered { program, instance, limit });
+                if let Some(host) = &self.inner.host {
+                    host.start(&self.inner);
+                    host.look();
+                }
                 Ok(())
             }
         }
@@ -227,7 +251,7 @@ impl Runtime {
             event: meta.tag,
             source,
         })?;
-        Ok(self.launch(found, Begin::Start(Payload::from_box(event)), options, None))
+        Ok(self.launch(name, found, Begin::Start(Payload::from_box(event)), options, None))
     }
 
     /// Starts a run of a workflow that need not be registered, typed.
@@ -244,7 +268,7 @@ impl Runtime {
         let instance: Arc<dyn Any + Send + Sync> = flow.into_shared();
         let limit = self.inner.workflows.get(F::Flow::SPEC.name).and_then(|entry| entry.limit.clone());
         let found = Registered { program, instance, limit };
-        Run::new(self.launch(found, Begin::Start(Payload::new(start)), options, None))
+        Run::new(self.launch(F::Flow::SPEC.name, found, Begin::Start(Payload::new(start)), options, None))
     }
 
     /// Goes on with a run of a registered workflow from its snapshot, under its own id.
@@ -255,10 +279,11 @@ impl Runtime {
         let found = self.find(snapshot.workflow())?;
         let id = snapshot.run_id().clone();
         let restored = snapshot.restore(&found.program)?;
-        Ok(self.launch(found, Begin::Restored(Box::new(restored)), options, Some(id)))
+        let name = found.program.def.name().to_owned();
+        Ok(self.launch(&name, found, Begin::Restored(Box::new(restored)), options, Some(id)))
     }
 
-    fn find(&self, name: &str) -> Result<Registered, RuntimeError> {
+    pub(crate) fn find(&self, name: &str) -> Result<Registered, RuntimeError> {
         match self.inner.workflows.get(name) {
             Some(entry) => Ok(Registered {
                 program: Arc::clone(&entry.program),
@@ -269,25 +294,49 @@ impl Runtime {
         }
     }
 
-    fn launch(&self, found: Registered, begin: Begin, mut options: RunOptions, id: Option<RunId>) -> AnyRun {
+    fn launch(
+        &self,
+        name: &str,
+        found: Registered,
+        begin: Begin,
+        mut options: RunOptions,
+        id: Option<RunId>,
+    ) -> AnyRun {
+        let id = id.or_else(|| options.run_id.clone()).unwrap_or_else(RunId::random);
+        options.run_id = Some(id.clone());
+        match (&self.inner.host, begin) {
+            (Some(host), Begin::Start(start)) => self.begin_kept(host, name, found, start, options, &id, None),
+            (_, begin) => self.launch_kept(found, begin, options, &id, None, None),
+        }
+    }
+
+    /// Launches a run into the list of live ones.
+    pub(crate) fn launch_kept(
+        &self,
+        found: Registered,
+        begin: Begin,
+        mut options: RunOptions,
+        id: &RunId,
+        keeping: Option<Keeping>,
+        parent: Option<&Arc<RunShared>>,
+    ) -> AnyRun {
         let name = found.program.def.name().to_owned();
         if self.inner.closing.load(Ordering::Acquire) {
             return AnyRun::first(refused(&name, RunError::ShuttingDown));
         }
-        let id = id.or_else(|| options.run_id.clone()).unwrap_or_else(RunId::random);
         options.run_id = Some(id.clone());
         if options.resources.is_none() {
             options.resources = lock(&self.inner.resources).clone();
         }
-        match self.inner.runs.entry(id) {
+        match self.inner.runs.entry(id.clone()) {
             Entry::Occupied(taken) if !taken.get().is_done() => {
                 AnyRun::first(refused(&name, RunError::DuplicateRunId { id: taken.key().to_string() }))
             }
             free => {
                 let link =
                     RuntimeLink { runtime: Arc::downgrade(&self.inner), limit: found.limit, permit: Mutex::new(None) };
-                let run =
-                    AnyRun::first(launch(found.program, Some(found.instance), begin, Some(options), None, Some(link)));
+                let ties = Ties { parent, link: Some(link), keeping };
+                let run = AnyRun::first(launch(found.program, Some(found.instance), begin, Some(options), ties));
                 // A run that ended while it was made has removed nothing yet.
                 if !run.is_done() {
                     free.insert(run.clone());
@@ -295,6 +344,32 @@ impl Runtime {
                 run
             }
         }
+    }
+
+    /// A runtime of what is behind another one.
+    pub(crate) fn of(inner: Arc<Inner>) -> Self {
+        Runtime { inner }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(crate) fn host(&self) -> Option<&Arc<Host>> {
+        self.inner.host.as_ref()
+    }
+
+    /// A live run, without a handle of it.
+    pub(crate) fn shared_of(&self, id: &RunId) -> Option<Arc<RunShared>> {
+        let run = self.inner.runs.get(id).map(|entry| Arc::clone(entry.value().shared()))?;
+        (!run.has_ended()).then_some(run)
+    }
+
+    /// Live runs that rest since then, and that nobody holds.
+    pub(crate) fn resting_since(&self, then: Time) -> Vec<Arc<RunShared>> {
+        let all = self.inner.runs.iter().map(|entry| Arc::clone(entry.value().shared()));
+        let rests = |run: &Arc<RunShared>| run.rests_since().is_some_and(|since| since <= then.0);
+        all.filter(rests).filter(|run| run.handles() == 1 && !run.is_watched()).collect()
     }
 
     /// A live run.

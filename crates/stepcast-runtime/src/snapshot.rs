@@ -259,13 +259,17 @@ impl StoreSnapshot {
         Ok(self)
     }
 
+    pub(crate) fn of_parts(store: Value, cells: Map<String, Value>) -> Self {
+        StoreSnapshot { store, cells }
+    }
+
     pub(crate) fn of(run: &RunShared) -> Self {
         let data = run.data();
         let mut cells = Map::new();
         let all = data.cells();
         for cell in all {
-            cell.while_locked(&mut |value| {
-                cells.insert(cell.name().to_owned(), value.unwrap_or(Value::Null));
+            cell.while_locked(&mut |locked| {
+                cells.insert(cell.name().to_owned(), locked.value().unwrap_or(Value::Null));
             });
         }
         cells.extend(data.stored_cells());
@@ -364,8 +368,8 @@ fn while_all_locked(
 ) {
     match cells.split_first() {
         None => then(),
-        Some((first, rest)) => first.while_locked(&mut |value| {
-            values.push((first.name().to_owned(), value));
+        Some((first, rest)) => first.while_locked(&mut |locked| {
+            values.push((first.name().to_owned(), locked.value()));
             while_all_locked(rest, values, then);
         }),
     }

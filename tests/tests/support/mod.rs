@@ -5,6 +5,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+pub mod stores;
+
 use stepcast::prelude::*;
 use stepcast::{AnyRun, EventStream, RunSnapshot, UnhandledEvent};
 

@@ -38,8 +38,31 @@ pub enum Command {
         /// Only this waiter's filter is new.
         waiter: Option<u64>,
     },
+    /// A question to a person was asked, or is not asked any more.
+    Input {
+        /// Its id within the run.
+        id: u64,
+        /// What became of it.
+        change: InputChange,
+    },
     /// Record the run's end and wake who awaits it.
     Finish(Outcome),
+}
+
+/// What became of a question to a person.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum InputChange {
+    /// It is asked.
+    Opened,
+    /// Somebody answered it by its id.
+    Answered,
+    /// An event that named no input was taken as its answer.
+    AnsweredBy(Payload),
+    /// Nobody answered before its deadline.
+    Expired,
+    /// The run does not ask any more.
+    Withdrawn,
 }
 
 /// What came of an operation.

@@ -24,7 +24,7 @@ mod verify;
 mod view;
 mod waits;
 
-pub use command::{Command, Commands, OpResult, Outcome, RunFailure, StuckReason};
+pub use command::{Command, Commands, InputChange, OpResult, Outcome, RunFailure, StuckReason};
 pub use ids::{ExecKey, OpId, OpKind, Time};
 pub use inputs::{InputReason, PendingInput};
 pub(crate) use journaled::NextLanes;

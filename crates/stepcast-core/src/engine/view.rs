@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::exec::{Activity, Status};
-use super::inputs::{Asked, InputReason, PendingInput};
+use super::inputs::{Asked, Input, InputReason, PendingInput};
 use super::state::Phase;
 use super::{ExecKey, FailureChoice, Filter, RunState, Time};
 use crate::definition::{EventIx, StepIx, WorkflowDef};
@@ -141,41 +141,51 @@ impl RunState {
         self.next_id
     }
 
+    /// A pending input, and when it is given up, if a wait with a deadline asks it.
+    pub fn pending_input(&self, def: &WorkflowDef, id: u64) -> Option<(PendingInput, Option<Time>)> {
+        let input = self.inputs.as_deref()?.0.get(&id)?;
+        let deadline = match &input.asked {
+            Asked::Wait { waiter, .. } => self.waits.as_deref().and_then(|waits| waits.waiters.get(waiter)?.deadline),
+            _ => None,
+        };
+        Some((self.as_pending(def, id, input), deadline))
+    }
+
     /// All pending inputs, oldest first.
     pub fn pending_inputs(&self, def: &WorkflowDef) -> Vec<PendingInput> {
         let inputs = self.inputs.iter().flat_map(|inputs| inputs.0.iter());
-        inputs
-            .map(|(id, input)| {
-                let (reason, event, expects, choices, error) = match &input.asked {
-                    Asked::Event { event, .. } => {
-                        let event = AnyEvent::from_payload(event.clone());
-                        (InputReason::InputRequired, Some(event), None, vec![], None)
-                    }
-                    Asked::Wait { waiter, event } => {
-                        let waiter = self.waits.as_deref().and_then(|waits| waits.waiters.get(waiter));
-                        let expects = waiter.map(|waiter| def.event(waiter.event).tag.to_owned());
-                        (InputReason::InputRequired, Some(event.clone()), expects, vec![], None)
-                    }
-                    Asked::Failure { error, .. } => (
-                        InputReason::StepFailure,
-                        None,
-                        None,
-                        vec![FailureChoice::Retry, FailureChoice::Skip, FailureChoice::Continue, FailureChoice::Fail],
-                        Some(error.clone()),
-                    ),
-                };
-                PendingInput {
-                    id: *id,
-                    step: def.step(input.step).name.clone(),
-                    reason,
-                    event,
-                    expects,
-                    choices,
-                    error,
-                    created: input.created,
-                }
-            })
-            .collect()
+        inputs.map(|(id, input)| self.as_pending(def, *id, input)).collect()
+    }
+
+    fn as_pending(&self, def: &WorkflowDef, id: u64, input: &Input) -> PendingInput {
+        let (reason, event, expects, choices, error) = match &input.asked {
+            Asked::Event { event, .. } => {
+                let event = AnyEvent::from_payload(event.clone());
+                (InputReason::InputRequired, Some(event), None, vec![], None)
+            }
+            Asked::Wait { waiter, event } => {
+                let waiter = self.waits.as_deref().and_then(|waits| waits.waiters.get(waiter));
+                let expects = waiter.map(|waiter| def.event(waiter.event).tag.to_owned());
+                (InputReason::InputRequired, Some(event.clone()), expects, vec![], None)
+            }
+            Asked::Failure { error, .. } => (
+                InputReason::StepFailure,
+                None,
+                None,
+                vec![FailureChoice::Retry, FailureChoice::Skip, FailureChoice::Continue, FailureChoice::Fail],
+                Some(error.clone()),
+            ),
+        };
+        PendingInput {
+            id,
+            step: def.step(input.step).name.clone(),
+            reason,
+            event,
+            expects,
+            choices,
+            error,
+            created: input.created,
+        }
     }
 
     /// Gives back room that an idle run does not need.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ExecLog, VERSION};
+use super::error::JournalError;
+use super::{ExecLog, VERSION, shape};
 use crate::definition::WorkflowDef;
 use crate::engine::{RunState, StateSnapshot};
 use crate::hash;
@@ -69,6 +70,19 @@ impl Checkpoint {
         Checkpoint { version: VERSION, row, def: fingerprint(def), state: StateSnapshot::of(def, state), armed, kept }
     }
 
+    /// Reads a checkpoint's bytes, which are said to hold the rows up to this one.
+    ///
+    /// # Errors
+    /// When they are not a checkpoint, or one of another row.
+    pub fn decode(bytes: &[u8], row: u64) -> Result<Self, JournalError> {
+        let checkpoint: Checkpoint =
+            serde_json::from_slice(bytes).map_err(|source| JournalError::Undecodable { after: row, source })?;
+        match checkpoint.row == row {
+            true => Ok(checkpoint),
+            false => Err(JournalError::Inconsistent { row, what: "the checkpoint is of another row" }),
+        }
+    }
+
     /// The last row that is in it.
     pub fn row(&self) -> u64 {
         self.row
@@ -82,34 +96,10 @@ pub fn fingerprint(def: &WorkflowDef) -> u64 {
 }
 
 fn fingerprint_of(def: &WorkflowDef) -> u64 {
-    let mut sum = hash::fnv1a(&def.name);
-    let mut add = |text: &str| {
-        sum = hash::extend(sum, text.as_bytes());
-        sum = hash::extend(sum, b"\n");
+    let steps = def.steps.iter().flat_map(|step| shape::step_lines(def, step));
+    let event = |event: &crate::definition::EventDef| {
+        format!("event {} {:?} {}", event.meta.tag, event.meta.role, event.waited)
     };
-    let tag = |ix: &u32| def.event(*ix).tag;
-    for step in &def.steps {
-        add(&format!("step {} {:?} {:?}", step.name, step.shape, step.on_failure));
-        add(&format!("takes {:?}", step.inputs.iter().map(tag).collect::<Vec<_>>()));
-        add(&format!("waits {:?}", step.waits.iter().map(tag).collect::<Vec<_>>()));
-        for opener in &step.openers {
-            let collectors = opener.collectors.iter().map(|step| &def.steps[*step as usize].name);
-            add(&format!("opens {} {:?}", opener.kind, collectors.collect::<Vec<_>>()));
-        }
-        let budget = step.catch.as_ref().map(|catch| catch.max_recoveries);
-        let caught_by = step.caught_by.map(|step| &def.steps[step as usize].name);
-        add(&format!("catches {budget:?}, caught by {caught_by:?}"));
-    }
-    for event in &def.events {
-        add(&format!("event {} {:?} {}", event.meta.tag, event.meta.role, event.waited));
-    }
-    let policy = &def.policy;
-    add(&format!(
-        "start {} stop {} keeps {} {}",
-        tag(&def.start),
-        tag(&def.stop),
-        policy.max_mailbox,
-        policy.max_collect
-    ));
-    sum
+    let lines = steps.chain(def.events.iter().map(event)).chain(shape::whole_lines(def));
+    lines.fold(hash::fnv1a(&def.name), |sum, line| hash::extend(hash::extend(sum, line.as_bytes()), b"\n"))
 }

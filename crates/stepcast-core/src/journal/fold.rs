@@ -270,7 +270,7 @@ impl<'a> Fold<'a> {
                     self.outcome = Some(outcome);
                 }
                 // What the host found then is in the next row, so that a fold needs no filters.
-                Command::Frame(_) | Command::OfferKept { .. } => {}
+                Command::Frame(_) | Command::OfferKept { .. } | Command::Input { .. } => {}
             }
         }
     }

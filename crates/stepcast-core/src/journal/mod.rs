@@ -39,6 +39,7 @@ mod log;
 mod read;
 mod resolve;
 mod scan;
+mod shape;
 mod write;
 
 pub use base::{Checkpoint, Kept, Logs, fingerprint};
@@ -46,6 +47,7 @@ pub use error::{JournalError, WriteRowError};
 pub use fold::{Fold, Folded, fold};
 pub use log::{ExecLog, LabelDelta, LabelLog, Recorded};
 pub use read::Row;
+pub use shape::{Shape, describe};
 pub use write::{RowExtras, write_between, write_takeover, write_tick};
 
 /// The version of the format that is written and read here.

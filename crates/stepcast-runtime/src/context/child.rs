@@ -113,7 +113,7 @@ impl<W: Workflow> RunChild<W> {
             }
         };
         let waiting = OpFuture::join(&exec, id.clone());
-        let child = start_child(&exec.run, flow, event, options, RunId::from(run_id.as_str()));
+        let child = start_child(&exec.run, flow, event, options, RunId::from(run_id.as_str())).await;
         tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id.clone()));
         match waiting.await? {
             OpResult::ChildEnded => {}

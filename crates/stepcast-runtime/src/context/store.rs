@@ -131,6 +131,9 @@ impl Store {
             Ok((result, json)) => {
                 let record = if size_of::<R>() == 0 { Recorded::Done } else { Recorded::Json(json) };
                 log.record(OpKind::Edit, path, ordinal, record, bound);
+                self.exec.touch(&mut log);
+                drop((log, data));
+                self.exec.run.nudge();
                 Ok(Ok(result))
             }
             Err(EditError::Closure(Some(error))) => {
@@ -201,9 +204,12 @@ impl Store {
             return Ok(());
         }
         let written = write(data.store.get_or_insert_default());
-        if written.is_err() {
-            log.uncount(OpKind::Edit, path);
+        match &written {
+            Ok(()) => self.exec.touch(&mut log),
+            Err(_) => log.uncount(OpKind::Edit, path),
         }
+        drop((log, data));
+        self.exec.run.nudge();
         written
     }
 }

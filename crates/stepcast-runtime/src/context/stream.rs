@@ -5,6 +5,7 @@ use stepcast_core::{AnyEvent, Event, LogEvent, LogLevel, PhaseEvent};
 use super::op::Gone;
 use super::{Context, SendSet};
 use crate::stream::EventKind;
+use crate::wakers::WakerSet;
 
 impl<S: SendSet> Context<S> {
     /// Writes an event to the run's stream: subscribers see it, no step does. It gets the next sequence number at
@@ -17,13 +18,24 @@ impl<S: SendSet> Context<S> {
         let event = AnyEvent::new(event);
         let wakers = {
             let mut data = self.exec.run.data();
-            if data.ended || !self.exec.log().count(OpKind::Stream, E::META.tag) {
+            let mut log = self.exec.log();
+            if data.ended || !log.count(OpKind::Stream, E::META.tag) {
                 return;
             }
-            data.log.push(event);
-            data.log.take_wakers()
+            match self.exec.run.keeping() {
+                None => {
+                    data.log.push(event);
+                    data.log.take_wakers()
+                }
+                Some(keeping) => {
+                    keeping.write(event);
+                    self.exec.touch(&mut log);
+                    WakerSet::default()
+                }
+            }
         };
         wakers.wake();
+        self.exec.run.nudge();
     }
 
     /// Shows a passing event, such as a token or a percentage, to those who listen at this moment. It is not kept, has

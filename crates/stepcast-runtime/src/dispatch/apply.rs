@@ -12,6 +12,9 @@ use crate::stream::EventKind;
 impl Dispatch {
     /// Applies a tick, and does what follows from it.
     pub(crate) fn tick(&mut self, core: &mut RunCore, kind: TickKind) {
+        if core.journal.is_some() {
+            return self.kept_tick(core, kind);
+        }
         reduce(&self.env.run.program.def, &mut core.state, Tick { at: core.now, kind }, &mut core.cmds);
         if !core.cmds.is_empty() {
             self.apply(core);
@@ -23,26 +26,8 @@ impl Dispatch {
         let mut kept = Vec::new();
         for command in cmds.drain() {
             match command {
-                Command::Publish(event) => self.publish(event),
-                Command::Frame(event) => {
-                    if self.env.run.wants_internal() {
-                        self.env.run.frame(EventKind::Internal, event);
-                    } else if let Some(unhandled) = event.get::<stepcast_core::UnhandledEvent>() {
-                        tracing::debug!(target: "stepcast", event = unhandled.event_type, "unhandled event");
-                    }
-                }
-                Command::Resume { exec, op, result } => self.hand_over(core, exec, op, result),
-                Command::Abort { exec } | Command::Forget { exec } => {
-                    if let Some(more) = core.more.as_deref_mut() {
-                        more.errors.remove(&exec.serial);
-                    }
-                    if let Some(entry) = core.take_entry(exec) {
-                        place::drop_quietly(entry);
-                    }
-                }
                 Command::OfferKept { event, waiter } => kept.push((event, waiter)),
-                Command::Finish(outcome) => self.finish(core, outcome),
-                _ => {}
+                command => self.perform(core, command),
             }
         }
         core.cmds = cmds;
@@ -51,13 +36,38 @@ impl Dispatch {
         }
     }
 
-    fn publish(&self, event: AnyEvent) {
+    /// Does one thing that the reducer asked for.
+    pub(super) fn perform(&mut self, core: &mut RunCore, command: Command) {
+        match command {
+            Command::Publish(event) => self.publish(event),
+            Command::Frame(event) => {
+                if self.env.run.wants_internal() {
+                    self.env.run.frame(EventKind::Internal, event);
+                } else if let Some(unhandled) = event.get::<stepcast_core::UnhandledEvent>() {
+                    tracing::debug!(target: "stepcast", event = unhandled.event_type, "unhandled event");
+                }
+            }
+            Command::Resume { exec, op, result } => self.hand_over(core, exec, op, result),
+            Command::Abort { exec } | Command::Forget { exec } => {
+                if let Some(more) = core.more.as_deref_mut() {
+                    more.errors.remove(&exec.serial);
+                }
+                if let Some(entry) = core.take_entry(exec) {
+                    place::drop_quietly(entry);
+                }
+            }
+            Command::Finish(outcome) => self.finish(core, outcome),
+            _ => {}
+        }
+    }
+
+    pub(super) fn publish(&self, event: AnyEvent) {
         let asks = event.meta().is_some_and(|meta| meta.role == Role::InputRequired);
         if asks {
             // A parent's readers see what its children ask.
             let mut above = self.env.run.parent();
             while let Some(run) = above {
-                run.publish(event.clone());
+                run.publish_from_below(event.clone());
                 above = run.parent();
             }
         }

@@ -8,7 +8,9 @@ use stepcast_core::{Payload, StepError};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
+use super::kept::Journal;
 use super::place::{Entry, Local, Place, ProbeWaker};
+use crate::durable::Keeping;
 use crate::exec::OpLog;
 use crate::program::Program;
 use crate::run::{Message, RunShared};
@@ -32,6 +34,8 @@ pub(crate) struct RunCore {
     pub(crate) entries: Vec<Option<Box<Entry>>>,
     pub(crate) locals: Option<Box<FuturesUnordered<Local>>>,
     pub(crate) more: Option<Box<More>>,
+    /// Only of a run that a backend keeps.
+    pub(crate) journal: Option<Box<Journal>>,
     /// The start event, until the first poll.
     pub(crate) start: Option<Payload>,
     pub(crate) probe: Option<ProbeWaker>,
@@ -62,6 +66,8 @@ pub(crate) struct More {
     pub(crate) restored: BTreeMap<u64, OpLog>,
     /// What executions send that finds the run's queue full.
     pub(crate) room: super::room::Room,
+    /// The journal of a kept run that is put away.
+    pub(crate) journal: Option<Box<Journal>>,
     /// After the run's end: when executions that go on are dropped.
     pub(crate) grace_until: Option<Time>,
     #[cfg(feature = "testing")]
@@ -76,6 +82,7 @@ impl RunCore {
             entries: Vec::new(),
             locals: None,
             more: None,
+            journal: None,
             start: None,
             probe: None,
             polled: 0,
@@ -102,6 +109,7 @@ impl RunCore {
         let max_running = options.and_then(|options| options.max_running).unwrap_or(run.def().policy().max_running);
         let mut core = LEFT.take().unwrap_or_else(|| Box::new(RunCore::new(RunState::default(), 0)));
         core.max_running = max_running;
+        core.journal = run.keeping().and_then(Keeping::take_journal);
         #[cfg(feature = "testing")]
         if let Some(test) = options.and_then(|options| options.test.clone()) {
             core.more().test = Some(test);
@@ -128,7 +136,8 @@ impl RunCore {
         self.cmds.clear();
         self.entries.clear();
         self.entries.shrink_to(ROOM);
-        (self.locals, self.more, self.start, self.probe, self.tokio) = (None, None, None, None, None);
+        (self.locals, self.more, self.journal) = (None, None, None);
+        (self.start, self.probe, self.tokio) = (None, None, None);
         (self.polled, self.in_tasks, self.ended, self.asleep) = (0, 0, false, false);
         LEFT.set(Some(self));
     }
@@ -199,6 +208,11 @@ impl RunCore {
     /// Whether nothing of the run is under way.
     pub(crate) fn is_quiet(&self) -> bool {
         self.in_tasks == 0 && self.locals.as_ref().is_none_or(|locals| locals.is_empty()) && !self.state.has_ready()
+    }
+
+    /// Whether a batch of a kept run is under way.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.journal.as_deref().is_some_and(Journal::is_writing)
     }
 
     pub(crate) fn waits_for_room(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use stepcast_core::StepPanicked;
-use stepcast_core::engine::{Outcome, RunFailure};
+use stepcast_core::engine::Outcome;
 
 use super::core::RunCore;
 use super::place::{self, Place};
@@ -20,14 +20,13 @@ const GRACE: Duration = Duration::from_millis(500);
 impl Dispatch {
     /// Records the outcome; executions that go on get a cancelled token and a grace.
     pub(crate) fn finish(&mut self, core: &mut RunCore, outcome: Outcome) {
+        let error = core.take_final_error(&outcome);
+        self.conclude(core, RunEnd::of(outcome, core.now, core.state.timeout(), error));
+    }
+
+    pub(crate) fn conclude(&mut self, core: &mut RunCore, end: RunEnd) {
         core.ended = true;
-        let error = match &outcome {
-            Outcome::Failed(RunFailure::Step { execution, .. }) => {
-                core.more.as_deref_mut().and_then(|more| more.errors.remove(execution))
-            }
-            _ => None,
-        };
-        self.env.run.finish(RunEnd::of(outcome, core.now, core.state.timeout(), error));
+        self.env.run.finish(end);
         if let Some(extra) = self.env.run.extra_if_any() {
             for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
                 child.post(Message::Cancel);

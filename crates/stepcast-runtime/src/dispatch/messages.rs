@@ -7,9 +7,11 @@ use std::task::Context;
 use std::future::Future;
 use stepcast_core::engine::{Answer, Expected, External, Matches, TickKind};
 use stepcast_core::{Payload, Role};
+use tokio::sync::oneshot;
 
 use super::Dispatch;
 use super::core::RunCore;
+use super::kept::{Held, as_record};
 use crate::clock;
 use crate::run::{Given, Message, RespondError, RunEnd, lock};
 
@@ -42,7 +44,7 @@ impl Dispatch {
     }
 
     fn message(&mut self, core: &mut RunCore, message: Message) {
-        if core.ended {
+        if core.ended || (core.journal.is_some() && core.state.has_ended()) {
             return self.too_late(core, message);
         }
         match message {
@@ -50,20 +52,20 @@ impl Dispatch {
             Message::Refused(error) => {
                 core.ended = true;
                 core.start = None;
+                core.let_go(&self.env.run);
                 self.env.run.finish(RunEnd::refused(error, core.now));
             }
             Message::External { event, to, id } => {
                 let matches = self.match_event(core, &event);
                 self.tick(core, TickKind::External(Box::new(External { event, to, id, matches })));
             }
-            Message::Respond { input, answer, reply } => match self.respond(core, input, answer) {
-                Ok(Responded::Done) => drop(reply.send(Ok(()))),
-                Ok(Responded::NotYet(answer)) => core.more().deferred.push(Message::Respond { input, answer, reply }),
-                Err(error) => drop(reply.send(Err(error))),
-            },
+            Message::Respond { input, answer, reply } => self.respond(core, input, answer, reply),
             Message::Ended { exec, attempt, output } => self.task_ended(core, exec, attempt, output),
             Message::Waits { exec, attempt, future } => self.task_waits(core, exec, attempt, future.0),
             Message::Operation { exec, attempt, request } => self.operation(core, exec, attempt, request),
+            Message::Letters(letters) => self.letters(core, letters),
+            Message::Kept(reply) => core.hold(Held::Reply(reply)),
+            Message::Leave => core.leave_soon(),
             Message::Cancel => self.tick(core, TickKind::Cancel),
             Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),
             Message::Inputs(reply) => drop(reply.send(core.state.pending_inputs(self.env.run.def()))),
@@ -84,7 +86,41 @@ impl Dispatch {
         }
     }
 
-    fn respond(&mut self, core: &mut RunCore, input: u64, answer: Given) -> Result<Responded, RespondError> {
+    /// What an answer comes to. `None` if the wait that it is for has to come about again first.
+    pub(super) fn judge_answer(
+        &mut self,
+        core: &mut RunCore,
+        input: u64,
+        answer: Given,
+    ) -> Result<Option<Answer>, RespondError> {
+        match self.judge(core, input, answer)? {
+            Judged::Answer(answer) => Ok(Some(answer)),
+            Judged::NotYet(_) => Ok(None),
+        }
+    }
+
+    fn respond(
+        &mut self,
+        core: &mut RunCore,
+        input: u64,
+        answer: Given,
+        reply: oneshot::Sender<Result<(), RespondError>>,
+    ) {
+        match self.judge(core, input, answer) {
+            Ok(Judged::NotYet(answer)) => core.more().deferred.push(Message::Respond { input, answer, reply }),
+            Ok(Judged::Answer(answer)) if core.journal.is_some() => {
+                let one_type = matches!(core.state.expected(input), Some(Expected::Wait { .. }));
+                self.record_answer(input, as_record(&answer, one_type), reply);
+            }
+            Ok(Judged::Answer(answer)) => {
+                self.tick(core, TickKind::Answer { input, answer });
+                drop(reply.send(Ok(())));
+            }
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn judge(&self, core: &RunCore, input: u64, answer: Given) -> Result<Judged, RespondError> {
         let id = || input.to_string();
         let Some(expected) = core.state.expected(input) else {
             return Err(if input == 0 || input > core.state.last_id() {
@@ -107,7 +143,7 @@ impl Dispatch {
                     return Err(wrong(input, "one of retry, skip, continue, fail", event.tag().to_owned()));
                 }
             },
-            Expected::Wait { unarmed: true, .. } => return Ok(Responded::NotYet(answer)),
+            Expected::Wait { unarmed: true, .. } => return Ok(Judged::NotYet(answer)),
             Expected::Wait { event: ix, waiter, .. } => {
                 let event = self.answer_event(input, answer, Some(ix))?;
                 if !self.accepts(core, waiter, &event) {
@@ -121,8 +157,7 @@ impl Dispatch {
                 Answer::Event { event, matches }
             }
         };
-        self.tick(core, TickKind::Answer { input, answer });
-        Ok(Responded::Done)
+        Ok(Judged::Answer(answer))
     }
 
     /// The answer as an event that the input takes.
@@ -192,9 +227,9 @@ impl Dispatch {
     }
 }
 
-/// What became of an answer.
-enum Responded {
-    Done,
+/// What an answer comes to.
+enum Judged {
+    Answer(Answer),
     /// The waiting step has to come to its wait again first.
     NotYet(Given),
 }

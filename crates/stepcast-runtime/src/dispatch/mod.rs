@@ -5,6 +5,7 @@ mod attempt;
 mod core;
 mod filters;
 mod finish;
+mod kept;
 mod messages;
 mod over;
 mod place;
@@ -26,6 +27,7 @@ use stepcast_core::{AnyEvent, Payload, WorkflowIdleEvent};
 use tokio::runtime::Handle;
 
 pub(crate) use self::core::RunCore;
+pub(crate) use self::kept::{Journal, Place, StoredFailure};
 use self::place::ProbeWaker;
 pub(crate) use self::place::{RunnerEnv, env_exec, panic_message, panicked};
 pub(crate) use self::rest::PutAway;
@@ -66,6 +68,7 @@ impl Dispatch {
     /// Ends a run before its first step.
     pub(crate) fn refuse(&mut self, error: crate::run::RunError) {
         if let Some(core) = &mut self.core {
+            core.let_go(&self.env.run);
             core.ended = true;
             core.start = None;
             self.env.run.finish(crate::run::RunEnd::refused(error, core.now));
@@ -73,6 +76,9 @@ impl Dispatch {
     }
 
     fn round(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
+        if core.journal.is_some() {
+            return self.kept_round(core, cx);
+        }
         // A run that waits for its turn may run nothing yet.
         let start = if core.max_running > 0 { core.start.take() } else { None };
         let begun = start.is_some_and(|event| self.start(core, event));
@@ -150,6 +156,7 @@ impl Dispatch {
 
     /// Goes to sleep, or puts the run away, unless word has come in between.
     fn rest(&mut self, mut core: Box<RunCore>, cx: &mut Context<'_>) -> Poll<()> {
+        self.note_rest(&core);
         if core.is_quiet() && !self.env.run.can_be_sent_to() && !core.ended {
             // Nobody can send any more: the reducer decides whether that matters.
             self.tick(&mut core, TickKind::SendersGone);
@@ -159,13 +166,24 @@ impl Dispatch {
                 return Poll::Pending;
             }
         }
-        if core.cmds.observe && core.is_quiet() && !core.ended {
+        let writing = core.is_writing();
+        if core.cmds.observe && core.is_quiet() && !core.ended && !writing {
             self.env.run.frame(EventKind::Internal, AnyEvent::new(WorkflowIdleEvent {}));
         }
-        let away = !core.ended && core.is_quiet() && !core.has_timer();
-        let mut inbox = lock(&self.env.run.inbox);
+        let away = !core.ended && core.is_quiet() && !core.has_timer() && !writing;
+        let run = Arc::clone(&self.env.run);
+        let mut inbox = lock(&run.inbox);
         if !inbox.messages.is_empty() {
             drop(inbox);
+            cx.waker().wake_by_ref();
+            self.core = Some(core);
+            return Poll::Pending;
+        }
+        if self.may_leave(&core) {
+            core = match self.leave_memory(core, inbox) {
+                Ok(()) => return Poll::Ready(()),
+                Err(core) => core,
+            };
             cx.waker().wake_by_ref();
             self.core = Some(core);
             return Poll::Pending;

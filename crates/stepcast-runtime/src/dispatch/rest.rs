@@ -50,6 +50,9 @@ impl RunCore {
             Some(Parked { shared: shared?, started, left: left.map(Box::new), future })
         });
         let parked = parked.collect();
+        if let Some(journal) = self.journal.take() {
+            self.more().journal = Some(journal);
+        }
         let away = PutAway { state, parked, more: self.more.take(), tokio: Handle::try_current().ok() };
         self.leave();
         Ok(Box::new(away))
@@ -66,6 +69,7 @@ impl PutAway {
         let mut core = RunCore::with_options(run);
         core.state.take_up(self.state);
         core.more = self.more;
+        core.journal = core.more.as_deref_mut().and_then(|more| more.journal.take());
         for Parked { shared, started, left, future } in self.parked {
             let (key, step, attempt) = (shared.key, shared.step, shared.attempt);
             let left = left.map(|left| *left);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use stepcast_core::engine::{ExecKey, TickKind};
 use stepcast_core::{BoxFuture, StepOutput};
@@ -156,8 +155,7 @@ impl Dispatch {
     pub(crate) fn poll_locals(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
         let mut round = Round::Dry;
         for _ in 0..SLICE {
-            let Some(locals) = core.locals.as_deref_mut().filter(|locals| !locals.is_empty()) else { return round };
-            let Poll::Ready(Some(done)) = locals.poll_next_unpin(cx) else { return round };
+            let Some(done) = core.next_local(cx) else { return round };
             round = Round::Worked;
             // One that ran out of time has made way for the next attempt already.
             let here = core

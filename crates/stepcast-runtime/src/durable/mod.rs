@@ -1,7 +1,15 @@
-//! Runs that a backend keeps: what is asked of the store, and how a run is written to it and brought back.
+//! Runs that a backend keeps: what ties them to it, how they are brought back, and what is asked of the store.
 
+mod adopt;
 mod answers;
 mod error;
+mod host;
+mod keeping;
+mod load;
 mod records;
 
 pub use error::{AnswerRunError, AttachError, SendRunError};
+pub(crate) use host::{Host, fetch_letters};
+pub(crate) use keeping::Keeping;
+pub(crate) use load::{Found, Loaded, load_claimed, new_run, read_anew};
+pub(crate) use records::ask;

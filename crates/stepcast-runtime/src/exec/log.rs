@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use stepcast_core::engine::{OpId, OpKind, OpResult};
-use stepcast_core::journal::LabelLog;
+use stepcast_core::journal::{LabelDelta, LabelLog};
 use stepcast_core::{Outputs, Payload};
 
 use super::{ExecLog, Recorded};
@@ -22,8 +22,8 @@ pub(crate) type Predicate = Box<dyn Fn(&Payload) -> bool + Send>;
 #[derive(Default)]
 pub(crate) struct OpLog {
     labels: Vec<Label>,
-    /// Places of the labels, once there are too many to look through. Boxed: few executions have one.
-    index: Option<Box<Index>>,
+    // Boxed: few executions have it.
+    more: Option<Box<More>>,
     /// Sent, but not delivered before the next commit point.
     // Boxed: most executions send nothing through their context.
     outbox: Option<Box<Outputs>>,
@@ -43,6 +43,18 @@ struct Label {
     // Boxed: an execution that waits has none yet, and may wait for long.
     #[allow(clippy::box_collection)]
     results: Option<Box<Vec<Option<Recorded>>>>,
+}
+
+/// What few records need.
+#[derive(Default)]
+struct More {
+    /// Places of the labels, once there are too many to look through.
+    index: Option<Index>,
+    /// Of each label, how many of its operations and of its results a journal has; the results before that one are all
+    /// there.
+    told: Vec<(u32, u32)>,
+    /// Whether a journal is going to look.
+    touched: bool,
 }
 
 /// Places of labels by their hash; one whose hash is taken has the next free number after it.
@@ -177,6 +189,9 @@ impl OpLog {
             }
             let new = results[at].replace(result).is_none();
             self.results += usize::from(new);
+            if !new {
+                self.tell_again(kind, label, ordinal);
+            }
         }
         true
     }
@@ -201,6 +216,12 @@ impl OpLog {
                     let dropped = results.split_off((label.committed as usize).min(results.len()));
                     self.results -= dropped.iter().flatten().count();
                 }
+            }
+        }
+        if let Some(more) = &mut self.more {
+            for (label, (done, results)) in self.labels.iter().zip(&mut more.told) {
+                *done = label.done.min(*done);
+                *results = (label.results.as_ref().map_or(0, |all| all.len()) as u32).min(*results);
             }
         }
         self.outbox = None;
@@ -337,7 +358,7 @@ impl OpLog {
     }
 
     fn find(&self, kind: OpKind, label: &str) -> Option<usize> {
-        match &self.index {
+        match self.index() {
             None => self.labels.iter().position(|known| known.kind == kind && *known.label == *label),
             Some(index) => index.find(&self.labels, kind, label).ok(),
         }
@@ -350,20 +371,74 @@ impl OpLog {
             self.labels.reserve_exact(1);
         }
         self.labels.push(label);
-        if at == MANY_LABELS && self.index.is_none() {
-            self.index = Some(Box::default());
+        if at == MANY_LABELS && self.index().is_none() {
+            self.more.get_or_insert_default().index = Some(Index::default());
             (0..at).for_each(|at| self.enter(at));
         }
         self.enter(at);
         at
     }
 
+    fn index(&self) -> Option<&Index> {
+        self.more.as_deref()?.index.as_ref()
+    }
+
+    /// Notes that there may be something new for a journal. `false` if that is known already.
+    pub(crate) fn touch(&mut self) -> bool {
+        !std::mem::replace(&mut self.more.get_or_insert_default().touched, true)
+    }
+
+    /// What is new since this was last asked, for a journal. What a fold finds by itself is left out.
+    pub(crate) fn take_new(&mut self) -> Vec<LabelDelta> {
+        let more = self.more.get_or_insert_default();
+        more.touched = false;
+        more.told.resize(self.labels.len(), (0, 0));
+        let labels = self.labels.iter().zip(&mut more.told);
+        labels.filter_map(|(label, told)| label.take_new(told)).collect()
+    }
+
+    /// A result was replaced by another.
+    fn tell_again(&mut self, kind: OpKind, label: &str, ordinal: u32) {
+        let at = self.find(kind, label);
+        let told = at.and_then(|at| self.more.as_mut()?.told.get_mut(at));
+        if let Some((_, results)) = told {
+            *results = ordinal.min(*results);
+        }
+    }
+
+    /// What the log holds is what a journal has.
+    pub(crate) fn all_told(&mut self) {
+        let _ = self.take_new();
+    }
+
     /// Adds a label to the index, if there is one.
     fn enter(&mut self, at: usize) {
-        let (Some(index), label) = (&mut self.index, &self.labels[at]) else { return };
+        let Some(index) = self.more.as_mut().and_then(|more| more.index.as_mut()) else { return };
+        let label = &self.labels[at];
         if let Err(free) = index.find(&self.labels, label.kind, &label.label) {
             index.places.insert(free, at as u32);
         }
+    }
+}
+
+impl Label {
+    fn take_new(&self, (told, told_results): &mut (u32, u32)) -> Option<LabelDelta> {
+        if matches!(self.kind, OpKind::Wait | OpKind::Collect | OpKind::SendNow) {
+            return None;
+        }
+        let all = self.results.as_deref().map_or(&[][..], Vec::as_slice);
+        let first = (*told_results as usize).min(all.len());
+        let results: Vec<_> = (first as u32..)
+            .zip(&all[first..])
+            .filter_map(|(ordinal, result)| Some((ordinal, result.clone()?)))
+            .collect();
+        // After a failure there may be fewer than before.
+        if self.done == *told && results.is_empty() {
+            return None;
+        }
+        *told = self.done;
+        *told_results = all.iter().skip(first).position(Option::is_none).map_or(all.len(), |at| first + at) as u32;
+        Some(LabelDelta { kind: self.kind, label: self.label.to_string(), done: self.done, results })
     }
 }
 

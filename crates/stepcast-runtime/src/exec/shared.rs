@@ -91,8 +91,17 @@ impl ExecShared {
     }
 
     /// Waits until everything that the execution has on record is kept; at once where the run lives in memory alone.
-    #[allow(clippy::unused_async)]
-    pub(crate) async fn kept(&self) {}
+    pub(crate) async fn kept(self: &Arc<Self>) {
+        if self.run.keeping().is_none() {
+            return;
+        }
+        self.touch(&mut self.log());
+        let (reply, kept) = tokio::sync::oneshot::channel();
+        if self.run.post(Message::Kept(reply)).is_none() {
+            // Without an answer the run has ended, and nothing is repeated.
+            let _ = kept.await;
+        }
+    }
 
     /// Ends the attempt: what still holds its context can do nothing with it any more.
     pub(crate) fn close(&self) {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,7 +8,7 @@ use stepcast_core::state_cell::State as StateType;
 use stepcast_core::{EventSet, ExtractError, Injected, Need, ParamSpec, StepCall, StepParam};
 
 use crate::dispatch::env_exec;
-use crate::exec::{ExecShared, Recorded};
+use crate::exec::{ExecShared, OpLog, Recorded};
 use crate::run::{Cell, lock};
 
 /// One typed cell per state type and run, shared by all its steps; it begins with the type's default.
@@ -114,6 +115,9 @@ impl<S: StateType> State<S> {
         // A result without data needs no record but its count.
         if size_of::<R>() == 0 {
             if let Some(result) = log.count_if(OpKind::Edit, S::NAME, || edit(&mut value)) {
+                self.edited(&mut log, result.is_ok());
+                drop((log, value));
+                self.exec.run.nudge();
                 return Ok(result);
             }
             return serde_json::from_value(serde_json::Value::Null).map(Ok).map_err(fail);
@@ -134,11 +138,15 @@ impl<S: StateType> State<S> {
             Ok(result) => match serde_json::to_value(&result) {
                 Ok(json) => {
                     log.record(OpKind::Edit, S::NAME, ordinal, Recorded::Json(json), bound);
+                    self.edited(&mut log, true);
+                    drop((log, value));
+                    self.exec.run.nudge();
                     Ok(Ok(result))
                 }
                 // The edit stays, and stays done: undoing it would take a copy of the state for every edit.
                 Err(source) => {
                     log.record(OpKind::Edit, S::NAME, ordinal, Recorded::Done, usize::MAX);
+                    self.edited(&mut log, true);
                     Err(fail(source))
                 }
             },
@@ -146,6 +154,16 @@ impl<S: StateType> State<S> {
                 log.step_back(OpKind::Edit, S::NAME);
                 Ok(Err(error))
             }
+        }
+    }
+}
+
+impl<S> State<S> {
+    /// Notes an edit for a journal, while the cell is locked.
+    fn edited(&self, log: &mut OpLog, done: bool) {
+        if done {
+            self.cell.changed.store(true, Ordering::Relaxed);
+            self.exec.touch(log);
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::any::{Any, TypeId};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -28,13 +29,37 @@ struct Cells {
 /// A typed state cell.
 pub(crate) struct Cell<S> {
     pub(crate) value: Mutex<S>,
+    /// Whether it was edited since a journal last took it; set while the value is locked.
+    pub(crate) changed: AtomicBool,
+}
+
+/// A cell while it is locked.
+pub(crate) trait LockedCell {
+    fn value(&self) -> Result<Value, serde_json::Error>;
+    /// Whether it was edited since this was last asked.
+    fn take_changed(&self) -> bool;
+}
+
+struct Locked<'a, S> {
+    value: &'a S,
+    changed: &'a AtomicBool,
+}
+
+impl<S: State> LockedCell for Locked<'_, S> {
+    fn value(&self) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(self.value)
+    }
+
+    fn take_changed(&self) -> bool {
+        self.changed.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// A state cell whose type is known only at run time.
 pub(crate) trait AnyCell: Any + Send + Sync + std::fmt::Debug {
     fn name(&self) -> &'static str;
-    /// Calls `then` with the cell's value while the cell is locked.
-    fn while_locked(&self, then: &mut dyn FnMut(Result<Value, serde_json::Error>));
+    /// Calls `then` while the cell is locked.
+    fn while_locked(&self, then: &mut dyn FnMut(&dyn LockedCell));
 }
 
 impl<S: State> AnyCell for Cell<S> {
@@ -42,9 +67,9 @@ impl<S: State> AnyCell for Cell<S> {
         S::NAME
     }
 
-    fn while_locked(&self, then: &mut dyn FnMut(Result<Value, serde_json::Error>)) {
+    fn while_locked(&self, then: &mut dyn FnMut(&dyn LockedCell)) {
         let value = lock(&self.value);
-        then(serde_json::to_value(&*value));
+        then(&Locked { value: &*value, changed: &self.changed });
     }
 }
 
@@ -67,6 +92,11 @@ impl RunData {
     /// Names and values of restored cells that no step has asked for yet.
     pub(crate) fn stored_cells(&self) -> impl Iterator<Item = (String, Value)> {
         self.cells.iter().flat_map(|cells| cells.stored.iter().cloned())
+    }
+
+    /// Forgets every cell: what comes next is another reading of the run.
+    pub(crate) fn forget_cells(&mut self) {
+        (self.store, self.cells) = (None, None);
     }
 
     pub(crate) fn set_stored_cells(&mut self, stored: impl Iterator<Item = (String, Value)>) {
@@ -94,7 +124,7 @@ impl RunData {
         if let Some(at) = stored {
             cells.stored.swap_remove(at);
         }
-        let cell = Arc::new(Cell { value: Mutex::new(value) });
+        let cell = Arc::new(Cell { value: Mutex::new(value), changed: AtomicBool::new(false) });
         cells.made.push((wanted, Arc::clone(&cell) as _));
         Ok(cell)
     }

@@ -85,6 +85,16 @@ impl RunEnd {
         self.result.as_ref().map_err(|failed| &failed.error)
     }
 
+    /// The texts of the error; of a failed step, its own.
+    pub(crate) fn info(&self) -> ErrorInfo {
+        match &self.result {
+            Ok(_) => info_of(&RunError::Dropped),
+            Err(failed) => {
+                failed.event.as_ref().map_or_else(|| info_of(&failed.error), |event| event.exception.clone())
+            }
+        }
+    }
+
     /// Another copy of the stop event.
     pub(crate) fn copy_of(stop: &Payload) -> Result<Payload, RunError> {
         guarded(|| stop.clone())

@@ -79,6 +79,21 @@ pub enum RunError {
         #[source]
         source: SharedError,
     },
+    /// The backend could not write the run, so it stopped. What was acknowledged is kept; the run goes on from there when a
+    /// runtime takes it up again.
+    #[error("The run stopped because it could not be written: {source}")]
+    Storage {
+        /// What the backend said.
+        #[source]
+        source: Arc<stepcast_core::backend::WriteError>,
+    },
+    /// Something of the run cannot be kept at all.
+    #[error("The run cannot be kept: {source}")]
+    NotKept {
+        /// What cannot be written.
+        #[source]
+        source: SharedError,
+    },
     /// The runtime is shutting down.
     #[error("The runtime is shutting down and begins no new runs.")]
     ShuttingDown,
@@ -105,6 +120,17 @@ pub struct SharedError(Arc<dyn Error + Send + Sync>);
 pub struct StoredError {
     /// Its texts.
     pub info: ErrorInfo,
+}
+
+impl RunError {
+    pub(crate) fn not_kept(error: stepcast_core::journal::WriteRowError) -> Self {
+        RunError::NotKept { source: SharedError::new(Box::new(error)) }
+    }
+
+    pub(crate) fn state_not_kept(name: &str, source: serde_json::Error) -> Self {
+        let error = crate::snapshot::SnapshotError::State { name: name.to_owned(), source: Arc::new(source) };
+        RunError::NotKept { source: SharedError::new(Box::new(error)) }
+    }
 }
 
 impl SharedError {
@@ -247,6 +273,15 @@ pub enum RespondError {
     Filtered {
         /// The id.
         id: String,
+    },
+    /// The store could not record the answer.
+    #[error("The answer to input `{id}` could not be recorded: {source}")]
+    Storage {
+        /// The id.
+        id: String,
+        /// What the backend said.
+        #[source]
+        source: Arc<stepcast_core::backend::StorageError>,
     },
     /// The run has ended.
     #[error("The run has ended; nobody waits for the answer to input `{id}`.")]

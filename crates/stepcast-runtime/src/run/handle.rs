@@ -105,7 +105,6 @@ impl AnyRun {
         AnyRun { shared }
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) fn shared(&self) -> &Arc<RunShared> {
         &self.shared
     }
@@ -289,6 +288,34 @@ impl AnyRun {
         inbox.messages.push(Message::External { event: payload, to, id: None });
         self.shared.rouse(inbox);
         Ok(())
+    }
+
+    /// Waits until the store has the run; at once where the run lives in memory alone. What is said of the run before may
+    /// be lost with the process.
+    ///
+    /// # Errors
+    /// When the backend refused the run or could not write it.
+    pub async fn recorded(&self) -> Result<(), RunError> {
+        let Some(keeping) = self.shared.keeping() else { return Ok(()) };
+        loop {
+            let told = self.shared.extra().recorded.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            match keeping.recorded.get() {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(error)) => return Err(RunError::Storage { source: Arc::clone(error) }),
+                None => {}
+            }
+            tokio::select! {
+                () = told => {}
+                () = self.shared.ended() => {
+                    return match keeping.recorded.get() {
+                        Some(Ok(())) => Ok(()),
+                        _ => self.outcome().await.map(drop),
+                    };
+                }
+            }
+        }
     }
 
     /// What the run and its children ask of people, oldest first.

@@ -62,6 +62,12 @@ pub(crate) enum Message {
     Cancel,
     /// Take a snapshot.
     Snapshot(oneshot::Sender<Result<RunSnapshot, SnapshotError>>),
+    /// Letters of the store.
+    Letters(Vec<stepcast_core::backend::Mail>),
+    /// Somebody waits until what is on record by now is durable.
+    Kept(oneshot::Sender<()>),
+    /// Leave memory at the next rest.
+    Leave,
     /// List the pending inputs.
     Inputs(oneshot::Sender<PendingInputs>),
     /// The last handle is gone.

@@ -19,4 +19,4 @@ pub(crate) use inbox::{Deadline, Given, Handed, Inbox, Message, Request, Task};
 pub use options::{Mailbox, RunOptions};
 pub(crate) use shared::{RunShared, lock};
 pub use start::RunWorkflow;
-pub(crate) use start::{Begin, launch, refused, start_child};
+pub(crate) use start::{Begin, Ties, launch, refused, start_child};

@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use stepcast_core::{AnyEvent, UnhandledEvent, WorkflowDef};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inbox, Message, RunData, RunEnd, RunId, RunOptions, Task};
 use crate::dispatch::{First, RunTask};
+use crate::durable::Keeping;
 use crate::program::Program;
 use crate::resources::Resolved;
 use crate::runtime::RuntimeLink;
@@ -45,6 +47,9 @@ pub(crate) struct Extra {
     pub(crate) span: OnceLock<tracing::Span>,
     pub(crate) resolved: OnceLock<Resolved>,
     pub(crate) runtime: OnceLock<RuntimeLink>,
+    pub(crate) keeping: OnceLock<Keeping>,
+    /// Who waits to know that the store has the run.
+    pub(crate) recorded: Notify,
     /// Snapshots of children that ran when this run was stored, by run id.
     pub(crate) stored_children: Mutex<Vec<(String, crate::snapshot::RunSnapshot)>>,
 }
@@ -152,7 +157,9 @@ impl RunShared {
 
     /// Whether somebody outside could still send to the run.
     pub(crate) fn can_be_sent_to(&self) -> bool {
-        self.handles.load(Ordering::Acquire) > 0 || self.parent().is_some_and(|parent| parent.can_be_sent_to())
+        self.keeping().is_some()
+            || self.handles.load(Ordering::Acquire) > 0
+            || self.parent().is_some_and(|parent| parent.can_be_sent_to())
     }
 
     /// Leaves word for the dispatcher and sees to it that it looks. Gives the message back if the run has ended.
@@ -280,6 +287,36 @@ impl RunShared {
         }
         if let Some(link) = self.extra_if_any().and_then(|extra| extra.runtime.get()) {
             link.ended(self.id());
+        }
+    }
+
+    /// Wakes who waits to know that the store has the run.
+    pub(crate) fn tell_recorded(&self) {
+        self.extra().recorded.notify_waiters();
+    }
+
+    /// Handles, the one of a runtime's list among them.
+    pub(crate) fn handles(&self) -> u32 {
+        self.handles.load(Ordering::Acquire)
+    }
+
+    /// Whether somebody reads the run's stream.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.data().frames.as_deref().is_some_and(|frames| frames.listeners > 0)
+    }
+
+    /// Shows an event of a child's on the stream: recorded first, where the run is kept.
+    pub(crate) fn publish_from_below(self: &Arc<Self>, event: AnyEvent) {
+        match self.keeping() {
+            None => self.publish(event),
+            Some(keeping) => {
+                let data = self.data();
+                if !data.ended {
+                    keeping.write(event);
+                }
+                drop(data);
+                self.nudge();
+            }
         }
     }
 

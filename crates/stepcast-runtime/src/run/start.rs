@@ -12,6 +12,7 @@ use super::shared::STREAM_BOUND;
 use super::{AnyRun, Message, Run, RunEnd, RunError, RunId, RunOptions, RunShared, lock};
 use crate::clock;
 use crate::dispatch::{Dispatch, First, RunCore, RunTask};
+use crate::durable::Keeping;
 use crate::program::Program;
 use crate::runtime::RuntimeLink;
 use crate::snapshot::{RestoreRunError, Restored, RunSnapshot};
@@ -54,7 +55,7 @@ pub trait RunWorkflow: SharedWorkflow {
         let flow = self.into_shared();
         let program = Program::of::<Self::Flow>().map_err(RestoreRunError::Definition)?;
         let restored = snapshot.restore(&program)?;
-        let shared = launch(program, Some(flow), Begin::Restored(Box::new(restored)), Some(options), None, None);
+        let shared = launch(program, Some(flow), Begin::Restored(Box::new(restored)), Some(options), Ties::default());
         Ok(Run::new(AnyRun::first(shared)))
     }
 }
@@ -76,7 +77,7 @@ fn launch_workflow<T: SharedWorkflow>(
     let shared = match Program::of::<T::Flow>() {
         Ok(program) => {
             let flow = instance(&program, flow);
-            launch(program, flow, Begin::Start(Payload::new(start)), options, None, None)
+            launch(program, flow, Begin::Start(Payload::new(start)), options, Ties::default())
         }
         Err(error) => refused(T::Flow::SPEC.name, RunError::Definition(error)),
     };
@@ -95,11 +96,11 @@ fn instance<T: SharedWorkflow>(program: &Program, flow: T) -> Option<Arc<dyn Any
 /// A run that could not begin.
 pub(crate) fn refused(workflow: &str, error: RunError) -> Arc<RunShared> {
     let program = Arc::new(Program::new(WorkflowDef::without_steps(workflow)));
-    launch(program, None, Begin::Refused(error), None, None, None)
+    launch(program, None, Begin::Refused(error), None, Ties::default())
 }
 
 /// A child of a run: attached to if it lives, taken up from its snapshot if it was stored, else begun.
-pub(crate) fn start_child<W: Workflow>(
+pub(crate) async fn start_child<W: Workflow>(
     parent: &Arc<RunShared>,
     flow: Arc<W>,
     start: W::Start,
@@ -114,6 +115,13 @@ pub(crate) fn start_child<W: Workflow>(
     options.run_id = Some(id.clone());
     if options.resources.is_none() {
         options.resources = parent.options().and_then(|options| options.resources.clone());
+    }
+    if parent.keeping().is_some() {
+        let runtime = parent.extra().runtime.get().and_then(RuntimeLink::runtime);
+        return match runtime {
+            Some(runtime) => runtime.child(parent, flow, start, options, &id).await,
+            None => refused(W::SPEC.name, RunError::ShuttingDown),
+        };
     }
     let program = match Program::of::<W>() {
         Ok(program) => program,
@@ -130,11 +138,19 @@ pub(crate) fn start_child<W: Workflow>(
         None => Begin::Start(Payload::new(start)),
     };
     let instance = Some(flow as Arc<dyn Any + Send + Sync>);
-    let child = launch(program, instance, begin, Some(options), Some(parent), None);
+    let child = launch(program, instance, begin, Some(options), Ties { parent: Some(parent), ..Ties::default() });
     lock(&parent.extra().children).push(Arc::downgrade(&child));
     // Nobody holds a handle of a child: it is sent to through its parent.
     child.drop_handle();
     child
+}
+
+/// What a run belongs to.
+#[derive(Default)]
+pub(crate) struct Ties<'a> {
+    pub(crate) parent: Option<&'a Arc<RunShared>>,
+    pub(crate) link: Option<RuntimeLink>,
+    pub(crate) keeping: Option<Keeping>,
 }
 
 /// Makes a run and sets its dispatcher to work.
@@ -143,9 +159,9 @@ pub(crate) fn launch(
     instance: Option<Arc<dyn Any + Send + Sync>>,
     begin: Begin,
     options: Option<RunOptions>,
-    parent: Option<&Arc<RunShared>>,
-    link: Option<RuntimeLink>,
+    ties: Ties<'_>,
 ) -> Arc<RunShared> {
+    let Ties { parent, link, keeping } = ties;
     let tokio = Handle::try_current().ok();
     let stream_bound = options.as_ref().and_then(|options| options.stream_bound).unwrap_or(STREAM_BOUND);
     let shared = RunShared::new(program, instance, stream_bound);
@@ -155,6 +171,9 @@ pub(crate) fn launch(
     let needs_prelude = link.is_some()
         || options.as_ref().is_some_and(|options| options.resources.is_some())
         || !shared.def().needs().is_empty();
+    if let Some(keeping) = keeping {
+        let _ = shared.extra().keeping.set(keeping);
+    }
     if let Some(options) = options {
         set_options(&shared, options, &begin);
     }

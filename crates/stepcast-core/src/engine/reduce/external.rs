@@ -5,7 +5,7 @@ use crate::definition::Taker;
 use crate::engine::exec::{Activity, ROOT, Status};
 use crate::engine::inputs::Asked;
 use crate::engine::state::Timer;
-use crate::engine::{Answer, External, FailureChoice, Matches, OpResult, RunFailure};
+use crate::engine::{Answer, Command, External, FailureChoice, InputChange, Matches, OpResult, RunFailure};
 use crate::{Payload, Role};
 
 impl Engine<'_> {
@@ -24,7 +24,7 @@ impl Engine<'_> {
         let mut lineage = Lineage::root();
         let answers = self.def.events[ix as usize].meta.role == Role::HumanResponse;
         if answers && (external.to.is_some() || self.no_wait_wants(ix, &external.matches)) {
-            lineage = self.oldest_question();
+            lineage = self.oldest_question(&external.event);
         }
         let scope = lineage.scope;
         match external.to {
@@ -43,11 +43,15 @@ impl Engine<'_> {
     }
 
     /// An answer that names no input continues the lineage of the oldest question a step gave.
-    fn oldest_question(&mut self) -> Lineage {
+    fn oldest_question(&mut self, answer: &Payload) -> Lineage {
         let Some(inputs) = self.state.inputs.as_deref_mut() else { return Lineage::root() };
         let oldest = inputs.0.iter().find(|(_, input)| matches!(input.asked, Asked::Event { .. })).map(|(id, _)| *id);
-        match oldest.and_then(|id| inputs.0.remove(&id)).map(|input| input.asked) {
-            Some(Asked::Event { scope, recovery, .. }) => Lineage { scope, recovery, step: None },
+        match oldest.and_then(|id| Some((id, inputs.0.remove(&id)?.asked))) {
+            Some((id, Asked::Event { scope, recovery, .. })) => {
+                let change = InputChange::AnsweredBy(answer.clone());
+                self.out.push(Command::Input { id, change });
+                Lineage { scope, recovery, step: None }
+            }
             _ => Lineage::root(),
         }
     }
@@ -61,14 +65,17 @@ impl Engine<'_> {
         let Some(input) = inputs.0.remove(&id) else { return };
         match (input.asked, answer) {
             (Asked::Event { scope, recovery, .. }, Answer::Event { event, matches }) => {
+                self.input_changed(id, InputChange::Answered);
                 let lineage = Lineage { scope, recovery, step: None };
                 self.deliver(event, &lineage, 0, &matches);
                 self.release(scope);
             }
             (Asked::Wait { waiter, .. }, Answer::Event { event, .. }) => {
+                self.input_changed(id, InputChange::Answered);
                 self.satisfy(waiter, OpResult::Event(event.into_shared()));
             }
             (Asked::Failure { exec, error, attempts }, Answer::Failure(choice)) => {
+                self.input_changed(id, InputChange::Answered);
                 self.decide_failure(exec, error, attempts, choice);
             }
             // An answer of the wrong kind changes nothing: the input stays.
@@ -130,6 +137,10 @@ impl Engine<'_> {
                 }
             }
         }
+    }
+
+    pub(crate) fn input_changed(&mut self, id: u64, change: InputChange) {
+        self.out.push(Command::Input { id, change });
     }
 
     pub(crate) fn fail(&mut self, failure: RunFailure) {

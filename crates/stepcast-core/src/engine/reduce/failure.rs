@@ -4,7 +4,7 @@ use super::{Engine, Lineage};
 use crate::engine::exec::{Activity, Failed, Status};
 use crate::engine::inputs::{Asked, Input};
 use crate::engine::state::Timer;
-use crate::engine::{Command, ExecKey, Failure, RunFailure, Time};
+use crate::engine::{Command, ExecKey, Failure, InputChange, RunFailure, Time};
 use crate::{AnyEvent, ErrorInfo, OnFailure, Payload, StepFailedEvent};
 
 impl Engine<'_> {
@@ -68,7 +68,8 @@ impl Engine<'_> {
                 exec.more().asked = Some(id);
                 self.state.next_id += 1;
                 let input = Input { asked: Asked::Failure { exec: key, error, attempts }, step, created: self.now };
-                self.state.inputs.get_or_insert_default().0.insert(self.state.next_id, input);
+                self.state.inputs.get_or_insert_default().0.insert(id, input);
+                self.input_changed(id, InputChange::Opened);
             }
         }
     }

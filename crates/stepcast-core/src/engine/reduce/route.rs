@@ -8,7 +8,7 @@ use crate::engine::inputs::{Asked, Input as PendingInput};
 use crate::engine::joins::Waiting;
 use crate::engine::state::Phase;
 use crate::engine::waits::Kept;
-use crate::engine::{Command, Matches};
+use crate::engine::{Command, InputChange, Matches};
 use crate::{AnyEvent, Payload, Role};
 
 /// Where an event comes from: its batch member, and how often its lineage was recovered.
@@ -212,5 +212,6 @@ impl Engine<'_> {
         let asked = Asked::Event { event, scope: from.scope, recovery: from.recovery.clone(), cause };
         let input = PendingInput { asked, step: from.step.unwrap_or_default(), created: self.now };
         self.state.inputs.get_or_insert_default().0.insert(id, input);
+        self.input_changed(id, InputChange::Opened);
     }
 }

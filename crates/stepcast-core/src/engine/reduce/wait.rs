@@ -7,7 +7,7 @@ use crate::engine::exec::Exec;
 use crate::engine::inputs::{Asked, Input};
 use crate::engine::state::Timer;
 use crate::engine::waits::Waiter;
-use crate::engine::{Command, ExecKey, Filter, OpResult, RunState, Time, WaitRequest};
+use crate::engine::{Command, ExecKey, Filter, InputChange, OpResult, RunState, Time, WaitRequest};
 
 impl Engine<'_> {
     /// Registers a wait, or arms the one that an earlier attempt registered, and looks at what was kept.
@@ -34,6 +34,7 @@ impl Engine<'_> {
             let asked = Asked::Wait { waiter: id, event };
             let pending = Input { asked, step, created: self.now };
             self.state.inputs.get_or_insert_default().0.insert(self.state.next_id, pending);
+            self.input_changed(self.state.next_id, InputChange::Opened);
         }
         if let Some(deadline) = wait.deadline {
             self.state.timers.get_or_insert_default().0.insert((deadline, id), Timer::Wait(id));
@@ -64,7 +65,12 @@ impl Engine<'_> {
 
     /// Ends a wait with a result and lets its execution go on. Gives the execution's step.
     pub(crate) fn satisfy(&mut self, id: u64, result: OpResult) -> Option<StepIx> {
-        let waiter = self.remove_waiter(id)?;
+        let change = match &result {
+            OpResult::TimedOut => InputChange::Expired,
+            OpResult::Event(event) => InputChange::AnsweredBy(event.clone()),
+            _ => InputChange::Withdrawn,
+        };
+        let waiter = self.remove_waiter(id, change)?;
         let exec = self.state.exec_mut(waiter.exec)?;
         let step = exec.step;
         if let Some(more) = &mut exec.more {
@@ -74,13 +80,15 @@ impl Engine<'_> {
         Some(step)
     }
 
-    fn remove_waiter(&mut self, id: u64) -> Option<Waiter> {
+    fn remove_waiter(&mut self, id: u64, change: InputChange) -> Option<Waiter> {
         let waiter = self.state.waits.as_deref_mut()?.remove(id)?;
         if let (Some(deadline), Some(timers)) = (waiter.deadline, self.state.timers.as_deref_mut()) {
             timers.0.remove(&(deadline, id));
         }
-        if let (Some(input), Some(inputs)) = (waiter.input, self.state.inputs.as_deref_mut()) {
-            inputs.0.remove(&input);
+        if let (Some(input), Some(inputs)) = (waiter.input, self.state.inputs.as_deref_mut())
+            && inputs.0.remove(&input).is_some()
+        {
+            self.input_changed(input, change);
         }
         if waiter.filter == Filter::Code && !waiter.armed {
             self.unarmed_gone(waiter.event);
@@ -92,20 +100,22 @@ impl Engine<'_> {
     pub(crate) fn withdraw(&mut self, exec: &Exec) {
         let Some(more) = &exec.more else { return };
         for id in &more.open_waits {
-            self.remove_waiter(*id);
+            self.remove_waiter(*id, InputChange::Withdrawn);
         }
         if let (Some(timer), Some(timers)) = (more.retry_timer, self.state.timers.as_deref_mut()) {
             timers.0.remove(&timer);
         }
-        if let (Some(input), Some(inputs)) = (more.asked, self.state.inputs.as_deref_mut()) {
-            inputs.0.remove(&input);
+        if let (Some(input), Some(inputs)) = (more.asked, self.state.inputs.as_deref_mut())
+            && inputs.0.remove(&input).is_some()
+        {
+            self.input_changed(input, InputChange::Withdrawn);
         }
     }
 
     /// An execution does not wait for this any more.
     pub(crate) fn withdraw_one(&mut self, key: ExecKey, op: &crate::engine::OpId) {
         let Some(id) = self.state.waiter_of(key, op) else { return };
-        self.remove_waiter(id);
+        self.remove_waiter(id, InputChange::Withdrawn);
         if let Some(more) = self.state.exec_mut(key).and_then(|exec| exec.more.as_deref_mut()) {
             more.open_waits.retain(|open| *open != id);
         }

@@ -1,0 +1,128 @@
+//! Batches on their way to the backend, and what happens once they are durable.
+
+use std::sync::Arc;
+
+use stepcast_core::backend::{Done, Due, StatusChange, WriteError};
+use stepcast_core::journal::write_between;
+
+use super::capture::{New, Take};
+use super::journal::{Changes, Held};
+use super::tick::with_extras;
+use crate::dispatch::{Dispatch, RunCore};
+use crate::run::RunError;
+
+impl Dispatch {
+    /// Sends what there is to the backend. Whether anything was.
+    pub(super) fn flush(&mut self, core: &mut RunCore) -> bool {
+        let captured = self.capture(core, Take::Records).and_then(|taken| self.write_new(core, taken.new));
+        if let Err(error) = captured {
+            self.cannot_keep(core, error);
+        }
+        self.note_status(core);
+        let Some(journal) = core.journal.as_deref_mut() else { return false };
+        if !journal.has_batch() {
+            // Nothing lasts of what is held, so nothing has to be waited for.
+            let held = std::mem::take(&mut journal.held);
+            let any = !held.is_empty();
+            self.release(core, held);
+            return any;
+        }
+        self.send(core);
+        true
+    }
+
+    fn send(&mut self, core: &mut RunCore) {
+        let Some(journal) = core.journal.as_deref_mut() else { return };
+        journal.flight = Some(std::mem::take(&mut journal.held));
+        let batch = journal.take_batch(core.now);
+        let run = Arc::clone(&self.env.run);
+        let Some(keeping) = self.env.run.keeping() else { return };
+        keeping.backend.write(
+            batch,
+            Done::new(move |result| {
+                if let Some(keeping) = run.keeping() {
+                    keeping.land(result);
+                    run.nudge();
+                }
+            }),
+        );
+    }
+
+    /// What executions have on record beside their ticks, and what changed without one.
+    pub(super) fn write_new(&mut self, core: &mut RunCore, new: Vec<New>) -> Result<(), RunError> {
+        let def = &self.env.run.program.def;
+        let RunCore { journal: Some(journal), state, now, .. } = core else { return Ok(()) };
+        if state.has_ended() {
+            return Ok(());
+        }
+        let left = std::mem::take(&mut journal.left);
+        for New { exec, ops } in left.into_iter().chain(new).filter(|new| !new.ops.is_empty()) {
+            journal.begin_rows(def, state, *now).map_err(RunError::not_kept)?;
+            let (mut row, number) = (Vec::new(), journal.row + 1);
+            let written = with_extras(&journal.changes, journal.seq, &ops, |extras| {
+                write_between(&mut row, def, state, number, *now, Some(exec), extras)
+            });
+            if written.map_err(RunError::not_kept)? {
+                journal.push_row(row);
+                journal.changes = Changes::default();
+            }
+        }
+        if !journal.changes.is_empty() {
+            journal.begin_rows(def, state, *now).map_err(RunError::not_kept)?;
+            let (mut row, number) = (Vec::new(), journal.row + 1);
+            let written = with_extras(&journal.changes, journal.seq, &[], |extras| {
+                write_between(&mut row, def, state, number, *now, None, extras)
+            });
+            written.map_err(RunError::not_kept)?;
+            journal.push_row(row);
+            journal.changes = Changes::default();
+        }
+        Ok(())
+    }
+
+    /// The store learns whether the run waits, and until when, with the batch that makes it so.
+    fn note_status(&mut self, core: &mut RunCore) {
+        let waits = core.rests();
+        let due = core.state.next_timer();
+        let RunCore { journal: Some(journal), state, .. } = core else { return };
+        if state.has_ended() || !(journal.has_batch() || waits) {
+            return;
+        }
+        if journal.waits != waits {
+            journal.waits = waits;
+            journal.batch.status = Some(if waits { StatusChange::Waiting } else { StatusChange::Running });
+        }
+        if waits && journal.due != due {
+            journal.due = due;
+            journal.batch.due = Some(due.map_or(Due::Never, Due::At));
+        }
+    }
+
+    /// What became of the batch under way. `None` while nothing is known.
+    pub(super) fn landing(&mut self, core: &mut RunCore) -> Option<Result<(), WriteError>> {
+        let keeping = self.env.run.keeping()?;
+        let result = keeping.take_receipt()?;
+        let journal = core.journal.as_deref_mut()?;
+        let held = journal.flight.take()?;
+        if keeping.recorded.get().is_none() {
+            let _ = keeping.recorded.set(result.clone().map_err(Arc::new));
+            self.env.run.tell_recorded();
+        }
+        if result.is_ok() {
+            self.release(core, held);
+        }
+        Some(result)
+    }
+
+    /// Does what had to wait.
+    fn release(&mut self, core: &mut RunCore, held: Vec<Held>) {
+        for held in held {
+            match held {
+                Held::Command(command) => self.perform(core, command),
+                Held::Publish(event) => self.publish(event),
+                Held::Finish(end) => self.conclude(core, *end),
+                Held::Reply(reply) => drop(reply.send(())),
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The end of a kept run: recorded first, then known.
+
+use serde::{Deserialize, Serialize};
+use stepcast_core::ErrorInfo;
+use stepcast_core::backend::{StatusChange, WriteError};
+use stepcast_core::engine::{Commands, Outcome, RunFailure, Tick, TickKind, reduce};
+
+use super::capture::Take;
+use super::journal::Held;
+use crate::clock;
+use crate::dispatch::{Dispatch, RunCore};
+use crate::run::{RunEnd, RunError};
+
+/// Why a stored run ended without a stop event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StoredFailure {
+    #[serde(flatten)]
+    pub(crate) error: ErrorInfo,
+    /// The run's timeout in microseconds, if that was used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) active_steps: Vec<String>,
+    /// The step that failed for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) step: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attempts: Option<u32>,
+}
+
+impl Dispatch {
+    /// Puts the run's end into the next batch.
+    pub(super) fn hold_end(&mut self, core: &mut RunCore, end: RunEnd) {
+        // What steps wrote before is on the stream before the last event; later nothing is.
+        if let Err(error) = self.capture(core, Take::Changes) {
+            tracing::warn!(target: "stepcast", %error, "the last change of a state is not kept");
+        }
+        if let Some(keeping) = self.env.run.keeping() {
+            let _data = self.env.run.data();
+            keeping.seal();
+        }
+        let now = core.now;
+        let Some(journal) = core.journal.as_deref_mut() else { return };
+        journal.add_event_row(&end.terminal_event(), now);
+        journal.batch.status = Some(status_of(&end));
+        journal.waits = false;
+        journal.held.push(Held::Finish(Box::new(end)));
+    }
+
+    /// Something of the run can never be written: it ends with that.
+    pub(super) fn cannot_keep(&mut self, core: &mut RunCore, error: RunError) {
+        if core.state.has_ended() {
+            return;
+        }
+        // The reducer cannot fail, so it is told in the only words it has.
+        let tick = Tick { at: core.now, kind: TickKind::Cancel };
+        reduce(&self.env.run.program.def, &mut core.state, tick, &mut Commands::new(false));
+        self.hold_end(core, RunEnd::refused(error, core.now));
+    }
+
+    /// The backend did not take a batch: nothing of it happened, and the run goes on from the store when it can.
+    pub(super) fn lost(&mut self, core: &mut RunCore, error: WriteError) {
+        let run = self.env.run.id().to_string();
+        let error = match error {
+            WriteError::RunExists { .. } => RunError::DuplicateRunId { id: run },
+            error => {
+                tracing::error!(target: "stepcast", run, %error, "a run stopped because it could not be written");
+                RunError::Storage { source: std::sync::Arc::new(error) }
+            }
+        };
+        if let Some(journal) = core.journal.as_deref_mut() {
+            journal.held.clear();
+            journal.flight = None;
+        }
+        self.conclude(core, RunEnd::refused(error, clock::now()));
+    }
+}
+
+impl RunCore {
+    /// The original of the error that ended the run, as long as it is there.
+    pub(in crate::dispatch) fn take_final_error(&mut self, outcome: &Outcome) -> Option<stepcast_core::StepError> {
+        match outcome {
+            Outcome::Failed(RunFailure::Step { execution, .. }) => {
+                self.more.as_deref_mut().and_then(|more| more.errors.remove(execution))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn status_of(end: &RunEnd) -> StatusChange {
+    let error = match end.result() {
+        Ok(stop) => {
+            let result = stop.as_erased().to_value().unwrap_or_default().to_string();
+            return StatusChange::Completed { result, failures: end.failures };
+        }
+        Err(error) => error,
+    };
+    let mut stored =
+        StoredFailure { error: end.info(), timeout: None, active_steps: Vec::new(), step: None, attempts: None };
+    match error {
+        RunError::TimedOut { after, active_steps } => {
+            stored.timeout = Some(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+            stored.active_steps = active_steps.clone();
+        }
+        RunError::StepFailed { step, attempts, .. } => {
+            (stored.step, stored.attempts) = (Some(step.clone()), Some(*attempts));
+        }
+        _ => {}
+    }
+    let text = serde_json::to_string(&stored).unwrap_or_default();
+    match error {
+        RunError::TimedOut { .. } => StatusChange::TimedOut { error: text },
+        RunError::Cancelled => StatusChange::Cancelled { error: text },
+        _ => StatusChange::Failed { error: text },
+    }
+}

@@ -1,0 +1,175 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::Value;
+use stepcast_core::backend::{Batch, FIRST_FENCE, JournalRow, Mail, NewRun};
+use stepcast_core::engine::{Command, ExecKey, RunState, Time};
+use stepcast_core::journal::{WriteRowError, write_takeover};
+use stepcast_core::{AnyEvent, WorkflowDef};
+use tokio::sync::oneshot;
+
+use crate::dispatch::place::LocalDone;
+use crate::run::RunEnd;
+
+/// A run's place in its journal, and what its next batch brings.
+pub(crate) struct Journal {
+    pub(super) run: Arc<str>,
+    fence: u64,
+    /// The last row made.
+    pub(super) row: u64,
+    /// The last stream event made.
+    pub(super) seq: u64,
+    pub(super) batch: Batch,
+    /// What is done once the next batch is durable.
+    pub(super) held: Vec<Held>,
+    /// What is done once the batch under way is durable.
+    pub(super) flight: Option<Vec<Held>>,
+    /// Attempts that came to an end while a batch was under way.
+    pub(super) finished: VecDeque<LocalDone>,
+    /// Executions that begin in this slice.
+    pub(super) starting: Vec<ExecKey>,
+    pub(super) changes: Changes,
+    /// Records that did not get into the row they belonged to.
+    pub(super) left: Vec<super::capture::New>,
+    /// Whether this process has written a row.
+    pub(super) began: bool,
+    /// Whether the store says that the run waits.
+    pub(super) waits: bool,
+    /// The deadline that the store knows.
+    pub(super) due: Option<Time>,
+    /// The last letter that was looked at.
+    pub(super) last_letter: u64,
+    /// Answers whose wait has to come about again first.
+    pub(super) early: Vec<Mail>,
+    /// Letters that were found when the run was loaded.
+    pub(super) found: Vec<Mail>,
+    /// Bytes of rows since the last checkpoint.
+    pub(super) since: usize,
+    /// The run leaves memory at its next rest.
+    pub(super) leave: bool,
+    /// The state is being read anew.
+    pub(super) reloading: bool,
+}
+
+/// What is done once a batch is durable.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Command(Command),
+    Publish(AnyEvent),
+    Finish(Box<RunEnd>),
+    /// Somebody waits for what is in the batch.
+    Reply(oneshot::Sender<()>),
+}
+
+/// Cells that changed since the last row, with their values.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// Without a value, the cell was removed.
+    pub(super) store: BTreeMap<String, Option<Value>>,
+    pub(super) states: BTreeMap<String, Value>,
+    /// Something came onto the stream that no tick put there.
+    pub(super) stream: bool,
+}
+
+impl Changes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.store.is_empty() && self.states.is_empty() && !self.stream
+    }
+}
+
+/// Where a stored run goes on.
+pub(crate) struct Place {
+    pub(crate) fence: u64,
+    pub(crate) row: u64,
+    pub(crate) seq: u64,
+    pub(crate) waits: bool,
+    pub(crate) due: Option<Time>,
+    pub(crate) letters: Vec<Mail>,
+    /// Bytes of rows since the last checkpoint.
+    pub(crate) since: usize,
+}
+
+impl Journal {
+    /// The journal of a new run.
+    pub(crate) fn create(run: Arc<str>, new: NewRun) -> Self {
+        let mut journal = Journal::at(run, FIRST_FENCE, 0, 0);
+        journal.began = true;
+        journal.batch.created = Some(Box::new(new));
+        journal
+    }
+
+    /// The journal of a run that was loaded.
+    pub(crate) fn go_on(run: Arc<str>, place: Place) -> Self {
+        let mut journal = Journal::at(run, place.fence, place.row, place.seq);
+        (journal.waits, journal.due, journal.since) = (place.waits, place.due, place.since);
+        journal.found = place.letters;
+        journal
+    }
+
+    fn at(run: Arc<str>, fence: u64, row: u64, seq: u64) -> Self {
+        Journal {
+            batch: Batch::of(Arc::clone(&run), fence, Time(0)),
+            run,
+            fence,
+            row,
+            seq,
+            held: Vec::new(),
+            flight: None,
+            finished: VecDeque::new(),
+            starting: Vec::new(),
+            changes: Changes::default(),
+            left: Vec::new(),
+            began: false,
+            waits: false,
+            due: None,
+            last_letter: 0,
+            early: Vec::new(),
+            found: Vec::new(),
+            since: 0,
+            leave: false,
+            reloading: false,
+        }
+    }
+
+    /// Whether a batch is under way.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.flight.is_some() || self.reloading
+    }
+
+    pub(super) fn push_row(&mut self, data: Vec<u8>) {
+        self.row += 1;
+        self.since += data.len();
+        self.batch.rows.push(JournalRow { n: self.row, data });
+    }
+
+    /// Adds the row with which a process takes a run over, before its first other one.
+    pub(super) fn begin_rows(&mut self, def: &WorkflowDef, state: &RunState, at: Time) -> Result<(), WriteRowError> {
+        if !self.began {
+            let mut row = Vec::new();
+            write_takeover(&mut row, def, state, self.row + 1, at)?;
+            self.push_row(row);
+            self.began = true;
+        }
+        Ok(())
+    }
+
+    /// The next batch, which is empty afterwards.
+    pub(super) fn take_batch(&mut self, at: Time) -> Batch {
+        let next = Batch::of(Arc::clone(&self.run), self.fence, at);
+        let mut batch = std::mem::replace(&mut self.batch, next);
+        batch.at = at;
+        batch
+    }
+
+    /// Whether the next batch brings anything.
+    pub(super) fn has_batch(&self) -> bool {
+        let batch = &self.batch;
+        !(batch.only_appends() && batch.rows.is_empty() && batch.events.is_empty())
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("row", &self.row).field("seq", &self.seq).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! What was left for the run in the store, while it was away or from another process.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use stepcast_core::backend::{Answer, AnswerError, Mail, MailKind};
+use stepcast_core::engine::{External, TickKind};
+use stepcast_core::{AnyEvent, EventEnvelope, Payload};
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::dispatch::{Dispatch, RunCore};
+use crate::durable::ask;
+use crate::run::{Given, RespondError};
+
+impl Dispatch {
+    /// Takes letters in, in their order; those that were seen before are passed over.
+    pub(in crate::dispatch) fn letters(&mut self, core: &mut RunCore, letters: Vec<Mail>) {
+        for mail in letters {
+            let Some(journal) = core.journal.as_deref_mut() else { return };
+            if mail.id > journal.last_letter {
+                journal.last_letter = mail.id;
+                self.letter(core, mail);
+            }
+        }
+    }
+
+    /// Looks again at answers whose wait was not there yet.
+    pub(super) fn early_letters(&mut self, core: &mut RunCore) {
+        let early = core.journal.as_deref_mut().map(|journal| std::mem::take(&mut journal.early)).unwrap_or_default();
+        early.into_iter().for_each(|mail| self.letter(core, mail));
+    }
+
+    fn letter(&mut self, core: &mut RunCore, mail: Mail) {
+        let taken = match mail.kind {
+            MailKind::Event => {
+                self.event_letter(core, &mail);
+                true
+            }
+            MailKind::Answer { input } => self.answer_letter(core, input, &mail),
+            MailKind::Cancel => {
+                self.tick(core, TickKind::Cancel);
+                true
+            }
+            // It was only to make the run look.
+            _ => true,
+        };
+        let Some(journal) = core.journal.as_deref_mut() else { return };
+        match taken {
+            true => journal.batch.taken.push(mail.id),
+            false => journal.early.push(mail),
+        }
+    }
+
+    fn event_letter(&mut self, core: &mut RunCore, mail: &Mail) {
+        let def = self.env.run.def();
+        let envelope: Option<EventEnvelope> = serde_json::from_str(&mail.json).ok();
+        let event = envelope.and_then(|envelope| {
+            let ix = def.event_by_tag(&envelope.tag)?;
+            def.event(ix).decode(envelope.value).ok()
+        });
+        let Some(event) = event.map(Payload::from_box) else {
+            tracing::warn!(target: "stepcast", run = %self.env.run.id(), "an event that was sent to the run does not fit its workflow; it was dropped");
+            return;
+        };
+        let matches = self.match_event(core, &event);
+        self.tick(core, TickKind::External(Box::new(External { event, to: None, id: None, matches })));
+    }
+
+    /// Whether the answer was made use of, or never can be.
+    fn answer_letter(&mut self, core: &mut RunCore, input: u64, mail: &Mail) -> bool {
+        let Ok(value) = serde_json::from_str::<Value>(&mail.json) else { return true };
+        match self.judge_answer(core, input, as_given(value)) {
+            Ok(Some(answer)) => {
+                self.tick(core, TickKind::Answer { input, answer });
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(target: "stepcast", run = %self.env.run.id(), %error, "a recorded answer does not fit what the run asks");
+                true
+            }
+        }
+    }
+
+    /// Records a person's answer that was given through a handle; the run finds it among its letters.
+    pub(in crate::dispatch) fn record_answer(
+        &self,
+        input: u64,
+        answer: String,
+        reply: oneshot::Sender<Result<(), RespondError>>,
+    ) {
+        let run = Arc::clone(&self.env.run);
+        let Some(keeping) = run.keeping() else { return };
+        let backend = Arc::clone(&keeping.backend);
+        tokio::spawn(async move {
+            let given = Answer { run: Arc::from(run.id().as_str()), input, answer, by: None, at: clock::now() };
+            let id = input.to_string();
+            let told = match ask(&backend, move |backend| backend.answer(given)).await {
+                Some(Ok(())) => {
+                    crate::durable::fetch_letters(&run).await;
+                    Ok(())
+                }
+                Some(Err(AnswerError::Storage(source))) => Err(RespondError::Storage { id, source: Arc::new(source) }),
+                Some(Err(_)) => Err(RespondError::Conflict { id }),
+                None => Err(RespondError::Ended { id }),
+            };
+            drop(reply.send(told));
+        });
+    }
+}
+
+/// An answer as it is recorded: the event's own data, or with the event's tag where several events could answer.
+pub(in crate::dispatch) fn as_record(answer: &stepcast_core::engine::Answer, one_type: bool) -> String {
+    use stepcast_core::engine::Answer as Engine;
+    match answer {
+        Engine::Failure(choice) => serde_json::to_string(choice).unwrap_or_default(),
+        Engine::Event { event, .. } if one_type => event.as_erased().to_value().unwrap_or_default().to_string(),
+        Engine::Event { event, .. } => {
+            let event = AnyEvent::from_payload(event.clone());
+            serde_json::to_string(&event.to_envelope()).unwrap_or_default()
+        }
+    }
+}
+
+fn as_given(value: Value) -> Given {
+    let tagged = value.get("type").is_some_and(Value::is_string) && value.get("value").is_some();
+    match tagged.then(|| serde_json::from_value::<EventEnvelope>(value.clone())) {
+        Some(Ok(envelope)) => Given::Event(AnyEvent::from_envelope(envelope)),
+        _ => Given::Value(value),
+    }
+}

@@ -1,0 +1,17 @@
+//! The dispatcher of a run that a backend keeps. It has one batch under way at a time. What a tick leads to is held until
+//! the batch with its row is durable: until then nobody sees a stream event, an answer's effect or the run's end, and no
+//! execution starts. Meanwhile nothing is reduced, so the state is never more than one batch ahead of the store.
+
+mod batch;
+mod capture;
+mod end;
+mod inputs;
+mod journal;
+mod letters;
+mod rest;
+mod round;
+mod tick;
+
+pub(crate) use end::StoredFailure;
+pub(crate) use journal::{Held, Journal, Place};
+pub(super) use letters::as_record;

@@ -1,0 +1,212 @@
+//! A kept run that has nothing to do: checkpoints, leaving memory, and being read anew.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+
+use stepcast_core::backend::{Done, SnapshotRow, WriteError};
+use stepcast_core::engine::RunState;
+use stepcast_core::journal::Checkpoint;
+
+use super::capture::Take;
+use super::journal::Journal;
+use crate::dispatch::{Dispatch, Round, RunCore, place};
+use crate::durable::{self, Loaded};
+use crate::run::{AnyRun, Inbox, RunShared, Task};
+
+/// So many bytes of rows are kept before a checkpoint stands for them.
+const LONG: usize = 256 * 1024;
+
+/// A run that leaves memory with less has no checkpoint made: its rows are read as fast.
+const SHORT: usize = 4 * 1024;
+
+impl Dispatch {
+    /// Makes a checkpoint where the journal has become long. Only called while nothing is held: what the reducer asked
+    /// for is done, so that records are as far as the state.
+    pub(super) fn shorten(&mut self, core: &mut RunCore) {
+        let long = core.journal.as_deref().is_some_and(|journal| journal.since > LONG && journal.held.is_empty());
+        if long && !core.state.has_ended() {
+            self.add_checkpoint(core);
+        }
+    }
+
+    fn add_checkpoint(&mut self, core: &mut RunCore) {
+        let taken = match self.capture(core, Take::All) {
+            Ok(taken) => taken,
+            Err(error) => return self.cannot_keep(core, error),
+        };
+        let kept = taken.kept;
+        if let Err(error) = self.write_new(core, taken.new) {
+            return self.cannot_keep(core, error);
+        }
+        let RunCore { journal: Some(journal), state, .. } = core else { return };
+        let checkpoint = Checkpoint::of(self.env.run.def(), journal.row, state, kept);
+        match serde_json::to_vec(&checkpoint) {
+            Ok(data) => {
+                journal.batch.snapshot = Some(Box::new(SnapshotRow { covers: journal.row, data }));
+                journal.since = 0;
+            }
+            // The rows say the same.
+            Err(error) => {
+                journal.since = 0;
+                tracing::warn!(target: "stepcast", %error, "a checkpoint could not be written; the journal stays long");
+            }
+        }
+    }
+
+    /// Whether the run may leave memory now: nobody holds it, and it rests.
+    pub(in crate::dispatch) fn may_leave(&self, core: &RunCore) -> bool {
+        core.journal.as_deref().is_some_and(|journal| journal.leave && !journal.is_writing() && !journal.has_batch())
+            && core.rests()
+            && !core.ended
+            && core.more.as_deref().is_none_or(|more| more.deferred.is_empty() && more.room.is_empty())
+    }
+
+    /// Leaves memory; the run is taken up again from the store. Gives what may only be dropped without a lock.
+    pub(in crate::dispatch) fn leave_memory(
+        &mut self,
+        mut core: Box<RunCore>,
+        mut inbox: MutexGuard<'_, Inbox>,
+    ) -> Result<(), Box<RunCore>> {
+        let run = Arc::clone(&self.env.run);
+        let link = run.extra_if_any().and_then(|extra| extra.runtime.get());
+        let gone: Option<AnyRun> = link.and_then(|link| link.forget_idle(&run));
+        if gone.is_none() {
+            if let Some(journal) = core.journal.as_deref_mut() {
+                journal.leave = false;
+            }
+            return Err(core);
+        }
+        inbox.task = Task::Ended;
+        drop(inbox);
+        if core.journal.as_deref().is_some_and(|journal| journal.since > SHORT) {
+            self.add_checkpoint(&mut core);
+        }
+        let due = core.state.next_timer();
+        if let (Some(journal), Some(keeping)) = (core.journal.as_deref_mut(), run.keeping()) {
+            journal.batch.release = true;
+            let batch = journal.take_batch(core.now);
+            let name = run.id().clone();
+            let ended = Arc::clone(&run);
+            keeping.backend.write(
+                batch,
+                Done::new(move |result| {
+                    if let Err(error) = result {
+                        tracing::warn!(target: "stepcast", run = %name, %error, "a resting run could not be released");
+                    }
+                    drop(ended);
+                }),
+            );
+        }
+        close_all(&mut core);
+        place::drop_quietly(core);
+        if let (Some(link), Some(due)) = (link, due) {
+            link.sleeps_until(run.id(), due);
+        }
+        drop(gone);
+        Ok(())
+    }
+
+    /// Somebody answered before the deadline that the batch was about: the state is read anew and goes on from there.
+    pub(super) fn reload(&mut self, core: &mut RunCore, error: WriteError) {
+        tracing::debug!(target: "stepcast", %error, "the run is read anew");
+        close_all(core);
+        core.entries.clear();
+        core.state = RunState::default();
+        if let Some(more) = core.more.as_deref_mut() {
+            more.restored.clear();
+            more.errors.clear();
+            more.deadlines.clear();
+        }
+        let Some(journal) = core.journal.as_deref_mut() else { return };
+        (journal.held, journal.flight, journal.reloading) = (Vec::new(), None, true);
+        tokio::spawn(durable::read_anew(Arc::clone(&self.env.run)));
+    }
+
+    /// Goes on with a state that was read anew, once it is there.
+    pub(super) fn take_reloaded(&mut self, core: &mut RunCore) -> Round {
+        let run = Arc::clone(&self.env.run);
+        if !core.journal.as_deref().is_some_and(|journal| journal.reloading) {
+            return Round::Dry;
+        }
+        let Some(loaded) = run.keeping().and_then(|keeping| keeping.take_reloaded()) else { return Round::Dry };
+        match loaded {
+            Ok(Loaded { restored, journal }) => {
+                let mut data = run.data();
+                data.forget_cells();
+                restored.store.fill(&mut data);
+                drop(data);
+                core.state = restored.state;
+                core.more().restored = restored.records;
+                core.journal = Some(journal);
+            }
+            Err(error) => {
+                let error =
+                    WriteError::Storage(stepcast_core::backend::StorageError::Other { source: Arc::new(error) });
+                self.lost(core, error);
+            }
+        }
+        Round::Worked
+    }
+}
+
+/// Lets go of every execution; what they were waiting for is not withdrawn.
+fn close_all(core: &mut RunCore) {
+    for entry in core.entries.iter_mut().filter_map(Option::take) {
+        if let Some(shared) = &entry.shared {
+            shared.close();
+        }
+        if let place::Place::Task(task) = &entry.place {
+            task.abort();
+        }
+        place::drop_quietly(entry);
+    }
+    place::drop_quietly(core.locals.take());
+    core.in_tasks = 0;
+}
+
+impl RunShared {
+    /// When the run last had something to do, for those who look for idle ones.
+    pub(crate) fn rests_since(&self) -> Option<u64> {
+        let since = self.keeping()?.quiet_since.load(Ordering::Relaxed);
+        (since != u64::MAX).then_some(since)
+    }
+}
+
+impl Journal {
+    /// The run is to leave memory as soon as it rests.
+    pub(in crate::dispatch) fn leave(&mut self) {
+        self.leave = true;
+    }
+}
+
+impl Dispatch {
+    /// Notes since when a kept run rests, for those who look for idle ones.
+    pub(in crate::dispatch) fn note_rest(&self, core: &RunCore) {
+        let Some(keeping) = self.env.run.keeping() else { return };
+        let since = if core.rests() && !core.is_writing() { core.now.0 } else { u64::MAX };
+        // It keeps the time at which it began to rest.
+        if since == u64::MAX || keeping.quiet_since.load(Ordering::Relaxed) == u64::MAX {
+            keeping.quiet_since.store(since, Ordering::Relaxed);
+        }
+    }
+}
+
+impl RunCore {
+    /// The run leaves memory as soon as it rests and nobody holds it.
+    pub(in crate::dispatch) fn leave_soon(&mut self) {
+        if let Some(journal) = self.journal.as_deref_mut() {
+            journal.leave();
+        }
+    }
+
+    /// Gives the run's lease back: it cannot begin here, and stays in the store as it is.
+    pub(in crate::dispatch) fn let_go(&mut self, run: &RunShared) {
+        let (Some(mut journal), Some(keeping)) = (self.journal.take(), run.keeping()) else { return };
+        if journal.batch.created.is_none() && journal.flight.is_none() {
+            let mut batch = journal.take_batch(self.now);
+            batch = stepcast_core::backend::Batch::of(batch.run, batch.fence, batch.at);
+            batch.release = true;
+            keeping.backend.write(batch, Done::new(|_| ()));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! One look at everything that could be done, in a kept run.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use futures_util::StreamExt;
+use stepcast_core::backend::WriteError;
+use stepcast_core::engine::TickKind;
+
+use super::journal::Journal;
+use crate::clock;
+use crate::dispatch::place::LocalDone;
+use crate::dispatch::{Dispatch, Round, RunCore, SLICE};
+
+impl Dispatch {
+    pub(in crate::dispatch) fn kept_round(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
+        if core.journal.as_deref().is_some_and(Journal::is_writing) {
+            match self.landing(core) {
+                Some(Ok(())) => return Round::Worked,
+                Some(Err(error @ WriteError::AnsweredBefore { .. })) => {
+                    self.reload(core, error);
+                    return Round::Worked;
+                }
+                Some(Err(error)) => {
+                    self.lost(core, error);
+                    return Round::Worked;
+                }
+                None => {
+                    self.await_locals(core, cx);
+                    return self.take_reloaded(core);
+                }
+            }
+        }
+        self.shorten(core);
+        let mut worked = match core.start.take() {
+            Some(event) => {
+                self.tick(core, TickKind::Start { event });
+                true
+            }
+            None => self.take_messages(core),
+        };
+        if core.ended {
+            return self.wind_down(core, cx);
+        }
+        if let Some(found) = core.journal.as_deref_mut().map(|journal| std::mem::take(&mut journal.found)) {
+            self.letters(core, found);
+        }
+        self.early_letters(core);
+        if !self.flush(core) {
+            match self.poll_locals(core, cx) {
+                Round::Worked => worked = true,
+                Round::Yield => return Round::Yield,
+                Round::Dry => {}
+            }
+            match self.start_kept(core, cx) {
+                Round::Worked => worked = true,
+                Round::Yield => return Round::Yield,
+                Round::Dry => {}
+            }
+            let fired = if worked { core.is_due() && self.fire_timers(core, cx) } else { self.fire_timers(core, cx) };
+            let room = core.waits_for_room() && (self.use_room(core) || (!worked && !fired && self.refuse_room(core)));
+            worked |= fired || room;
+        } else {
+            worked = true;
+        }
+        if core.journal.as_deref().is_some_and(|journal| !journal.is_writing()) && self.flush(core) {
+            worked = true;
+        }
+        if worked { Round::Worked } else { Round::Dry }
+    }
+
+    /// Starts what is queued now, a slice at a time. What it leads to starts once that is durable.
+    fn start_kept(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
+        if !core.state.has_ready() || core.state.has_ended() {
+            return Round::Dry;
+        }
+        let before = core.now;
+        core.polled = 0;
+        let mut starting =
+            core.journal.as_deref_mut().map(|journal| std::mem::take(&mut journal.starting)).unwrap_or_default();
+        while starting.len() < SLICE && core.state.running() < core.max_running {
+            let Some(key) = core.take_ready() else { break };
+            starting.push(key);
+        }
+        let mut round = Round::Dry;
+        let mut begun = 0;
+        for key in &starting {
+            if pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {
+                round = Round::Yield;
+                break;
+            }
+            (round, begun) = (Round::Worked, begun + 1);
+            // Another one in this slice may have made it needless.
+            if core.state.exec(*key).is_some() {
+                self.run(core, *key);
+            }
+        }
+        for key in starting.drain(..).skip(begun).rev() {
+            if core.state.exec(key).is_some() {
+                core.state.put_back(key);
+            }
+        }
+        if let Some(journal) = core.journal.as_deref_mut() {
+            journal.starting = starting;
+        }
+        core.now = clock::now();
+        core.judge_slice(&self.env.run.program, before);
+        round
+    }
+
+    /// Lets attempts go on while a batch is under way; those that end wait for it.
+    fn await_locals(&mut self, core: &mut RunCore, cx: &mut Context<'_>) {
+        for _ in 0..SLICE {
+            let Some(locals) = core.locals.as_deref_mut().filter(|locals| !locals.is_empty()) else { return };
+            let Poll::Ready(Some(done)) = locals.poll_next_unpin(cx) else { return };
+            if let Some(journal) = core.journal.as_deref_mut() {
+                journal.finished.push_back(done);
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+}
+
+impl RunCore {
+    /// The next attempt among the dispatcher's own that has come to an end.
+    pub(in crate::dispatch) fn next_local(&mut self, cx: &mut Context<'_>) -> Option<LocalDone> {
+        if let Some(done) = self.journal.as_deref_mut().and_then(|journal| journal.finished.pop_front()) {
+            return Some(done);
+        }
+        let locals = self.locals.as_deref_mut().filter(|locals| !locals.is_empty())?;
+        match locals.poll_next_unpin(cx) {
+            Poll::Ready(done) => done,
+            Poll::Pending => None,
+        }
+    }
+
+    /// Whether nothing of the run goes on by itself.
+    pub(super) fn rests(&self) -> bool {
+        let finished = self.journal.as_deref().is_none_or(|journal| journal.finished.is_empty());
+        self.is_quiet() && finished && !self.state.is_busy() && self.start.is_none()
+    }
+}

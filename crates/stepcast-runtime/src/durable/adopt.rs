@@ -1,0 +1,198 @@
+//! Stored runs on their way into a runtime's memory.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use stepcast_core::backend::*;
+use stepcast_core::{Payload, Workflow};
+
+use super::{AttachError, Found, Host, Keeping, ask, load_claimed, new_run};
+use crate::dispatch::Journal;
+use crate::program::Program;
+use crate::run::{AnyRun, Begin, RunError, RunId, RunOptions, RunShared, SharedError, lock, refused};
+use crate::runtime::{Registered, Runtime, RuntimeLink};
+
+impl Runtime {
+    /// A handle of a run, live or stored: one that sleeps is brought back to memory, one that has ended shows its end.
+    ///
+    /// # Errors
+    /// When there is no such run, another process holds it, its workflow is not registered here, or it does not fit that
+    /// any more.
+    pub async fn attach(&self, run: &RunId) -> Result<AnyRun, AttachError> {
+        if let Some(live) = self.get(run) {
+            return Ok(live);
+        }
+        let Some(host) = self.host() else { return Err(AttachError::NoBackend { run: run.clone() }) };
+        host.start(self.inner());
+        let _one_at_a_time = host.taking_up.lock().await;
+        if let Some(live) = self.get(run) {
+            return Ok(live);
+        }
+        let record = self.find_run(run).await?;
+        let record = record.ok_or_else(|| ClaimError::UnknownRun { run: Arc::from(run.as_str()) })?;
+        let found = self
+            .find(&record.workflow)
+            .map_err(|_| AttachError::Unregistered { run: run.clone(), workflow: record.workflow.clone() })?;
+        let (program, id) = (Arc::clone(&found.program), run.clone());
+        let loaded = ask(&host.backend, move |backend| read(backend, &program, &id, &record)).await;
+        let loaded = loaded.unwrap_or(Err(AttachError::ShuttingDown))?;
+        Ok(self.go_on(host, found, run, loaded, RunOptions::default(), None))
+    }
+
+    /// Claims runs and goes on with those that were to be had.
+    pub(super) async fn adopt(&self, host: &Arc<Host>, records: Vec<RunRecord>) {
+        let _one_at_a_time = host.taking_up.lock().await;
+        let wanted: Vec<(RunId, Registered)> = records
+            .iter()
+            .filter_map(|record| {
+                let id = RunId::from(Arc::clone(&record.run));
+                let found = self.find(&record.workflow).ok()?;
+                self.get(&id).is_none().then_some((id, found))
+            })
+            .collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let programs: Vec<_> = wanted.iter().map(|(id, found)| (id.clone(), Arc::clone(&found.program))).collect();
+        let loaded = ask(&host.backend, move |backend| {
+            let ids: Vec<&str> = programs.iter().map(|(id, _)| id.as_str()).collect();
+            let leases = backend.claim(&ids);
+            let load = |((id, program), lease): (&(RunId, Arc<Program>), Result<Lease, ClaimError>)| {
+                load_claimed(backend, program, id, lease?)
+            };
+            programs.iter().zip(leases).map(load).collect::<Vec<_>>()
+        });
+        let loaded = loaded.await.unwrap_or_default();
+        for ((id, found), loaded) in wanted.into_iter().zip(loaded) {
+            match loaded {
+                Ok(loaded) => drop(self.go_on(host, found, &id, loaded, RunOptions::default(), None)),
+                Err(AttachError::Claim(_)) => {}
+                Err(error) => {
+                    tracing::error!(target: "stepcast", run = %id, %error, "a stored run cannot go on; it is left as it is");
+                }
+            }
+        }
+    }
+
+    fn go_on(
+        &self,
+        host: &Arc<Host>,
+        found: Registered,
+        id: &RunId,
+        loaded: Found,
+        options: RunOptions,
+        parent: Option<&Arc<RunShared>>,
+    ) -> AnyRun {
+        match loaded {
+            Found::Ended(restored) => self.launch_kept(found, Begin::Restored(restored), options, id, None, parent),
+            Found::Alive(loaded) => {
+                let keeping = Keeping::new(Arc::clone(&host.backend), loaded.journal);
+                let _ = keeping.recorded.set(Ok(()));
+                let begin = Begin::Restored(Box::new(loaded.restored));
+                self.launch_kept(found, begin, options, id, Some(keeping), parent)
+            }
+        }
+    }
+
+    /// Begins a run that its backend keeps.
+    pub(crate) fn begin_kept(
+        &self,
+        host: &Arc<Host>,
+        name: &str,
+        found: Registered,
+        start: Payload,
+        options: RunOptions,
+        id: &RunId,
+        parent: Option<&Arc<RunShared>>,
+    ) -> AnyRun {
+        host.start(self.inner());
+        let mut new = match new_run(&found.program.def, parent.map(|parent| parent.id()), &start) {
+            Ok(new) => new,
+            Err(source) => {
+                let source = SharedError::new(Box::new(source));
+                return AnyRun::first(refused(name, RunError::NotKept { source }));
+            }
+        };
+        name.clone_into(&mut new.workflow);
+        let journal = Box::new(Journal::create(Arc::from(id.as_str()), new));
+        let keeping = Keeping::new(Arc::clone(&host.backend), journal);
+        self.launch_kept(found, Begin::Start(start), options, id, Some(keeping), parent)
+    }
+
+    /// A child of a kept run: attached to if it lives, taken up if it is stored, else begun.
+    pub(crate) async fn child<W: Workflow>(
+        &self,
+        parent: &Arc<RunShared>,
+        flow: Arc<W>,
+        start: W::Start,
+        options: RunOptions,
+        id: &RunId,
+    ) -> Arc<RunShared> {
+        let name = W::SPEC.name;
+        let program = match Program::of::<W>() {
+            Ok(program) => program,
+            Err(error) => return refused(name, RunError::Definition(error)),
+        };
+        let Some(host) = self.host() else { return refused(name, RunError::Dropped) };
+        if let Some(keeping) = parent.keeping() {
+            keeping.has_children.store(true, Ordering::Relaxed);
+        }
+        let _one_at_a_time = host.taking_up.lock().await;
+        let run = match self.shared_of(id) {
+            Some(live) => {
+                let _ = live.extra().parent.set(Arc::downgrade(parent));
+                live
+            }
+            None => {
+                let found = Registered::new(program, flow as Arc<dyn Any + Send + Sync>);
+                let (program, wanted) = (Arc::clone(&found.program), id.clone());
+                let stored = ask(&host.backend, move |backend| match backend.run(wanted.as_str())? {
+                    None => Ok(None),
+                    Some(record) => read(backend, &program, &wanted, &record).map(Some),
+                });
+                let run = match stored.await.unwrap_or(Err(AttachError::ShuttingDown)) {
+                    Ok(None) => self.begin_kept(host, name, found, Payload::new(start), options, id, Some(parent)),
+                    Ok(Some(loaded)) => self.go_on(host, found, id, loaded, options, Some(parent)),
+                    Err(error) => {
+                        let source = SharedError::new(Box::new(error));
+                        AnyRun::first(refused(name, RunError::NotKept { source }))
+                    }
+                };
+                Arc::clone(run.shared())
+            }
+        };
+        lock(&parent.extra().children).push(Arc::downgrade(&run));
+        run
+    }
+}
+
+/// Claims and reads a run, unless it has ended. Blocks.
+fn read(backend: &dyn Backend, program: &Program, id: &RunId, record: &RunRecord) -> Result<Found, AttachError> {
+    if record.status.is_end() {
+        let lease = Lease { fence: record.fence };
+        return load_claimed(backend, program, id, lease);
+    }
+    let lease = backend.claim(&[id.as_str()]).pop().unwrap_or(Err(ClaimError::Storage(StorageError::Closed)));
+    match lease {
+        // It came to its end while it was asked for.
+        Err(ClaimError::Ended { .. }) => load_claimed(backend, program, id, Lease { fence: record.fence }),
+        lease => load_claimed(backend, program, id, lease?),
+    }
+}
+
+impl RuntimeLink {
+    /// Takes a run that nobody else holds out of the runtime's list.
+    pub(crate) fn forget_idle(&self, run: &Arc<RunShared>) -> Option<AnyRun> {
+        let inner = self.inner()?;
+        let idle = |known: &AnyRun| Arc::ptr_eq(known.shared(), run) && run.handles() == 1 && !run.is_watched();
+        inner.runs.remove_if(run.id(), |_, known| idle(known)).map(|(_, run)| run)
+    }
+
+    /// The run is to be taken up again then.
+    pub(crate) fn sleeps_until(&self, run: &RunId, due: stepcast_core::engine::Time) {
+        if let Some(host) = self.inner().and_then(|inner| inner.host.clone()) {
+            host.sleeps_until(run, due);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! A runtime's care for the runs of its store: it takes up those that nobody holds, brings them what was left for them,
+//! wakes them at their deadlines, and lets those that rest leave memory.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use stepcast_core::backend::*;
+use stepcast_core::engine::Time;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::ask;
+use crate::clock;
+use crate::run::{Message, RunId, RunShared, lock};
+use crate::runtime::{Inner, Runtime};
+
+/// Runs that are claimed at once.
+const PAGE: usize = 256;
+
+/// How far ahead deadlines are looked for in the store.
+const HORIZON: Duration = Duration::from_secs(30);
+
+/// How long a run rests before it leaves memory, unless the runtime is told otherwise.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+
+/// What a runtime knows of its store.
+pub(crate) struct Host {
+    pub(crate) backend: Arc<dyn Backend>,
+    started: AtomicBool,
+    news: Notify,
+    /// Runs of this runtime that were left letters.
+    mailed: Mutex<Vec<Arc<str>>>,
+    /// Something may have to be taken up.
+    look: AtomicBool,
+    /// Deadlines of runs that sleep in the store, as far as they are near.
+    sleepers: Mutex<BTreeMap<(Time, RunId), ()>>,
+    idle_micros: AtomicU64,
+    /// Runs are taken up one page at a time.
+    pub(crate) taking_up: tokio::sync::Mutex<()>,
+}
+
+impl Host {
+    pub(crate) fn new(backend: Arc<dyn Backend>) -> Arc<Self> {
+        let host = Arc::new(Host {
+            backend,
+            started: AtomicBool::new(false),
+            news: Notify::new(),
+            mailed: Mutex::default(),
+            look: AtomicBool::new(false),
+            sleepers: Mutex::default(),
+            idle_micros: AtomicU64::new(IDLE.as_micros() as u64),
+            taking_up: tokio::sync::Mutex::new(()),
+        });
+        let weak = Arc::downgrade(&host);
+        host.backend.watch(Arc::new(move |notice| {
+            if let Some(host) = weak.upgrade() {
+                host.heard(notice);
+            }
+        }));
+        host
+    }
+
+    /// Called from the backend's threads.
+    fn heard(&self, notice: Notice) {
+        match notice {
+            Notice::Mail(run) => lock(&self.mailed).push(run),
+            _ => self.look.store(true, Ordering::Release),
+        }
+        self.news.notify_one();
+    }
+
+    /// There may be runs to take up.
+    pub(crate) fn look(&self) {
+        self.look.store(true, Ordering::Release);
+        self.news.notify_one();
+    }
+
+    pub(crate) fn set_idle(&self, idle: Duration) {
+        self.idle_micros.store(u64::try_from(idle.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.news.notify_one();
+    }
+
+    fn idle(&self) -> Duration {
+        Duration::from_micros(self.idle_micros.load(Ordering::Relaxed))
+    }
+
+    /// A run that has left memory is to be taken up again then.
+    pub(crate) fn sleeps_until(&self, run: &RunId, due: Time) {
+        lock(&self.sleepers).insert((due, run.clone()), ());
+        self.news.notify_one();
+    }
+
+    fn next_due(&self) -> Option<Time> {
+        lock(&self.sleepers).first_key_value().map(|((due, _), ())| *due)
+    }
+
+    fn take_due(&self, now: Time) -> Vec<RunId> {
+        let mut sleepers = lock(&self.sleepers);
+        let later = sleepers.split_off(&(Time(now.0.saturating_add(1)), RunId::from("")));
+        std::mem::replace(&mut *sleepers, later).into_keys().map(|(_, run)| run).collect()
+    }
+
+    /// Begins to care, once there is a tokio runtime to do it on.
+    pub(crate) fn start(self: &Arc<Self>, inner: &Arc<Inner>) {
+        let Ok(tokio) = Handle::try_current() else { return };
+        if !self.started.swap(true, Ordering::AcqRel) {
+            tokio.spawn(care(Arc::clone(self), Arc::downgrade(inner)));
+        }
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+/// Lives as long as the runtime.
+async fn care(host: Arc<Host>, inner: Weak<Inner>) {
+    let mut looked = clock::now();
+    let mut swept = clock::now();
+    loop {
+        let sweep = host.idle().min(HORIZON).max(Duration::from_millis(1)) / 2;
+        let next = looked.after(HORIZON).min(swept.after(sweep)).min(host.next_due().unwrap_or(Time(u64::MAX)));
+        tokio::select! {
+            () = host.news.notified() => {}
+            () = tokio::time::sleep_until(clock::instant(next)) => {}
+        }
+        let Some(inner) = inner.upgrade() else { return };
+        if inner.is_closed() {
+            return;
+        }
+        let runtime = Runtime::of(inner);
+        let now = clock::now();
+        let mut ids: Vec<RunId> = host.take_due(now);
+        ids.extend(std::mem::take(&mut *lock(&host.mailed)).into_iter().map(RunId::from));
+        runtime.wake(&host, ids).await;
+        if host.look.swap(false, Ordering::AcqRel) || now >= looked.after(HORIZON) {
+            looked = now;
+            runtime.look_around(&host, now).await;
+        }
+        if now >= swept.after(sweep) {
+            swept = now;
+            runtime.sweep(host.idle(), now);
+        }
+    }
+}
+
+impl Runtime {
+    /// Looks through the store: runs that nobody holds and that have something to do, letters, and deadlines.
+    async fn look_around(&self, host: &Arc<Host>, now: Time) {
+        if let Some(Ok(mailed)) = ask(&host.backend, |backend| backend.mailed()).await {
+            self.wake(host, mailed.into_iter().map(RunId::from).collect()).await;
+        }
+        for workflow in self.workflows() {
+            let of = |filter: RunFilter| RunFilter { workflow: Some(workflow.clone()), unclaimed: true, ..filter };
+            self.take_up(host, of(RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() })).await;
+            self.take_up(host, of(RunFilter { mailed: true, ..RunFilter::default() })).await;
+            self.note_deadlines(host, of(RunFilter { due_by: Some(now.after(HORIZON)), ..RunFilter::default() })).await;
+        }
+    }
+
+    async fn take_up(&self, host: &Arc<Host>, filter: RunFilter) {
+        let mut after = None;
+        loop {
+            let wanted = filter.clone();
+            let Some(Ok(page)) = ask(&host.backend, move |backend| backend.runs(&wanted, after, PAGE)).await else {
+                return;
+            };
+            let Some(last) = page.last() else { return };
+            after = Some(last.cursor);
+            let full = page.len() == PAGE;
+            self.adopt(host, page).await;
+            if !full {
+                return;
+            }
+        }
+    }
+
+    async fn note_deadlines(&self, host: &Arc<Host>, filter: RunFilter) {
+        let mut after = None;
+        loop {
+            let wanted = filter.clone();
+            let Some(Ok(page)) = ask(&host.backend, move |backend| backend.runs(&wanted, after, PAGE)).await else {
+                return;
+            };
+            for record in &page {
+                if let Some(due) = record.due {
+                    lock(&host.sleepers).insert((due, RunId::from(Arc::clone(&record.run))), ());
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.cursor),
+                _ => return,
+            }
+        }
+    }
+
+    /// Brings live runs their letters, and takes up the others.
+    async fn wake(&self, host: &Arc<Host>, runs: Vec<RunId>) {
+        let mut asleep = Vec::new();
+        for id in runs {
+            match self.shared_of(&id) {
+                Some(run) => fetch_letters(&run).await,
+                None => asleep.push(id),
+            }
+        }
+        for page in asleep.chunks(PAGE) {
+            let ids = page.to_vec();
+            let records = ask(&host.backend, move |backend| {
+                ids.iter().filter_map(|id| backend.run(id.as_str()).ok().flatten()).collect::<Vec<_>>()
+            });
+            let records = records.await.unwrap_or_default();
+            self.adopt(host, records.into_iter().filter(|record| !record.status.is_end()).collect()).await;
+        }
+    }
+
+    /// Lets runs leave memory that have had nothing to do for long.
+    fn sweep(&self, idle: Duration, now: Time) {
+        for run in self.resting_since(Time(now.0.saturating_sub(idle.as_micros() as u64))) {
+            run.post(Message::Leave);
+        }
+    }
+}
+
+/// Brings a live run what is in its mailbox.
+pub(crate) async fn fetch_letters(run: &Arc<RunShared>) {
+    let Some(keeping) = run.keeping() else { return };
+    let id = run.id().clone();
+    match ask(&keeping.backend, move |backend| backend.mail(id.as_str(), 0)).await {
+        Some(Ok(letters)) if !letters.is_empty() => drop(run.post(Message::Letters(letters))),
+        Some(Err(error)) => {
+            tracing::warn!(target: "stepcast", run = %run.id(), %error, "the run's letters cannot be read");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,143 @@
+//! What a kept run has beside others, where everybody who holds the run reaches it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use stepcast_core::AnyEvent;
+use stepcast_core::backend::{Backend, WriteError};
+
+use super::{AttachError, Loaded};
+use crate::dispatch::Journal;
+use crate::exec::{ExecShared, OpLog};
+use crate::run::{RunShared, lock};
+
+/// Ties a run to the backend that keeps it.
+///
+/// Its locks are the last to be taken: nothing else is locked while one of them is held.
+pub(crate) struct Keeping {
+    pub(crate) backend: Arc<dyn Backend>,
+    /// What the dispatcher begins with, until it is made.
+    journal: Mutex<Option<Box<Journal>>>,
+    /// Executions with something on record that the journal does not have yet.
+    touched: Mutex<Vec<Arc<ExecShared>>>,
+    /// What steps wrote to the stream, until it is in a batch.
+    written: Mutex<Vec<AnyEvent>>,
+    dirt: AtomicBool,
+    /// No stream event is taken any more: the last one is in a batch.
+    sealed: AtomicBool,
+    /// What became of the batch under way.
+    receipt: Mutex<Option<Result<(), WriteError>>>,
+    landed: AtomicBool,
+    /// The state as it was read anew.
+    reloaded: Mutex<Option<Result<Loaded, AttachError>>>,
+    /// Whether it is settled that the store has the run, and if it has not, why.
+    pub(crate) recorded: OnceLock<Result<(), Arc<WriteError>>>,
+    /// Whether the run ever had a child.
+    pub(crate) has_children: AtomicBool,
+    /// When the run last had something to do, in microseconds.
+    pub(crate) quiet_since: std::sync::atomic::AtomicU64,
+}
+
+impl Keeping {
+    pub(crate) fn new(backend: Arc<dyn Backend>, journal: Box<Journal>) -> Self {
+        Keeping {
+            backend,
+            journal: Mutex::new(Some(journal)),
+            touched: Mutex::default(),
+            written: Mutex::default(),
+            dirt: AtomicBool::new(false),
+            sealed: AtomicBool::new(false),
+            receipt: Mutex::new(None),
+            landed: AtomicBool::new(false),
+            reloaded: Mutex::new(None),
+            recorded: OnceLock::new(),
+            has_children: AtomicBool::new(false),
+            quiet_since: std::sync::atomic::AtomicU64::new(u64::MAX),
+        }
+    }
+
+    pub(crate) fn take_journal(&self) -> Option<Box<Journal>> {
+        lock(&self.journal).take()
+    }
+
+    /// Whether steps did something that no batch has.
+    pub(crate) fn has_dirt(&self) -> bool {
+        self.dirt.load(Ordering::Acquire)
+    }
+
+    /// The executions with something new. Called with the run's data and cells locked.
+    pub(crate) fn take_touched(&self) -> Vec<Arc<ExecShared>> {
+        self.dirt.store(false, Ordering::Release);
+        std::mem::take(&mut *lock(&self.touched))
+    }
+
+    /// Takes a stream event, unless the last one is in a batch. Called with the run's data locked.
+    pub(crate) fn write(&self, event: AnyEvent) {
+        if !self.sealed.load(Ordering::Relaxed) {
+            lock(&self.written).push(event);
+            self.dirt.store(true, Ordering::Release);
+        }
+    }
+
+    /// What was written to the stream since this was last asked. Called with the run's data locked.
+    pub(crate) fn take_written(&self) -> Vec<AnyEvent> {
+        std::mem::take(&mut *lock(&self.written))
+    }
+
+    pub(crate) fn seal(&self) {
+        self.sealed.store(true, Ordering::Relaxed);
+    }
+
+    /// Leaves word of a batch.
+    pub(crate) fn land(&self, result: Result<(), WriteError>) {
+        *lock(&self.receipt) = Some(result);
+        self.landed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn put_reloaded(&self, loaded: Result<Loaded, AttachError>) {
+        *lock(&self.reloaded) = Some(loaded);
+    }
+
+    pub(crate) fn take_reloaded(&self) -> Option<Result<Loaded, AttachError>> {
+        lock(&self.reloaded).take()
+    }
+
+    /// What became of the batch under way, once it is known.
+    pub(crate) fn take_receipt(&self) -> Option<Result<(), WriteError>> {
+        if !self.landed.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        lock(&self.receipt).take()
+    }
+}
+
+impl std::fmt::Debug for Keeping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeping").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+impl RunShared {
+    /// What ties the run to a backend, if one keeps it.
+    pub(crate) fn keeping(&self) -> Option<&Keeping> {
+        self.extra_if_any()?.keeping.get()
+    }
+
+    /// Makes the dispatcher of a kept run look at what is new.
+    pub(crate) fn nudge(self: &Arc<Self>) {
+        if self.keeping().is_some() {
+            self.rouse(lock(&self.inbox));
+        }
+    }
+}
+
+impl ExecShared {
+    /// Notes that there is something new on record; called while what it changed is still locked.
+    pub(crate) fn touch(self: &Arc<Self>, log: &mut OpLog) {
+        let Some(keeping) = self.run.keeping() else { return };
+        if log.touch() {
+            lock(&keeping.touched).push(Arc::clone(self));
+        }
+        keeping.dirt.store(true, Ordering::Release);
+    }
+}

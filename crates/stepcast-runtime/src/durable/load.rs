@@ -1,0 +1,187 @@
+//! From what is stored of a run to what goes on in memory.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use stepcast_core::backend::*;
+use stepcast_core::engine::{Outcome, RunState};
+use stepcast_core::journal::{Checkpoint, Fold, JournalError};
+use stepcast_core::{ErrorInfo, Payload, WorkflowDef};
+
+use super::AttachError;
+use crate::dispatch::{Journal, Place, StoredFailure};
+use crate::exec::OpLog;
+use crate::program::Program;
+use crate::run::{RunEnd, RunError, RunId, RunShared, SharedError, StoredError};
+use crate::snapshot::{Restored, StoreSnapshot};
+
+/// A stored run that goes on here.
+pub(crate) struct Loaded {
+    pub(crate) restored: Restored,
+    pub(crate) journal: Box<Journal>,
+}
+
+/// What was found of a stored run.
+pub(crate) enum Found {
+    /// It goes on.
+    Alive(Box<Loaded>),
+    /// It has ended.
+    Ended(Box<Restored>),
+}
+
+/// What the store keeps of a run from its first moment on.
+pub(crate) fn new_run(def: &WorkflowDef, parent: Option<&RunId>, start: &Payload) -> Result<NewRun, serde_json::Error> {
+    Ok(NewRun {
+        workflow: def.name().to_owned(),
+        description: stepcast_core::journal::describe(def),
+        parent: parent.map(|parent| Arc::from(parent.as_str())),
+        start: start.as_erased().to_value()?.to_string(),
+    })
+}
+
+/// Reads a run that is claimed under this lease. Blocks.
+pub(crate) fn load_claimed(
+    backend: &dyn Backend,
+    program: &Program,
+    run: &RunId,
+    lease: Lease,
+) -> Result<Found, AttachError> {
+    let stored = backend.load(run.as_str())?;
+    let letters = backend.mail(run.as_str(), 0)?;
+    if stored.record.status.is_end() {
+        return Ok(Found::Ended(Box::new(ended(program, run, &stored))));
+    }
+    let journal_error = |source| AttachError::Journal { run: run.clone(), source };
+    let since = stored.rows.iter().map(|row| row.data.len()).sum();
+    let folded = fold(&program.def, &stored).map_err(journal_error)?.take_over(&program.def);
+    let mut records = std::collections::BTreeMap::new();
+    for (serial, log) in folded.kept.logs.0 {
+        let row = folded.row;
+        let mut log = OpLog::restore(log)
+            .ok_or_else(|| journal_error(JournalError::Inconsistent { row, what: "the record of an execution" }))?;
+        log.all_told();
+        records.insert(serial, log);
+    }
+    let place = Place {
+        fence: lease.fence,
+        row: folded.row,
+        seq: stored.last_seq,
+        waits: stored.record.status == RunStatus::Waiting,
+        due: stored.record.due,
+        letters,
+        since,
+    };
+    let store = StoreSnapshot::new(folded.kept.store.into_iter().collect(), folded.kept.states.into_iter().collect());
+    let restored = Restored {
+        run_id: run.clone(),
+        state: folded.state,
+        records,
+        store,
+        seq: stored.last_seq,
+        children: Vec::new(),
+        end: None,
+    };
+    let journal = Box::new(Journal::go_on(Arc::from(run.as_str()), place));
+    Ok(Found::Alive(Box::new(Loaded { restored, journal })))
+}
+
+fn fold(def: &WorkflowDef, stored: &StoredRun) -> Result<stepcast_core::journal::Folded, JournalError> {
+    let checkpoint = match &stored.snapshot {
+        None => None,
+        Some(row) => Some(Checkpoint::decode(&row.data, row.covers)?),
+    };
+    let mut fold = Fold::new(def, checkpoint)?;
+    for row in &stored.rows {
+        fold.add(&row.data)?;
+    }
+    Ok(fold.finish())
+}
+
+/// A run that had ended, as its handle shows it.
+fn ended(program: &Program, run: &RunId, stored: &StoredRun) -> Restored {
+    let (record, last_seq) = (&stored.record, stored.last_seq);
+    let failures =
+        if record.status == RunStatus::CompletedWithFailures { failures_of(&program.def, stored) } else { 0 };
+    let at = record.changed;
+    let end = match (record.status, &record.result) {
+        (RunStatus::Completed | RunStatus::CompletedWithFailures, Some(result)) => {
+            let meta = program.def.event(program.def.stop());
+            let stop = serde_json::from_str(result).and_then(|value| meta.decode(value));
+            match stop {
+                Ok(stop) => RunEnd::completed(Payload::from_box(stop), failures, at),
+                Err(source) => {
+                    let source = crate::snapshot::RestoreRunError::Stop { source };
+                    RunEnd::refused(RunError::Restore(Arc::new(source)), at)
+                }
+            }
+        }
+        _ => RunEnd::refused(error_of(record), at),
+    };
+    Restored {
+        run_id: run.clone(),
+        state: RunState::default(),
+        records: Default::default(),
+        store: StoreSnapshot::new(Map::new(), Map::new()),
+        // The last event is made of the end.
+        seq: last_seq.saturating_sub(1),
+        children: Vec::new(),
+        end: Some(end),
+    }
+}
+
+/// How many executions were given up on the way to a stop event: at least one, if the rows do not say it any more.
+fn failures_of(def: &WorkflowDef, stored: &StoredRun) -> u32 {
+    match fold(def, stored).map(|folded| folded.outcome) {
+        Ok(Some(Outcome::Completed { failures, .. })) => failures,
+        _ => 1,
+    }
+}
+
+fn error_of(record: &RunRecord) -> RunError {
+    let stored: Option<StoredFailure> = record.error.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let unknown = || ErrorInfo {
+        exception_type: "Unknown".to_owned(),
+        exception_message: record.error.clone().unwrap_or_default(),
+        causes: Vec::new(),
+    };
+    match (record.status, stored) {
+        (RunStatus::Cancelled, _) => RunError::Cancelled,
+        (RunStatus::TimedOut, Some(stored)) => RunError::TimedOut {
+            after: std::time::Duration::from_micros(stored.timeout.unwrap_or(0)),
+            active_steps: stored.active_steps,
+        },
+        (_, Some(StoredFailure { error: info, step: Some(step), attempts, .. })) => RunError::StepFailed {
+            step,
+            attempts: attempts.unwrap_or(1),
+            source: SharedError::new(Box::new(StoredError { info })),
+        },
+        (_, stored) => {
+            let info = stored.map_or_else(unknown, |stored| stored.error);
+            RunError::EndedBefore { source: SharedError::new(Box::new(StoredError { info })) }
+        }
+    }
+}
+
+/// Claims and reads a run anew for its own dispatcher, and leaves it there.
+pub(crate) async fn read_anew(run: Arc<RunShared>) {
+    let Some(keeping) = run.keeping() else { return };
+    let (program, id) = (Arc::clone(&run.program), run.id().clone());
+    let loaded = super::ask(&keeping.backend, move |backend| {
+        let lease = backend.claim(&[id.as_str()]).pop().unwrap_or(Err(ClaimError::Storage(StorageError::Closed)))?;
+        load_claimed(backend, &program, &id, lease)
+    });
+    let loaded = match loaded.await {
+        Some(Ok(Found::Alive(loaded))) => Ok(*loaded),
+        Some(Ok(Found::Ended(_))) => Err(AttachError::Claim(ClaimError::Ended { run: Arc::from(run.id().as_str()) })),
+        Some(Err(error)) => Err(error),
+        None => Err(AttachError::ShuttingDown),
+    };
+    keeping.put_reloaded(loaded);
+    run.nudge();
+}
+
+impl StoreSnapshot {
+    fn new(store: Map<String, Value>, cells: Map<String, Value>) -> Self {
+        StoreSnapshot::of_parts(Value::Object(store), cells)
+    }
+}
