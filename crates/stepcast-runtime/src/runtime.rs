@@ -305,7 +305,7 @@ impl Runtime {
         let id = id.or_else(|| options.run_id.clone()).unwrap_or_else(RunId::random);
         options.run_id = Some(id.clone());
         match (&self.inner.host, begin) {
-            (Some(host), Begin::Start(start)) => self.begin_kept(host, name, found, start, options, &id, None),
+            (Some(host), Begin::Start(start)) => self.begin_kept(host, (name, found), start, options, &id, None),
             (_, begin) => self.launch_kept(found, begin, options, &id, None, None),
         }
     }

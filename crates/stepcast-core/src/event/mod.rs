@@ -5,6 +5,7 @@ mod builtin;
 mod dynamic;
 mod erased;
 mod lifecycle;
+mod linked;
 mod meta;
 #[doc(hidden)]
 pub mod schema_probe;

@@ -84,28 +84,27 @@ impl Runtime {
         options: RunOptions,
         parent: Option<&Arc<RunShared>>,
     ) -> AnyRun {
-        match loaded {
-            Found::Ended(restored) => self.launch_kept(found, Begin::Restored(restored), options, id, None, parent),
-            Found::Alive(loaded) => {
-                let keeping = Keeping::new(Arc::clone(&host.backend), loaded.journal);
-                let _ = keeping.recorded.set(Ok(()));
-                let begin = Begin::Restored(Box::new(loaded.restored));
-                self.launch_kept(found, begin, options, id, Some(keeping), parent)
-            }
-        }
+        let (restored, journal) = match loaded {
+            Found::Ended(restored) => (*restored, None),
+            Found::Alive(loaded) => (loaded.restored, Some(loaded.journal)),
+        };
+        let keeping = Keeping::new(Arc::clone(&host.backend), journal);
+        let _ = keeping.recorded.set(Ok(()));
+        let begin = Begin::Restored(Box::new(restored));
+        self.launch_kept(found, begin, options, id, Some(keeping), parent)
     }
 
     /// Begins a run that its backend keeps.
     pub(crate) fn begin_kept(
         &self,
         host: &Arc<Host>,
-        name: &str,
-        found: Registered,
+        found: (&str, Registered),
         start: Payload,
         options: RunOptions,
         id: &RunId,
         parent: Option<&Arc<RunShared>>,
     ) -> AnyRun {
+        let (name, found) = found;
         host.start(self.inner());
         let mut new = match new_run(&found.program.def, parent.map(|parent| parent.id()), &start) {
             Ok(new) => new,
@@ -116,7 +115,7 @@ impl Runtime {
         };
         name.clone_into(&mut new.workflow);
         let journal = Box::new(Journal::create(Arc::from(id.as_str()), new));
-        let keeping = Keeping::new(Arc::clone(&host.backend), journal);
+        let keeping = Keeping::new(Arc::clone(&host.backend), Some(journal));
         self.launch_kept(found, Begin::Start(start), options, id, Some(keeping), parent)
     }
 
@@ -152,7 +151,7 @@ impl Runtime {
                     Some(record) => read(backend, &program, &wanted, &record).map(Some),
                 });
                 let run = match stored.await.unwrap_or(Err(AttachError::ShuttingDown)) {
-                    Ok(None) => self.begin_kept(host, name, found, Payload::new(start), options, id, Some(parent)),
+                    Ok(None) => self.begin_kept(host, (name, found), Payload::new(start), options, id, Some(parent)),
                     Ok(Some(loaded)) => self.go_on(host, found, id, loaded, options, Some(parent)),
                     Err(error) => {
                         let source = SharedError::new(Box::new(error));

@@ -39,10 +39,11 @@ pub(crate) struct Keeping {
 }
 
 impl Keeping {
-    pub(crate) fn new(backend: Arc<dyn Backend>, journal: Box<Journal>) -> Self {
+    /// Without a journal, the run has ended.
+    pub(crate) fn new(backend: Arc<dyn Backend>, journal: Option<Box<Journal>>) -> Self {
         Keeping {
             backend,
-            journal: Mutex::new(Some(journal)),
+            journal: Mutex::new(journal),
             touched: Mutex::default(),
             written: Mutex::default(),
             dirt: AtomicBool::new(false),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use stepcast_core::AnyEvent;
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
+use stepcast_core::{AnyEvent, BoxFuture};
 
 use super::SendRunError;
 use crate::clock;
-use crate::run::RunId;
+use crate::run::{RunId, RunShared};
 use crate::runtime::Runtime;
 
 /// Asks a backend from async code; every one of its calls may block.
@@ -130,4 +130,29 @@ impl Runtime {
             None => Err(SendRunError::ShuttingDown),
         }
     }
+}
+
+/// Stored stream events of a run after a number, a page of them; none if they cannot be read.
+pub(crate) fn older_events(run: Arc<RunShared>, after: u64) -> BoxFuture<'static, Vec<(u64, AnyEvent)>> {
+    const PAGE: usize = 256;
+    Box::pin(async move {
+        let Some(keeping) = run.keeping() else { return Vec::new() };
+        let (id, def) = (run.id().clone(), Arc::clone(&run.program.def));
+        let read = ask(&keeping.backend, move |backend| {
+            let rows = backend.events(id.as_str(), after, PAGE)?;
+            let typed = rows.into_iter().filter_map(|row| {
+                let event: AnyEvent = serde_json::from_str(&row.json).ok()?;
+                Some((row.seq, event.with_type_of(&def)))
+            });
+            Ok::<_, LoadError>(typed.collect::<Vec<_>>())
+        });
+        match read.await {
+            Some(Ok(events)) => events,
+            Some(Err(error)) => {
+                tracing::warn!(target: "stepcast", run = %run.id(), %error, "the run's stream cannot be read back");
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    })
 }

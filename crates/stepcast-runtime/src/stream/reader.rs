@@ -3,9 +3,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use stepcast_core::{AnyEvent, BoxFuture};
 use tokio_stream::Stream;
 
 use super::{EventKind, StreamEvent, StreamItem};
+use crate::durable;
 use crate::run::{RunData, RunShared};
 
 /// How many items a reader takes out of the log under one lock.
@@ -34,6 +36,8 @@ pub struct EventStream {
     frame: u64,
     frames: Wanted,
     ready: VecDeque<StreamItem>,
+    /// Events that are asked of the store: it keeps what the log's bound has dropped.
+    older: Option<BoxFuture<'static, Vec<(u64, AnyEvent)>>>,
     ended: bool,
 }
 
@@ -49,6 +53,7 @@ impl EventStream {
         let (cursor, frame) = {
             let mut data = run.data();
             let cursor = match start {
+                StreamStart::Beginning if run.keeping().is_some() => 0,
                 StreamStart::Beginning => data.log.begin() - 1,
                 StreamStart::After(seq) => seq,
                 StreamStart::Now => data.log.last(),
@@ -65,7 +70,7 @@ impl EventStream {
         if frames == Wanted::All {
             run.observe(1);
         }
-        EventStream { run, cursor, frame, frames, ready: VecDeque::new(), ended: false }
+        EventStream { run, cursor, frame, frames, ready: VecDeque::new(), older: None, ended: false }
     }
 
     /// The next item; `None` after the terminal event.
@@ -120,6 +125,25 @@ impl EventStream {
             return Poll::Ready(None);
         }
         let run = Arc::clone(&self.run);
+        loop {
+            if let Some(older) = &mut self.older {
+                let Poll::Ready(events) = older.as_mut().poll(cx) else { return Poll::Pending };
+                self.older = None;
+                self.take_older(events);
+            }
+            let data = run.data();
+            if !self.is_behind(&data) {
+                break;
+            }
+            drop(data);
+            if !self.ready.is_empty() {
+                return Poll::Ready(self.ready.pop_front());
+            }
+            self.older = Some(durable::older_events(Arc::clone(&run), self.cursor));
+        }
+        if let Some(item) = self.ready.pop_front() {
+            return Poll::Ready(Some(item));
+        }
         let mut data = run.data();
         let mut ready = std::mem::take(&mut self.ready);
         self.fill(&data, BATCH, |item| ready.push_back(item));
@@ -136,6 +160,25 @@ impl EventStream {
         Poll::Pending
     }
 
+    /// Whether the next event is only in the store.
+    fn is_behind(&self, data: &RunData) -> bool {
+        self.run.keeping().is_some() && self.cursor + 1 < data.log.first()
+    }
+
+    fn take_older(&mut self, events: Vec<(u64, AnyEvent)>) {
+        let oldest = self.run.data().log.first();
+        let before = self.cursor;
+        for (seq, event) in events.into_iter().filter(|(seq, _)| *seq > before && *seq < oldest) {
+            self.cursor = seq;
+            self.ready.push_back(StreamItem::Event(StreamEvent { seq, kind: EventKind::Logged, event }));
+        }
+        if self.cursor == before && before + 1 < oldest {
+            // The store has lost them, or cannot be read.
+            self.ready.push_back(StreamItem::Lagged { from: before + 1, to: oldest - 1 });
+            self.cursor = oldest - 1;
+        }
+    }
+
     /// Hands out what is there, at most so many items.
     fn fill(&mut self, data: &RunData, max: usize, mut give: impl FnMut(StreamItem)) {
         let mut given = 0;
@@ -145,6 +188,9 @@ impl EventStream {
             given < max
         };
         let oldest = data.log.first();
+        if self.is_behind(data) {
+            return;
+        }
         if self.cursor < oldest - 1 {
             let lagged = StreamItem::Lagged { from: self.cursor + 1, to: oldest - 1 };
             self.cursor = oldest - 1;
