@@ -107,6 +107,7 @@ pub(crate) fn mail_code(kind: MailKind) -> (i64, Option<i64>) {
     match kind {
         MailKind::Event => (0, None),
         MailKind::Answer { input } => (1, Some(db(input))),
+        MailKind::Wake => (3, None),
         _ => (2, None),
     }
 }
@@ -116,6 +117,7 @@ pub(crate) fn mail_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<MailKi
         0 => MailKind::Event,
         1 => MailKind::Answer { input: un(row.get(column + 1)?) },
         2 => MailKind::Cancel,
+        3 => MailKind::Wake,
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(column, other)),
     })
 }

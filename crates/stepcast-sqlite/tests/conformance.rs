@@ -54,7 +54,8 @@ on_every_backend! {
     an_answer_beats_an_expiry
     mail_is_kept_until_it_is_taken
     letters_are_deduplicated
-    a_full_mailbox_refuses
+    a_full_mailbox_refuses_all_but_a_wake
+    letters_go_with_their_batch
     runs_are_listed_in_pages
     inputs_are_listed_in_pages
     purged_runs_are_gone
@@ -347,7 +348,7 @@ fn letters_are_deduplicated(store: &dyn Store) {
     assert!(matches!(again, Sent::New(_)), "the oldest is forgotten");
 }
 
-fn a_full_mailbox_refuses(store: &dyn Store) {
+fn a_full_mailbox_refuses_all_but_a_wake(store: &dyn Store) {
     let backend: Arc<dyn Backend> = store.open().into();
     create(&*backend, "a");
     // From several threads, so that a durable backend groups them.
@@ -362,6 +363,56 @@ fn a_full_mailbox_refuses(store: &dyn Store) {
     });
     let full = backend.send(letter("a", "1", None));
     assert!(matches!(full, Err(SendError::MailboxFull { limit: MAILBOX_LIMIT, .. })), "{full:?}");
+    // Of what a batch sends, the event is dropped and the wake is not.
+    create(&*backend, "child");
+    let letters = vec![letter("a", "2", None), Letter::wake(id("a"), Time(6))];
+    write(&*backend, Batch { letters, ..rows("child", 1, [1]) }).unwrap();
+    let mail = backend.mail("a", 0).unwrap();
+    assert_eq!(mail.len(), MAILBOX_LIMIT + 1);
+    assert!(matches!(mail.last(), Some(Mail { kind: MailKind::Wake, at: Time(6), .. })), "{:?}", mail.last());
+}
+
+fn letters_go_with_their_batch(store: &dyn Store) {
+    let (mine, other) = (store.open(), store.open());
+    for run in ["child", "ended"] {
+        create(&*mine, run);
+    }
+    create(&*other, "parent");
+    let end = || StatusChange::Completed { result: "1".to_owned(), failures: 0 };
+    write(&*mine, Batch { status: Some(end()), ..batch("ended", 1) }).unwrap();
+    let listen = |backend: &dyn Backend| {
+        let (told, heard) = std::sync::mpsc::channel();
+        let told = Mutex::new(told);
+        backend.watch(Arc::new(move |notice| drop(told.lock().unwrap().send(notice))));
+        heard
+    };
+    let (here, there) = (listen(&*mine), listen(&*other));
+    let letters = || vec![letter("parent", "1", Some("k")), letter("ended", "2", None), Letter::wake(id("x"), Time(1))];
+
+    // A batch that is refused sends nothing.
+    let refused = Batch { letters: letters(), events: vec![event(7)], ..rows("child", 1, [1]) };
+    assert!(matches!(write(&*mine, refused), Err(WriteError::EventGap { .. })));
+    let fence = claim(&*mine, "child").unwrap();
+    assert!(other.mail("parent", 0).unwrap().is_empty());
+
+    // One that is written sends once what its id allows, and only to runs that are there.
+    write(&*mine, Batch { letters: letters(), ..rows("child", fence, [1]) }).unwrap();
+    write(&*mine, Batch { letters: letters(), ..rows("child", fence, [2]) }).unwrap();
+    let wake = vec![Letter::wake(id("parent"), Time(9))];
+    write(&*mine, Batch { letters: wake, status: Some(end()), ..rows("child", fence, [3]) }).unwrap();
+    let mail = other.mail("parent", 0).unwrap();
+    let read: Vec<(MailKind, &str)> = mail.iter().map(|mail| (mail.kind, mail.json.as_str())).collect();
+    assert_eq!(read, [(MailKind::Event, "1"), (MailKind::Wake, "null")]);
+    assert_eq!(mine.run("child").unwrap().unwrap().status, RunStatus::Completed);
+    assert_eq!(other.mailed().unwrap(), [id("parent")]);
+    assert!(mine.mailed().unwrap().is_empty());
+
+    // The sender's own instance hears of the run, the other one that there is something.
+    let bound = std::time::Duration::from_secs(30);
+    for _ in 0..2 {
+        while here.recv_timeout(bound).expect("a notice") != Notice::Mail(id("parent")) {}
+    }
+    while there.recv_timeout(bound).expect("a notice") != Notice::Elsewhere {}
 }
 
 fn runs_are_listed_in_pages(store: &dyn Store) {

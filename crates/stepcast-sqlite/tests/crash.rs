@@ -40,16 +40,19 @@ fn say(text: &str) {
     let _ = out.flush();
 }
 
-/// Round `k` of a run writes rows 2k-1 and 2k, event k, input k and the deadline k, so that half a batch shows.
-fn round(run: &str, fence: u64, k: u64) -> Batch {
+/// Round `k` of a run writes rows 2k-1 and 2k, event k, input k and the deadline k, and sends letter k to the next run, so
+/// that half a batch shows.
+fn round(r: u64, fence: u64, k: u64) -> Batch {
+    let next = format!("r{}", (r + 1) % RUNS);
     Batch {
+        letters: vec![letter(&next, &k.to_string(), None)],
         events: vec![event(k)],
         inputs: vec![question(k)],
         due: Some(Due::At(Time(k))),
         snapshot: k
             .is_multiple_of(5)
             .then(|| Box::new(SnapshotRow { covers: 2 * k - 3, data: k.to_string().into_bytes() })),
-        ..rows(run, fence, [2 * k - 1, 2 * k])
+        ..rows(&format!("r{r}"), fence, [2 * k - 1, 2 * k])
     }
 }
 
@@ -76,9 +79,8 @@ fn child() {
     }
     for k in 1..=ROUNDS {
         for r in 0..RUNS {
-            let run = format!("r{r}");
             let acknowledged = Done::new(move |result| say(&format!("{r} {k} {}", result.is_ok())));
-            backend.write(round(&run, 1, k), acknowledged);
+            backend.write(round(r, 1, k), acknowledged);
         }
         // Groups of different sizes: sometimes everybody waits, sometimes more is queued.
         if rng.below(3) == 0 {
@@ -133,6 +135,8 @@ fn verify(backend: &SqliteBackend, acknowledged: &HashMap<u64, u64>, answered: u
     let report = backend.check().unwrap();
     assert!(report.damage.is_empty(), "{:?}", report.damage);
     let mut mailed = 0;
+    let mut letters = HashMap::new();
+    let mut rounds = HashMap::new();
     for r in 0..RUNS {
         let run = format!("r{r}");
         let known = acknowledged.get(&r).copied();
@@ -152,11 +156,21 @@ fn verify(backend: &SqliteBackend, acknowledged: &HashMap<u64, u64>, answered: u
         assert_eq!(inputs.len() as u64, k);
         // An answer and its letter are there together.
         let answers = inputs.iter().filter(|input| input.status != InputStatus::Pending).count();
-        assert_eq!(backend.mail(&run, 0).unwrap().len(), answers);
+        let (events, replies): (Vec<Mail>, Vec<Mail>) =
+            backend.mail(&run, 0).unwrap().into_iter().partition(|mail| mail.kind == MailKind::Event);
+        assert_eq!(replies.len(), answers);
         mailed += answers as u64;
+        letters.insert((r + RUNS - 1) % RUNS, events.iter().map(|mail| mail.json.clone()).collect::<Vec<_>>());
+        rounds.insert(r, k);
+    }
+    for (r, k) in rounds {
+        let run = format!("r{r}");
+        // A letter and the batch that sent it are there together.
+        let sent: Vec<String> = (1..=k).map(|k| k.to_string()).collect();
+        assert_eq!(letters.remove(&r).unwrap_or_default(), sent, "{run}");
 
         let fence = claim(backend, &run).expect("the holder is gone");
-        write(backend, round(&run, fence, k + 1)).unwrap();
+        write(backend, round(r, fence, k + 1)).unwrap();
     }
     assert!(mailed >= answered, "{mailed} answers are stored and {answered} were acknowledged");
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Letter;
 use crate::engine::Time;
 
 /// The fence of a run that is created by the batch.
@@ -26,6 +27,9 @@ pub struct Batch {
     pub inputs: Vec<InputChange>,
     /// Letters that are taken into the rows of this batch, by [`Mail::id`](super::Mail::id).
     pub taken: Vec<u64>,
+    /// Letters to other runs, sent with the batch or not at all. One to a run that is unknown or has ended is dropped, as is
+    /// one that its run got before, and an event that finds the mailbox full; the batch fails for none of them.
+    pub letters: Vec<Letter>,
     /// What stands for all journal rows up to one; these are then deleted.
     pub snapshot: Option<Box<SnapshotRow>>,
     /// The run's next deadline, if that changed.
@@ -48,6 +52,7 @@ impl Batch {
         self.created.is_none()
             && self.inputs.is_empty()
             && self.taken.is_empty()
+            && self.letters.is_empty()
             && self.snapshot.is_none()
             && self.due.is_none()
             && self.status.is_none()

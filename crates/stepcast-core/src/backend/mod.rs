@@ -91,11 +91,11 @@ pub trait Backend: Send + Sync + Debug + 'static {
 /// Called with what may be of interest, from a thread of the backend's; it must not block.
 pub type Watcher = Arc<dyn Fn(Notice) + Send + Sync>;
 
-/// Something happened that no batch of this instance caused.
+/// Something happened that whoever runs the runs of this instance may have to act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A letter or an answer for this run was recorded through this instance.
+    /// A letter or an answer for this run was recorded through this instance, by a batch of another run too.
     Mail(Arc<str>),
     /// Another instance wrote: there may be mail in [`Backend::mailed`], and new runs.
     Elsewhere,

@@ -207,6 +207,13 @@ pub struct Letter {
     pub at: Time,
 }
 
+impl Letter {
+    /// A call to look again at what the run waits for.
+    pub fn wake(run: Arc<str>, at: Time) -> Self {
+        Letter { run, kind: MailKind::Wake, json: "null".to_owned(), dedup: None, at }
+    }
+}
+
 /// How many ids of letters a run remembers after it took them.
 pub const REMEMBERED_IDS: usize = 1024;
 
@@ -226,6 +233,8 @@ pub enum MailKind {
     },
     /// A request to end.
     Cancel,
+    /// Nothing but a call: what the run waits for has changed elsewhere. The mailbox is never too full for it.
+    Wake,
 }
 
 /// A letter in a mailbox.

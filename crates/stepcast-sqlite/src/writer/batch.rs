@@ -37,6 +37,11 @@ impl Work {
                     allowed!(self.put_snapshot(&mut held, batch, snapshot));
                 }
                 self.change_run(held.key, batch)?;
+                for letter in &batch.letters {
+                    // A letter that cannot be delivered is no reason to fail the sender.
+                    let _ = self.send(letter)?;
+                    self.fault(FaultPoint::Statement);
+                }
             }
         } else {
             // Events may be refused after rows were appended.

@@ -85,7 +85,9 @@ impl Work {
         }
         let limit = MAILBOX_LIMIT;
         let sql = "SELECT 1 FROM mailbox WHERE run = ?1 LIMIT 1 OFFSET ?2";
-        if first(&self.conn, sql, params![key, limit as i64 - 1], |_| Ok(()))?.is_some() {
+        if letter.kind != MailKind::Wake
+            && first(&self.conn, sql, params![key, limit as i64 - 1], |_| Ok(()))?.is_some()
+        {
             return Ok(Err(SendError::MailboxFull { run: run.clone(), limit }));
         }
         let id = self.post(key, letter.kind, &letter.json, letter.dedup.as_deref(), letter.at)?;

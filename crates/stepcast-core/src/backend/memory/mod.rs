@@ -115,15 +115,17 @@ impl Backend for MemoryBackend {
         let is_news = batch.created.is_some() || batch.release;
         let mut told = Vec::new();
         let result = self.open().map_err(WriteError::Storage).and_then(|mut world| {
-            world.write(self.me, batch)?;
+            for run in world.write(self.me, batch)? {
+                told.extend(world.tell(self.me, &run));
+            }
             if is_news {
                 let others = world.owners.iter().filter(|(owner, _)| **owner != self.me);
-                told.extend(others.filter_map(|(_, watcher)| watcher.clone()));
+                told.extend(others.filter_map(|(_, watcher)| Some((watcher.clone()?, Notice::Elsewhere))));
             }
             Ok(())
         });
         done.call(result);
-        told.iter().for_each(|watcher| watcher(Notice::Elsewhere));
+        told.into_iter().for_each(|(watcher, notice)| watcher(notice));
     }
 
     fn claim(&self, runs: &[&str]) -> Vec<Result<Lease, ClaimError>> {

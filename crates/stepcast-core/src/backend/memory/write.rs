@@ -1,13 +1,29 @@
 //! What changes the store.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::World;
 use super::run::{MemoryInput, MemoryRun};
 use crate::backend::*;
 
 impl World {
-    pub(super) fn write(&mut self, me: u64, mut batch: Batch) -> Result<(), WriteError> {
+    /// Says to which runs letters went.
+    pub(super) fn write(&mut self, me: u64, mut batch: Batch) -> Result<Vec<Arc<str>>, WriteError> {
+        let letters = std::mem::take(&mut batch.letters);
+        self.write_run(me, batch)?;
+        let mut sent = Vec::new();
+        for letter in letters {
+            let run = letter.run.clone();
+            // A letter that cannot be delivered is no reason to fail the sender.
+            if let Ok(Sent::New(_)) = self.send(letter) {
+                sent.push(run);
+            }
+        }
+        Ok(sent)
+    }
+
+    fn write_run(&mut self, me: u64, mut batch: Batch) -> Result<(), WriteError> {
         let id = batch.run.clone();
         if let Some(new) = batch.created.take() {
             if self.runs.contains_key(&id) {
@@ -77,7 +93,7 @@ impl World {
         if run.status.is_end() {
             return Err(SendError::Ended { run: letter.run });
         }
-        if run.mail.len() >= MAILBOX_LIMIT {
+        if run.mail.len() >= MAILBOX_LIMIT && letter.kind != MailKind::Wake {
             return Err(SendError::MailboxFull { run: letter.run, limit: MAILBOX_LIMIT });
         }
         let mail = Mail { id: number, kind: letter.kind, json: letter.json, at: letter.at };
@@ -166,7 +182,7 @@ fn apply(run: &mut MemoryRun, batch: Batch, last: &mut u64) -> Result<(), WriteE
 fn apply_input(
     inputs: &mut BTreeMap<u64, MemoryInput>,
     change: InputChange,
-    run: &std::sync::Arc<str>,
+    run: &Arc<str>,
     at: Time,
     last: &mut u64,
 ) -> Result<(), WriteError> {
