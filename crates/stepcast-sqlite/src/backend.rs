@@ -16,7 +16,7 @@ use crate::read;
 use crate::readers::Readers;
 use crate::schema;
 use crate::sql::Stored;
-use crate::writer::{self, Call, Job, Setup};
+use crate::writer::{self, Call, Job, Jobs, Setup};
 
 /// Keeps runs in an SQLite file.
 pub struct SqliteBackend {
@@ -30,7 +30,7 @@ pub struct SqliteBackend {
 }
 
 struct Writer {
-    jobs: Sender<Job>,
+    jobs: Jobs,
     thread: JoinHandle<()>,
 }
 
@@ -59,7 +59,7 @@ impl SqliteBackend {
         }
         let (conn, me, alive) = open::writer(&path, &owners, &options)?;
         let setup = Setup { conn, me, alive, owners: owners.clone(), options, watcher: watcher.clone() };
-        let (jobs, queue) = mpsc::channel();
+        let (jobs, queue) = writer::queue();
         let thread = std::thread::Builder::new()
             .name("stepcast-sqlite".to_owned())
             .spawn(move || writer::write_until_closed(setup, &queue))
@@ -69,7 +69,7 @@ impl SqliteBackend {
     }
 
     /// The way to the writer. Nothing is sent under the lock: what cannot be sent is dropped, which calls others.
-    fn jobs(&self) -> Stored<Sender<Job>> {
+    fn jobs(&self) -> Stored<Jobs> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match &*writer {
             Some(writer) => Ok(writer.jobs.clone()),
@@ -92,7 +92,7 @@ impl SqliteBackend {
     where
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
-        F: FnMut(&mut writer::Work) -> Stored<Result<T, E>> + Send + 'static,
+        F: FnMut(&mut writer::Work<'_>) -> Stored<Result<T, E>> + Send + 'static,
     {
         let (told, answer) = mpsc::channel();
         self.queue(Job::Call(Box::new(Change { change, made: None, told })))?;
@@ -136,9 +136,9 @@ impl<T, E, F> Call for Change<F, T, E>
 where
     T: Send,
     E: From<StorageError> + Send,
-    F: FnMut(&mut writer::Work) -> Stored<Result<T, E>> + Send,
+    F: FnMut(&mut writer::Work<'_>) -> Stored<Result<T, E>> + Send,
 {
-    fn make(&mut self, work: &mut writer::Work) -> Stored<bool> {
+    fn make(&mut self, work: &mut writer::Work<'_>) -> Stored<bool> {
         let made = (self.change)(work)?;
         Ok(self.made.insert(made).is_ok())
     }

@@ -3,13 +3,12 @@
 //! Each row knows the place of the one before it. A run's last row is the last one of it past `heads.noted`, or, if there
 //! is none, at `runs.head`. So a commit touches the end of one table however many runs it is for.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, params};
 use stepcast_core::backend::JournalRow;
 
 use crate::sql::{Stored, all, db, first, run, un};
-
-/// How far the journal grows before the last rows of its runs are noted.
-pub(crate) const TAIL: i64 = 4096;
 
 /// The end of a run's journal.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,14 +35,20 @@ pub(crate) fn next_place(conn: &Connection, noted: i64) -> Stored<i64> {
     Ok(last.flatten().unwrap_or(0).max(noted) + 1)
 }
 
-/// Notes the last rows of all runs past the noted ones.
-pub(crate) fn note(conn: &Connection, last: i64) -> Stored<()> {
-    run(
-        conn,
-        "UPDATE runs SET head = tail.id FROM (SELECT run, max(id) AS id FROM journal \
-         WHERE id > (SELECT noted FROM heads) GROUP BY run) AS tail WHERE runs.id = tail.run",
-        [],
-    )?;
+/// Notes the last rows of all runs past the noted ones. `ends` has them by run, if they are known.
+pub(crate) fn note(conn: &Connection, last: i64, ends: Option<&HashMap<i64, i64>>) -> Stored<()> {
+    if let Some(ends) = ends {
+        for (key, place) in ends {
+            run(conn, "UPDATE runs SET head = ?2 WHERE id = ?1", [key, place])?;
+        }
+    } else {
+        run(
+            conn,
+            "UPDATE runs SET head = tail.id FROM (SELECT run, max(id) AS id FROM journal \
+             WHERE id > (SELECT noted FROM heads) GROUP BY run) AS tail WHERE runs.id = tail.run",
+            [],
+        )?;
+    }
     run(conn, "UPDATE heads SET noted = ?1", [last])?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::SqliteBackend;
 use crate::error::{OpenError, storage};
 use crate::owner::{Alive, Owners};
 use crate::schema;
-use crate::writer::FaultPoint;
+use crate::writer::{FaultPoint, Often};
 
 pub(crate) type FaultHook = Arc<dyn Fn(FaultPoint) + Send + Sync>;
 
@@ -117,7 +117,8 @@ pub(crate) fn writer(
         return Err(OpenError::NoWriteAheadLog { path: path.to_owned(), mode });
     }
     conn.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    conn.pragma_update(None, "wal_autocheckpoint", 4000).map_err(failed)?;
+    // A log that is written over is synced faster than one that grows, so it is kept short.
+    conn.pragma_update(None, "wal_autocheckpoint", 1000).map_err(failed)?;
     conn.pragma_update(None, "journal_size_limit", 64 << 20).map_err(failed)?;
     if let Some(pages) = options.max_pages {
         conn.pragma_update(None, "max_page_count", pages).map_err(failed)?;
@@ -126,6 +127,7 @@ pub(crate) fn writer(
 
     conn.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
     let entered = schema::prepare(&conn, path).and_then(|()| {
+        Often::prepare(&conn).map_err(|source| OpenError::Storage { path: path.to_owned(), source })?;
         conn.execute("INSERT INTO owners(pid) VALUES(?1)", [std::process::id()]).map_err(failed)?;
         let me = conn.last_insert_rowid();
         let alive = owners.enter(me).map_err(|source| OpenError::Storage { path: path.to_owned(), source })?;

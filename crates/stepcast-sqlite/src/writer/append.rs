@@ -7,13 +7,14 @@ use stepcast_core::backend::{Batch, LoadError, StorageError, WriteError};
 
 use super::FaultPoint;
 use super::work::{Held, Work};
+use crate::error::storage;
 use crate::journal::{self, End, Missing};
-use crate::sql::{Stored, db, first, run, un};
+use crate::sql::{Stored, db, first, un};
 
 /// SQLite's own limit.
 const LARGEST: usize = 1_000_000_000;
 
-impl Work {
+impl Work<'_> {
     /// Checks and appends a batch's rows. `held` is changed only together with the tables.
     pub(super) fn append_rows(&mut self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
         if batch.rows.is_empty() {
@@ -32,13 +33,10 @@ impl Work {
             }
         }
         for row in &batch.rows {
-            run(
-                &self.conn,
-                "INSERT INTO journal(id, run, n, prev, data) VALUES(?1, ?2, ?3, ?4, ?5)",
-                params![self.next, held.key, db(row.n), end.id, row.data],
-            )?;
-            (end.id, end.n) = (self.next, row.n);
-            self.next += 1;
+            let place = self.tail.append(held.key);
+            let values = params![place, held.key, db(row.n), end.id, row.data];
+            self.often.row.execute(values).map_err(storage)?;
+            (end.id, end.n) = (place, row.n);
             self.fault(FaultPoint::Statement);
         }
         held.end = Some(end);
@@ -49,7 +47,7 @@ impl Work {
         if let Some(end) = held.end {
             return Ok(Ok(end));
         }
-        Ok(match journal::end(&self.conn, held.key)? {
+        Ok(match journal::end(self.conn, held.key)? {
             Ok(end) => {
                 held.end = Some(end);
                 Ok(end)
@@ -66,7 +64,7 @@ impl Work {
             Some(last) => last,
             None => {
                 let sql = "SELECT max(seq) FROM events WHERE run = ?1";
-                un(first(&self.conn, sql, [held.key], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
+                un(first(self.conn, sql, [held.key], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
             }
         };
         for (event, expected) in batch.events.iter().zip(last + 1..) {
@@ -78,11 +76,8 @@ impl Work {
             }
         }
         for event in &batch.events {
-            run(
-                &self.conn,
-                "INSERT INTO events(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)",
-                params![held.key, db(event.seq), event.tag, db(event.at.0), event.json],
-            )?;
+            let values = params![held.key, db(event.seq), event.tag, db(event.at.0), event.json];
+            self.often.event.execute(values).map_err(storage)?;
             last = event.seq;
             self.fault(FaultPoint::Statement);
         }

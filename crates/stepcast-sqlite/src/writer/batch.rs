@@ -19,7 +19,7 @@ macro_rules! allowed {
     };
 }
 
-impl Work {
+impl Work<'_> {
     /// Writes a batch, or says why it may not be. A batch that only appends is checked before anything is changed; of any
     /// other the caller takes back what was.
     pub(super) fn write_batch(&mut self, batch: &Batch) -> Stored<Result<(), WriteError>> {
@@ -45,17 +45,16 @@ impl Work {
             }
         } else {
             // Events may be refused after rows were appended.
-            run(&self.conn, "SAVEPOINT rows", [])?;
-            let next = self.next;
+            run(self.conn, "SAVEPOINT rows", [])?;
             let mut result = self.append_rows(&mut held, batch)?;
             if result.is_ok() {
                 result = self.append_events(&mut held, batch)?;
             }
             if result.is_err() {
-                run(&self.conn, "ROLLBACK TO rows", [])?;
-                self.next = next;
+                run(self.conn, "ROLLBACK TO rows", [])?;
+                self.tail.doubt();
             }
-            run(&self.conn, "RELEASE rows", [])?;
+            run(self.conn, "RELEASE rows", [])?;
             allowed!(Ok(result));
         }
         if batch.release || batch.status.as_ref().is_some_and(ends) {
@@ -74,7 +73,7 @@ impl Work {
         let mut known = self.held.get(id).copied();
         if !known.is_some_and(|held| self.is_fresh(&held)) {
             let sql = "SELECT id, status, holder, fence FROM runs WHERE run = ?1";
-            let found = first(&self.conn, sql, [&**id], |row| {
+            let found = first(self.conn, sql, [&**id], |row| {
                 let holder: Option<i64> = row.get(2)?;
                 Ok((row.get(0)?, row.get::<_, i64>(1)?, holder, un(row.get(3)?)))
             })?;
@@ -116,7 +115,7 @@ impl Work {
         }
         let at = db(batch.at.0);
         let created = run(
-            &self.conn,
+            self.conn,
             "INSERT INTO runs(run, workflow, parent, status, created, changed, holder, fence) \
              VALUES(?1, ?2, ?3, 0, ?4, ?4, ?5, ?6) ON CONFLICT(run) DO NOTHING",
             params![&**id, new.workflow, new.parent.as_deref(), at, self.me, db(FIRST_FENCE)],
@@ -127,15 +126,15 @@ impl Work {
         let key = self.conn.last_insert_rowid();
         self.fault(FaultPoint::Statement);
         let sql = "SELECT id FROM descriptions WHERE json = ?1";
-        let description = match first(&self.conn, sql, [&new.description], |row| row.get::<_, i64>(0))? {
+        let description = match first(self.conn, sql, [&new.description], |row| row.get::<_, i64>(0))? {
             Some(description) => description,
             None => {
-                run(&self.conn, "INSERT INTO descriptions(json) VALUES(?1)", [&new.description])?;
+                run(self.conn, "INSERT INTO descriptions(json) VALUES(?1)", [&new.description])?;
                 self.conn.last_insert_rowid()
             }
         };
         let sql = "INSERT INTO starts(run, description, json) VALUES(?1, ?2, ?3)";
-        run(&self.conn, sql, params![key, description, new.start])?;
+        run(self.conn, sql, params![key, description, new.start])?;
         self.go_on(id);
         let end = Some(journal::End::default());
         Ok(Ok(Held { key, fence: FIRST_FENCE, end, last_seq: Some(0), epoch: self.epoch() }))
@@ -145,16 +144,16 @@ impl Work {
         let mut remembered = false;
         for letter in letters {
             let sql = "DELETE FROM mailbox WHERE id = ?1 AND run = ?2 RETURNING dedup";
-            let taken = all(&self.conn, sql, [db(*letter), key], |row| row.get::<_, Option<String>>(0))?;
+            let taken = all(self.conn, sql, [db(*letter), key], |row| row.get::<_, Option<String>>(0))?;
             for dedup in taken.into_iter().flatten() {
-                run(&self.conn, "INSERT INTO taken(run, dedup) VALUES(?1, ?2)", params![key, dedup])?;
+                run(self.conn, "INSERT INTO taken(run, dedup) VALUES(?1, ?2)", params![key, dedup])?;
                 remembered = true;
             }
             self.fault(FaultPoint::Statement);
         }
         if remembered {
             run(
-                &self.conn,
+                self.conn,
                 "DELETE FROM taken WHERE run = ?1 AND id <= \
                  (SELECT id FROM taken WHERE run = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
                 params![key, REMEMBERED_IDS as i64],
@@ -178,14 +177,19 @@ impl Work {
             return Ok(Err(error));
         }
         run(
-            &self.conn,
+            self.conn,
             "INSERT INTO snapshots(run, covers, data) VALUES(?1, ?2, ?3) \
              ON CONFLICT(run) DO UPDATE SET covers = excluded.covers, data = excluded.data",
             params![held.key, db(covers), snapshot.data],
         )?;
         self.fault(FaultPoint::Statement);
-        match journal::cut(&self.conn, held.key, end, covers)? {
-            Ok(end) => held.end = Some(end),
+        match journal::cut(self.conn, held.key, end, covers)? {
+            Ok(end) => {
+                if end.id == 0 {
+                    self.tail.remove(held.key);
+                }
+                held.end = Some(end);
+            }
             Err(missing) => return Ok(Err(damaged(&batch.run, missing))),
         }
         self.fault(FaultPoint::Statement);
@@ -199,31 +203,31 @@ impl Work {
                 Due::Never => None,
                 Due::At(time) => Some(db(time.0)),
             };
-            run(&self.conn, "UPDATE runs SET due = ?2 WHERE id = ?1", params![key, due])?;
+            run(self.conn, "UPDATE runs SET due = ?2 WHERE id = ?1", params![key, due])?;
             self.fault(FaultPoint::Statement);
         }
         if let Some(change) = &batch.status {
             let (status, result, error) = change.clone().parts();
             let at = db(batch.at.0);
             run(
-                &self.conn,
+                self.conn,
                 "UPDATE runs SET status = ?2, result = ?3, error = ?4, changed = ?5 WHERE id = ?1",
                 params![key, status_code(status), result, error, at],
             )?;
             self.fault(FaultPoint::Statement);
             if status.is_end() {
-                run(&self.conn, "UPDATE runs SET due = NULL, holder = NULL WHERE id = ?1", [key])?;
+                run(self.conn, "UPDATE runs SET due = NULL, holder = NULL WHERE id = ?1", [key])?;
                 run(
-                    &self.conn,
+                    self.conn,
                     "UPDATE inputs SET status = ?2, closed = ?3 WHERE run = ?1 AND status = 0",
                     [key, WITHDRAWN, at],
                 )?;
-                run(&self.conn, "DELETE FROM mailbox WHERE run = ?1", [key])?;
-                run(&self.conn, "DELETE FROM taken WHERE run = ?1", [key])?;
+                run(self.conn, "DELETE FROM mailbox WHERE run = ?1", [key])?;
+                run(self.conn, "DELETE FROM taken WHERE run = ?1", [key])?;
             }
         }
         if batch.release {
-            run(&self.conn, "UPDATE runs SET holder = NULL WHERE id = ?1", [key])?;
+            run(self.conn, "UPDATE runs SET holder = NULL WHERE id = ?1", [key])?;
         }
         Ok(())
     }

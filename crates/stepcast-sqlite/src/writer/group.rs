@@ -12,7 +12,7 @@ use crate::sql::{Stored, run};
 /// What became of a job inside a transaction that is not yet durable.
 type Outcome = Result<(), WriteError>;
 
-impl Work {
+impl Work<'_> {
     /// Writes the jobs with what comes meanwhile, tells everybody, and says how many they were. A group that fails is
     /// tried again one by one, so that only those fail who cannot be written.
     pub(super) fn write_group(&mut self, jobs: &mut Vec<Job>, more: &mut More<'_>) -> usize {
@@ -57,9 +57,9 @@ impl Work {
             return Err(broken.clone());
         }
         let result = self.begin().and_then(|()| self.fill(jobs, more)).and_then(|outcomes| {
-            self.note_heads()?;
+            self.note_ends()?;
             self.fault(FaultPoint::BeforeCommit);
-            run(&self.conn, "COMMIT", [])?;
+            self.often.commit.execute([]).map_err(storage)?;
             Ok(outcomes)
         });
         self.failing.clear();
@@ -74,7 +74,7 @@ impl Work {
             Err(error) => {
                 if !self.conn.is_autocommit() {
                     // Fails only if SQLite rolled back by itself.
-                    let _ = run(&self.conn, "ROLLBACK", []);
+                    let _ = run(self.conn, "ROLLBACK", []);
                 }
                 self.forget();
                 if is_final(&error) {
@@ -90,7 +90,7 @@ impl Work {
         let mut step = Duration::from_micros(100);
         let mut until = None;
         loop {
-            let error = match self.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])) {
+            let error = match self.often.begin.execute([]) {
                 Ok(_) => break,
                 Err(error) => storage(error),
             };
@@ -113,9 +113,8 @@ impl Work {
                 outcomes.push(self.put(job)?);
                 self.fault(FaultPoint::Job);
             }
-            match more.as_mut().and_then(|more| more.next(jobs.len())) {
-                Some(job) => jobs.push(job),
-                None => return Ok(outcomes),
+            if !more.as_mut().is_some_and(|more| more.join(jobs)) {
+                return Ok(outcomes);
             }
         }
     }
@@ -137,13 +136,14 @@ impl Work {
     }
 
     /// Takes back what `change` did if it says `false`.
-    fn revocable<T>(&mut self, change: impl FnOnce(&mut Work) -> Stored<(bool, T)>) -> Stored<T> {
-        run(&self.conn, "SAVEPOINT job", [])?;
+    fn revocable<T>(&mut self, change: impl FnOnce(&mut Work<'_>) -> Stored<(bool, T)>) -> Stored<T> {
+        run(self.conn, "SAVEPOINT job", [])?;
         let (keep, value) = change(self)?;
         if !keep {
-            run(&self.conn, "ROLLBACK TO job", [])?;
+            run(self.conn, "ROLLBACK TO job", [])?;
+            self.tail.doubt();
         }
-        run(&self.conn, "RELEASE job", [])?;
+        run(self.conn, "RELEASE job", [])?;
         Ok(value)
     }
 }

@@ -7,7 +7,7 @@ use super::FaultPoint;
 use super::work::Work;
 use crate::sql::{ANSWERED, EXPIRED, PENDING, Stored, WITHDRAWN, db, first, run};
 
-impl Work {
+impl Work<'_> {
     pub(super) fn change_inputs(&mut self, key: i64, batch: &Batch) -> Stored<Result<(), WriteError>> {
         for change in &batch.inputs {
             let (input, status, answer, by) = match change {
@@ -24,14 +24,14 @@ impl Work {
                 _ => continue,
             };
             let changed = run(
-                &self.conn,
+                self.conn,
                 "UPDATE inputs SET status = ?3, answer = ?4, answered_by = ?5, closed = ?6 \
                  WHERE run = ?1 AND input = ?2 AND status = 0",
                 params![key, db(input), status, answer, by, db(batch.at.0)],
             )?;
             if changed == 0 && status == EXPIRED {
                 let sql = "SELECT status FROM inputs WHERE run = ?1 AND input = ?2";
-                let now: Option<i64> = first(&self.conn, sql, [key, db(input)], |row| row.get(0))?;
+                let now: Option<i64> = first(self.conn, sql, [key, db(input)], |row| row.get(0))?;
                 if now == Some(ANSWERED) {
                     return Ok(Err(WriteError::AnsweredBefore { run: batch.run.clone(), input }));
                 }
@@ -43,7 +43,7 @@ impl Work {
 
     fn open_input(&self, key: i64, asked: &NewInput, at: i64) -> Stored<bool> {
         let opened = run(
-            &self.conn,
+            self.conn,
             "INSERT INTO inputs(run, input, step, reason, expects, prompt, data, choices, schema, expires, opened, \
              status) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT(run, input) DO NOTHING",
             params![

@@ -5,9 +5,11 @@ mod batch;
 mod calls;
 mod group;
 mod inputs;
+mod queue;
+mod tail;
 mod work;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,12 +19,16 @@ use stepcast_core::backend::{Batch, Done, Notice, StorageError, Watcher};
 use crate::open::SqliteOptions;
 use crate::owner::{Alive, Owners};
 use crate::sql::Stored;
-pub(crate) use work::Work;
+pub(crate) use queue::{Jobs, Queue, queue};
+pub(crate) use work::{Often, Work};
 
 /// The most jobs of one transaction.
 const GROUP: usize = 1024;
 /// The longest wait for those who shared the last commit.
 const COMPANY: Duration = Duration::from_micros(300);
+/// How long to stay awake for the next job: whoever was told and goes on at once needs no longer, and to fall asleep and
+/// be woken would cost a lone writer a sixth of its time.
+const AWAKE: Duration = Duration::from_micros(50);
 
 /// Something to write.
 pub(crate) enum Job {
@@ -39,7 +45,7 @@ pub(crate) enum Job {
 /// A change with an answer. It may have to be made twice: once with others, and again alone if that failed.
 pub(crate) trait Call: Send {
     /// Makes the change. `false` takes it back without failing the others.
-    fn make(&mut self, work: &mut Work) -> Stored<bool>;
+    fn make(&mut self, work: &mut Work<'_>) -> Stored<bool>;
     /// Gives the answer when it is durable, or says why it is not.
     fn answer(self: Box<Self>, outcome: Stored<()>);
 }
@@ -72,51 +78,46 @@ pub(crate) struct Setup {
     pub(crate) watcher: Arc<Mutex<Option<Watcher>>>,
 }
 
-/// The thread's work, until it is told to close or nobody is left to tell it anything.
-pub(crate) fn write_until_closed(setup: Setup, jobs: &Receiver<Job>) {
+/// The thread's work, until it is told to close.
+pub(crate) fn write_until_closed(setup: Setup, queue: &Queue) {
     let Setup { conn, me, alive, owners, options, watcher } = setup;
     let poll = options.poll;
-    let mut work = Work::new(conn, me, owners, options);
+    let mut look = Instant::now() + poll;
+    // Opening the file has seen that they can be prepared; if not, everybody is told that the store is closed.
+    let Ok(often) = Often::prepare(&conn) else { return };
+    let mut work = Work::new(&conn, often, me, owners, options);
     let mut group = Vec::new();
-    let mut company = 1;
-    let closing = loop {
+    let (mut company, mut awake) = (1, Duration::ZERO);
+    let told = loop {
         let watched = watcher.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let first = match &watched {
-            Some(_) => jobs.recv_timeout(poll),
-            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        let first = match first {
-            Ok(Job::Close(told)) => break Some(told),
-            Ok(Job::Watched) => continue,
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => {
-                work.look_around();
-                tell(&watched, &mut work.notices);
-                continue;
-            }
-            Err(RecvTimeoutError::Disconnected) => break None,
-        };
-        group.push(first);
-        let mut more = More { jobs, company, until: None, closing: None };
-        company = work.write_group(&mut group, &mut more);
+        if watched.is_some() && Instant::now() >= look {
+            work.look_around();
+            tell(&watched, &mut work.notices);
+            look = Instant::now() + poll;
+        }
+        queue.take(&mut group, GROUP, 1, std::mem::take(&mut awake), watched.is_some().then_some(look));
+        let mut more = More { queue, company, until: None, closing: None };
+        more.sort_out(&mut group, 0);
+        if !group.is_empty() {
+            company = work.write_group(&mut group, &mut more);
+            awake = AWAKE;
+        }
         let closing = more.closing;
         tell(&watched, &mut work.notices);
-        if closing.is_some() {
-            break closing;
+        if let Some(told) = closing {
+            break told;
         }
     };
     let left = work.leave();
     drop(work);
     drop(alive);
-    if let Some(told) = closing {
-        let _ = told.send(left);
-    }
+    let _ = told.send(left);
 }
 
 /// What else goes into a transaction that has begun. Those who shared the last commit are about to write again, just
 /// after they were told of it: without a short wait for them, every second group would be a small one.
 struct More<'a> {
-    jobs: &'a Receiver<Job>,
+    queue: &'a Queue,
     /// How many shared the last commit.
     company: usize,
     /// When the wait for them ends.
@@ -125,24 +126,35 @@ struct More<'a> {
 }
 
 impl More<'_> {
-    /// The next job for a group that has `len` already.
-    fn next(&mut self, len: usize) -> Option<Job> {
-        while len < GROUP && self.closing.is_none() {
-            let job = match self.jobs.try_recv() {
-                Ok(job) => job,
-                Err(_) if len >= self.company => return None,
-                Err(_) => {
-                    let until = *self.until.get_or_insert_with(|| Instant::now() + COMPANY);
-                    self.jobs.recv_timeout(until.saturating_duration_since(Instant::now())).ok()?
+    /// Adds what is queued to a group, and says whether that was anything.
+    fn join(&mut self, group: &mut Vec<Job>) -> bool {
+        let old = group.len();
+        if self.closing.is_some() || old >= GROUP {
+            return false;
+        }
+        self.queue.take(group, GROUP - old, 0, Duration::ZERO, None);
+        if group.len() == old && old < self.company {
+            let until = *self.until.get_or_insert_with(|| Instant::now() + COMPANY);
+            self.queue.take(group, GROUP - old, self.company - old, AWAKE, Some(until));
+        }
+        self.sort_out(group, old);
+        group.len() > old
+    }
+
+    /// Takes out what is nothing to write. What came after the end is dropped, and learns so.
+    fn sort_out(&mut self, group: &mut Vec<Job>, from: usize) {
+        let mut at = from;
+        while at < group.len() {
+            if self.closing.is_some() {
+                group.truncate(at);
+            } else if matches!(group[at], Job::Watched | Job::Close(_)) {
+                if let Job::Close(told) = group.remove(at) {
+                    self.closing = Some(told);
                 }
-            };
-            match job {
-                Job::Close(told) => self.closing = Some(told),
-                Job::Watched => {}
-                job => return Some(job),
+            } else {
+                at += 1;
             }
         }
-        None
     }
 }
 

@@ -3,18 +3,21 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 use stepcast_core::backend::{Batch, Notice, StorageError, WriteError};
 
 use super::FaultPoint;
-use crate::journal::{self, End, TAIL};
+use super::tail::Tail;
+use crate::error::storage;
+use crate::journal::End;
 use crate::open::SqliteOptions;
 use crate::owner::Owners;
-use crate::sql::{Stored, all, first, run};
+use crate::sql::{Stored, all, run};
 
 /// The connection and what is known without asking it.
-pub(crate) struct Work {
-    pub(super) conn: Connection,
+pub(crate) struct Work<'c> {
+    pub(super) conn: &'c Connection,
+    pub(super) often: Often<'c>,
     pub(super) me: i64,
     pub(super) owners: Owners,
     pub(super) options: SqliteOptions,
@@ -30,10 +33,7 @@ pub(crate) struct Work {
     version: Option<i64>,
     /// What it said when somebody was last told of it.
     told: Option<i64>,
-    /// The place of the next journal row.
-    pub(super) next: i64,
-    /// Up to where last rows are noted.
-    noted: i64,
+    pub(super) tail: Tail,
     pub(super) broken: Option<StorageError>,
     pub(super) notices: Vec<Notice>,
     /// Rows were purged: pages can be given back.
@@ -54,10 +54,33 @@ pub(super) struct Held {
     pub(super) epoch: u64,
 }
 
-impl Work {
-    pub(super) fn new(conn: Connection, me: i64, owners: Owners, options: SqliteOptions) -> Self {
+/// Statements of nearly every group; looking one up by its text costs a fifth of a small insert.
+pub(crate) struct Often<'c> {
+    pub(super) begin: Statement<'c>,
+    pub(super) commit: Statement<'c>,
+    pub(super) version: Statement<'c>,
+    pub(super) row: Statement<'c>,
+    pub(super) event: Statement<'c>,
+}
+
+impl<'c> Often<'c> {
+    pub(crate) fn prepare(conn: &'c Connection) -> Stored<Self> {
+        let prepare = |sql| conn.prepare(sql).map_err(storage);
+        Ok(Often {
+            begin: prepare("BEGIN IMMEDIATE")?,
+            commit: prepare("COMMIT")?,
+            version: prepare("PRAGMA data_version")?,
+            row: prepare("INSERT INTO journal(id, run, n, prev, data) VALUES(?1, ?2, ?3, ?4, ?5)")?,
+            event: prepare("INSERT INTO events(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)")?,
+        })
+    }
+}
+
+impl<'c> Work<'c> {
+    pub(super) fn new(conn: &'c Connection, often: Often<'c>, me: i64, owners: Owners, options: SqliteOptions) -> Self {
         Work {
             conn,
+            often,
             me,
             owners,
             options,
@@ -67,8 +90,7 @@ impl Work {
             epoch: 0,
             version: None,
             told: None,
-            next: 1,
-            noted: 0,
+            tail: Tail::default(),
             broken: None,
             notices: Vec::new(),
             vacuum: false,
@@ -91,8 +113,7 @@ impl Work {
         self.observe(version);
         if self.version != Some(version) {
             self.epoch += 1;
-            self.noted = journal::noted(&self.conn)?;
-            self.next = journal::next_place(&self.conn, self.noted)?;
+            self.read_tail()?;
             self.version = Some(version);
         }
         Ok(())
@@ -105,8 +126,8 @@ impl Work {
         self.told = Some(version);
     }
 
-    fn data_version(&self) -> Stored<i64> {
-        Ok(first(&self.conn, "PRAGMA data_version", [], |row| row.get(0))?.unwrap_or(0))
+    fn data_version(&mut self) -> Stored<i64> {
+        self.often.version.query_row([], |row| row.get(0)).map_err(storage)
     }
 
     /// Nothing that was learnt in a transaction holds after it was rolled back.
@@ -117,16 +138,8 @@ impl Work {
         self.notices.retain(|notice| !matches!(notice, Notice::Mail(_)));
     }
 
-    pub(super) fn note_heads(&mut self) -> Stored<()> {
-        if self.next - 1 - self.noted >= TAIL {
-            journal::note(&self.conn, self.next - 1)?;
-            self.noted = self.next - 1;
-        }
-        Ok(())
-    }
-
     pub(super) fn is_stopped(&self, run: &Arc<str>, fence: u64) -> bool {
-        self.stopped.get(run) == Some(&fence)
+        (!self.stopped.is_empty() && self.stopped.get(run) == Some(&fence))
             || (!self.failing.is_empty() && self.failing.contains(&(run.clone(), fence)))
     }
 
@@ -168,7 +181,7 @@ impl Work {
     }
 
     fn anybody_gone(&self) -> bool {
-        let others = all(&self.conn, "SELECT id FROM owners WHERE id <> ?1", [self.me], |row| row.get(0));
+        let others = all(self.conn, "SELECT id FROM owners WHERE id <> ?1", [self.me], |row| row.get(0));
         others.is_ok_and(|others| others.into_iter().any(|other| !self.owners.is_alive(other)))
     }
 
@@ -176,8 +189,8 @@ impl Work {
     pub(super) fn give_room_back(&mut self) {
         self.vacuum = false;
         // What cannot be given back now is used by what is written next.
-        let _ = all(&self.conn, "PRAGMA incremental_vacuum(16384)", [], |_| Ok(()));
-        let _ = all(&self.conn, "PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let _ = all(self.conn, "PRAGMA incremental_vacuum(16384)", [], |_| Ok(()));
+        let _ = all(self.conn, "PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
     /// Gives all leases back.
@@ -187,9 +200,9 @@ impl Work {
         }
         self.begin()?;
         let me = self.me;
-        run(&self.conn, "UPDATE runs SET holder = NULL WHERE holder = ?1 AND status < 2", [me])?;
-        run(&self.conn, "DELETE FROM owners WHERE id = ?1", [me])?;
-        run(&self.conn, "COMMIT", [])?;
+        run(self.conn, "UPDATE runs SET holder = NULL WHERE holder = ?1 AND status < 2", [me])?;
+        run(self.conn, "DELETE FROM owners WHERE id = ?1", [me])?;
+        self.often.commit.execute([]).map_err(storage)?;
         Ok(())
     }
 }
