@@ -20,12 +20,17 @@ fn main() {
     let folder = folder.join(format!("stepcast-group-commit-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let (mut grouped, mut alone) = (Vec::new(), Vec::new());
+    let (mut eventful, mut restless) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let path = |name: &str| folder.join(format!("{name}-{round}.db"));
-        let group = (raw(&path("raw-group"), RUNS, 32_000), backend(&path("group"), RUNS, 32_000));
-        let one = (raw(&path("raw-one"), 1, 800), backend(&path("one"), 1, 800));
+        let group = (raw(&path("raw-group"), RUNS, 32_000), backend(&path("group"), RUNS, 32_000, |batch, _| batch));
+        let one = (raw(&path("raw-one"), 1, 800), backend(&path("one"), 1, 800, |batch, _| batch));
+        let with_event = backend(&path("events"), RUNS, 32_000, with_event);
+        let with_status = backend(&path("status"), RUNS, 32_000, with_status);
         // The first round warms up.
         if round > 0 {
+            eventful.push((group.0, with_event));
+            restless.push((group.0, with_status));
             grouped.push(group);
             alone.push(one);
         }
@@ -53,6 +58,8 @@ fn main() {
         );
     };
     rate("64 runs in flight (goal >= 0.8x rows/s)", 32_000.0, &grouped);
+    rate("64 runs in flight, a stream event with each row", 32_000.0, &eventful);
+    rate("64 runs in flight, status and deadline with each row", 32_000.0, &restless);
     rate("one row at a time (goal <= 1.3x time)", 800.0, &alone);
 }
 
@@ -75,8 +82,18 @@ fn raw(path: &Path, group: usize, rows: usize) -> Duration {
     start.elapsed()
 }
 
+fn with_event(batch: Batch, n: u64) -> Batch {
+    let json = "x".repeat(ROW / 2);
+    Batch { events: vec![StreamRow { seq: n, tag: "Progress".to_owned(), json, at: Time(n) }], ..batch }
+}
+
+fn with_status(batch: Batch, n: u64) -> Batch {
+    let status = if n.is_multiple_of(2) { StatusChange::Running } else { StatusChange::Waiting };
+    Batch { status: Some(status), due: Some(Due::At(Time(n))), ..batch }
+}
+
 /// So many runs, each of which writes its next row when its last one is durable.
-fn backend(path: &Path, runs: usize, rows: usize) -> Duration {
+fn backend(path: &Path, runs: usize, rows: usize, more: fn(Batch, u64) -> Batch) -> Duration {
     let backend = Arc::new(SqliteBackend::open(path).unwrap());
     let names: Vec<Arc<str>> = (0..runs).map(|run| format!("01890000-0000-7000-8000-{run:012}").into()).collect();
     let (told, heard) = mpsc::channel();
@@ -93,7 +110,8 @@ fn backend(path: &Path, runs: usize, rows: usize) -> Duration {
     }
     let next = |run: usize, n: u64| {
         let rows = vec![JournalRow { n, data: vec![7; ROW] }];
-        write(run, Batch { rows, ..Batch::of(names[run].clone(), FIRST_FENCE, Time(n)) });
+        let batch = Batch { rows, ..Batch::of(names[run].clone(), FIRST_FENCE, Time(n)) };
+        write(run, more(batch, n));
     };
     let mut last = vec![1; runs];
     let start = Instant::now();

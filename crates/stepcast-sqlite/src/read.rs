@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use stepcast_core::backend::{
-    InputCursor, InputFilter, InputRecord, LoadError, Mail, NewInput, RunCursor, RunFilter, RunRecord, SnapshotRow,
-    StoredRun, StreamRow,
+    InputCursor, InputFilter, InputRecord, LoadError, Mail, NewInput, RunCursor, RunFilter, RunRecord, RunStatus,
+    SnapshotRow, StoredRun, StreamRow,
 };
 
 use crate::journal::{self, Missing};
@@ -123,31 +123,50 @@ pub(crate) fn runs(
     after: Option<RunCursor>,
     limit: usize,
 ) -> Stored<Vec<RunRecord>> {
-    let mut query = Query::new(RUN);
-    if let Some(workflow) = &filter.workflow {
-        query.and_with("workflow = ?", workflow.clone());
+    let query = runs_query(filter, after, limit);
+    all(conn, &query.sql, params_from_iter(query.values), |row| record(row, me))
+}
+
+/// The index is named, for SQLite has no statistics to know which condition leaves the fewest runs. Without one it goes by
+/// the ids of those that have mail, or down the list.
+fn runs_query(filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Query {
+    let index = match filter {
+        RunFilter { mailed: true, .. } => " NOT INDEXED",
+        RunFilter { parent: Some(_), .. } => " INDEXED BY runs_children",
+        RunFilter { due_by: Some(_), .. } => " INDEXED BY runs_due",
+        RunFilter { unclaimed: true, .. } => " INDEXED BY runs_free",
+        _ => " NOT INDEXED",
+    };
+    let mut query = Query::new(&format!("{RUN}{index}"));
+    if filter.mailed {
+        query.and("id IN (SELECT run FROM mailbox)");
     }
     if let Some(parent) = &filter.parent {
         query.and_with("parent = ?", parent.to_string());
     }
-    if !filter.statuses.is_empty() {
-        let codes: Vec<String> = filter.statuses.iter().map(|status| status_code(*status).to_string()).collect();
-        query.and(&format!("status IN ({})", codes.join(",")));
-    }
-    if filter.unclaimed {
-        query.and("status < 2 AND holder IS NULL");
-    }
     if let Some(by) = filter.due_by {
         query.and_with("due <= ?", db(by.0));
     }
-    if filter.mailed {
-        query.and("id IN (SELECT run FROM mailbox)");
+    let mut statuses = &filter.statuses[..];
+    if filter.unclaimed {
+        query.and("status < 2 AND holder IS NULL");
+        if statuses.is_empty() {
+            statuses = &[RunStatus::Running, RunStatus::Waiting];
+        }
+    }
+    if !statuses.is_empty() {
+        let codes: Vec<String> = statuses.iter().map(|status| status_code(*status).to_string()).collect();
+        query.and(&format!("status IN ({})", codes.join(",")));
+    }
+    if let Some(workflow) = &filter.workflow {
+        query.and_with("workflow = ?", workflow.clone());
     }
     if let Some(after) = after {
         query.and_with("id < ?", db(after.0));
     }
+    query.sql.push_str(" ORDER BY id DESC LIMIT ?");
     query.values.push(limit_of(limit).into());
-    all(conn, &format!("{} ORDER BY id DESC LIMIT ?", query.sql), params_from_iter(query.values), |row| record(row, me))
+    query
 }
 
 pub(crate) fn inputs(
@@ -207,4 +226,45 @@ pub(crate) fn ids(conn: &Connection, after: i64, limit: usize) -> Stored<Vec<(i6
 
 fn limit_of(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use stepcast_core::engine::Time;
+
+    use super::*;
+
+    fn plan(filter: RunFilter) -> String {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(crate::schema::TABLES).unwrap();
+        let query = runs_query(&filter, Some(RunCursor(7)), 10);
+        let explained =
+            all(&conn, &format!("EXPLAIN QUERY PLAN {}", query.sql), params_from_iter(query.values), |row| {
+                row.get::<_, String>(3)
+            });
+        explained.unwrap().join("; ")
+    }
+
+    #[test]
+    fn what_a_runtime_asks_all_the_time_is_indexed() {
+        let unclaimed = || RunFilter { unclaimed: true, ..RunFilter::default() };
+        let workflow = || Some("Flow".to_owned());
+        let running = || RunFilter { statuses: vec![RunStatus::Running], ..unclaimed() };
+        for (filter, index) in [
+            (RunFilter { due_by: Some(Time(1)), ..unclaimed() }, "runs_due (due<?"),
+            (RunFilter { due_by: Some(Time(1)), workflow: workflow(), ..running() }, "runs_due (due<?"),
+            (unclaimed(), "runs_free (status=?"),
+            (running(), "runs_free (status=?"),
+            (RunFilter { workflow: workflow(), ..running() }, "runs_free (status=? AND workflow=?"),
+            (RunFilter { workflow: workflow(), ..unclaimed() }, "runs_free (status=? AND workflow=?"),
+            (RunFilter { parent: Some("p".into()), workflow: workflow(), ..running() }, "runs_children (parent=?"),
+        ] {
+            let plan = plan(filter.clone());
+            assert!(plan.contains(&format!("USING INDEX {index}")), "{filter:?}: {plan}");
+        }
+        let mailed = plan(RunFilter { mailed: true, ..unclaimed() });
+        assert!(mailed.contains("SEARCH runs USING INTEGER PRIMARY KEY (rowid=?"), "{mailed}");
+        assert!(mailed.contains("mailbox USING COVERING INDEX mailbox_run"), "{mailed}");
+    }
 }

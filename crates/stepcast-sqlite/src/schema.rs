@@ -13,7 +13,7 @@ const APPLICATION: i64 = 0x5354_5043;
 
 /// What changes with nearly every batch (the journal) has no index and no place for each run; what is looked for by run
 /// does. A run's start may be large and does not change, so it is not in the row that changes.
-const TABLES: &str = "
+pub(crate) const TABLES: &str = "
 CREATE TABLE owners(id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER NOT NULL);
 CREATE TABLE runs(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -31,6 +31,7 @@ CREATE TABLE runs(
     head INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX runs_live ON runs(holder) WHERE status < 2;
+CREATE INDEX runs_free ON runs(status, workflow) WHERE status < 2 AND holder IS NULL;
 CREATE INDEX runs_ended ON runs(changed) WHERE status >= 2;
 CREATE INDEX runs_due ON runs(due) WHERE due IS NOT NULL;
 CREATE INDEX runs_children ON runs(parent) WHERE parent IS NOT NULL;
