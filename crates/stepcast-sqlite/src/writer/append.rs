@@ -15,12 +15,11 @@ use crate::sql::{Stored, db, first, un};
 const LARGEST: usize = 1_000_000_000;
 
 impl Work<'_> {
-    /// Checks and appends a batch's rows. `held` is changed only together with the tables.
-    pub(super) fn append_rows(&mut self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
+    pub(super) fn check_rows(&self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
         if batch.rows.is_empty() {
             return Ok(Ok(()));
         }
-        let mut end = match self.end_of(held, &batch.run)? {
+        let end = match self.end_of(held, &batch.run)? {
             Ok(end) => end,
             Err(error) => return Ok(Err(error)),
         };
@@ -32,6 +31,12 @@ impl Work<'_> {
                 return Ok(Err(error));
             }
         }
+        Ok(Ok(()))
+    }
+
+    /// After they were checked.
+    pub(super) fn append_rows(&mut self, held: &mut Held, batch: &Batch) -> Stored<()> {
+        let Some(mut end) = held.end else { return Ok(()) };
         for row in &batch.rows {
             let place = self.tail.append(held.key);
             let values = params![place, held.key, db(row.n), end.id, row.data];
@@ -40,7 +45,7 @@ impl Work<'_> {
             self.fault(FaultPoint::Statement);
         }
         held.end = Some(end);
-        Ok(Ok(()))
+        Ok(())
     }
 
     pub(super) fn end_of(&self, held: &mut Held, run: &Arc<str>) -> Stored<Result<End, WriteError>> {
@@ -56,17 +61,18 @@ impl Work<'_> {
         })
     }
 
-    pub(super) fn append_events(&mut self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
+    pub(super) fn check_events(&self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
         if batch.events.is_empty() {
             return Ok(Ok(()));
         }
-        let mut last = match held.last_seq {
+        let last = match held.last_seq {
             Some(last) => last,
             None => {
                 let sql = "SELECT max(seq) FROM events WHERE run = ?1";
                 un(first(self.conn, sql, [held.key], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
             }
         };
+        held.last_seq = Some(last);
         for (event, expected) in batch.events.iter().zip(last + 1..) {
             if event.seq != expected {
                 return Ok(Err(WriteError::EventGap { run: batch.run.clone(), expected, found: event.seq }));
@@ -75,14 +81,18 @@ impl Work<'_> {
                 return Ok(Err(error));
             }
         }
+        Ok(Ok(()))
+    }
+
+    /// After they were checked.
+    pub(super) fn append_events(&mut self, held: &mut Held, batch: &Batch) -> Stored<()> {
         for event in &batch.events {
             let values = params![held.key, db(event.seq), event.tag, db(event.at.0), event.json];
             self.often.event.execute(values).map_err(storage)?;
-            last = event.seq;
+            held.last_seq = Some(event.seq);
             self.fault(FaultPoint::Statement);
         }
-        held.last_seq = Some(last);
-        Ok(Ok(()))
+        Ok(())
     }
 }
 

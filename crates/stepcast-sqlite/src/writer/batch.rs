@@ -1,6 +1,7 @@
 //! One batch inside a transaction.
 
-use rusqlite::params;
+use rusqlite::types::Value;
+use rusqlite::{params, params_from_iter};
 use stepcast_core::backend::{Batch, Due, FIRST_FENCE, NewRun, REMEMBERED_IDS, SnapshotRow, WriteError};
 
 use super::FaultPoint;
@@ -20,42 +21,36 @@ macro_rules! allowed {
 }
 
 impl Work<'_> {
-    /// Writes a batch, or says why it may not be. A batch that only appends is checked before anything is changed; of any
-    /// other the caller takes back what was.
+    /// Whether a batch is checked before anything is changed. Of any other the caller takes back what was, if it is refused.
+    pub(super) fn is_checked_first(batch: &Batch) -> bool {
+        batch.inputs.is_empty() && batch.snapshot.is_none()
+    }
+
+    /// Writes a batch, or says why it may not be.
     pub(super) fn write_batch(&mut self, batch: &Batch) -> Stored<Result<(), WriteError>> {
         let mut held = match &batch.created {
-            Some(new) => allowed!(self.create(batch, new)),
+            Some(new) => allowed!(Ok(self.check_new(batch, new))),
             None => allowed!(self.find_held(batch)),
         };
-        if !batch.only_appends() || batch.events.is_empty() {
-            allowed!(self.append_rows(&mut held, batch));
-            allowed!(self.append_events(&mut held, batch));
-            if !batch.only_appends() {
-                allowed!(self.change_inputs(held.key, batch));
-                self.take_mail(held.key, &batch.taken)?;
-                if let Some(snapshot) = &batch.snapshot {
-                    allowed!(self.put_snapshot(&mut held, batch, snapshot));
-                }
-                self.change_run(held.key, batch)?;
-                for letter in &batch.letters {
-                    // A letter that cannot be delivered is no reason to fail the sender.
-                    let _ = self.send(letter)?;
-                    self.fault(FaultPoint::Statement);
-                }
+        allowed!(self.check_rows(&mut held, batch));
+        allowed!(self.check_events(&mut held, batch));
+        if let Some(new) = &batch.created {
+            held.key = allowed!(self.create(batch, new));
+        }
+        self.append_rows(&mut held, batch)?;
+        self.append_events(&mut held, batch)?;
+        if !batch.only_appends() {
+            allowed!(self.change_inputs(held.key, batch));
+            self.take_mail(held.key, &batch.taken)?;
+            if let Some(snapshot) = &batch.snapshot {
+                allowed!(self.put_snapshot(&mut held, batch, snapshot));
             }
-        } else {
-            // Events may be refused after rows were appended.
-            run(self.conn, "SAVEPOINT rows", [])?;
-            let mut result = self.append_rows(&mut held, batch)?;
-            if result.is_ok() {
-                result = self.append_events(&mut held, batch)?;
+            self.change_run(held.key, batch)?;
+            for letter in &batch.letters {
+                // A letter that cannot be delivered is no reason to fail the sender.
+                let _ = self.send(letter)?;
+                self.fault(FaultPoint::Statement);
             }
-            if result.is_err() {
-                run(self.conn, "ROLLBACK TO rows", [])?;
-                self.tail.doubt();
-            }
-            run(self.conn, "RELEASE rows", [])?;
-            allowed!(Ok(result));
         }
         if batch.release || batch.status.as_ref().is_some_and(ends) {
             self.held.remove(&batch.run);
@@ -105,14 +100,18 @@ impl Work<'_> {
         Ok(Ok(held))
     }
 
-    fn create(&mut self, batch: &Batch, new: &NewRun) -> Stored<Result<Held, WriteError>> {
+    fn check_new(&self, batch: &Batch, new: &NewRun) -> Result<Held, WriteError> {
+        let (run, fence) = (&batch.run, batch.fence);
+        if fence != FIRST_FENCE {
+            return Err(WriteError::FencedOff { run: run.clone(), fence, current: FIRST_FENCE });
+        }
+        fits(run, new.start.len().max(new.description.len()))?;
+        Ok(Held { key: 0, fence, end: Some(journal::End::default()), last_seq: Some(0), epoch: self.epoch() })
+    }
+
+    /// Gives the key of the new run.
+    fn create(&mut self, batch: &Batch, new: &NewRun) -> Stored<Result<i64, WriteError>> {
         let id = &batch.run;
-        if batch.fence != FIRST_FENCE {
-            return Ok(Err(WriteError::FencedOff { run: id.clone(), fence: batch.fence, current: FIRST_FENCE }));
-        }
-        if let Err(error) = fits(id, new.start.len().max(new.description.len())) {
-            return Ok(Err(error));
-        }
         let at = db(batch.at.0);
         let created = run(
             self.conn,
@@ -136,8 +135,7 @@ impl Work<'_> {
         let sql = "INSERT INTO starts(run, description, json) VALUES(?1, ?2, ?3)";
         run(self.conn, sql, params![key, description, new.start])?;
         self.go_on(id);
-        let end = Some(journal::End::default());
-        Ok(Ok(Held { key, fence: FIRST_FENCE, end, last_seq: Some(0), epoch: self.epoch() }))
+        Ok(Ok(key))
     }
 
     fn take_mail(&self, key: i64, letters: &[u64]) -> Stored<()> {
@@ -196,38 +194,39 @@ impl Work<'_> {
         Ok(Ok(()))
     }
 
-    /// Deadline, status and lease.
+    /// Deadline, status and lease, in one statement: each would go through the indexes by itself.
     fn change_run(&mut self, key: i64, batch: &Batch) -> Stored<()> {
-        if let Some(due) = batch.due {
-            let due = match due {
-                Due::Never => None,
-                Due::At(time) => Some(db(time.0)),
-            };
-            run(self.conn, "UPDATE runs SET due = ?2 WHERE id = ?1", params![key, due])?;
-            self.fault(FaultPoint::Statement);
-        }
+        let at = db(batch.at.0);
+        let mut sql = String::new();
+        let mut values: Vec<Value> = Vec::new();
+        let mut end = false;
         if let Some(change) = &batch.status {
             let (status, result, error) = change.clone().parts();
-            let at = db(batch.at.0);
-            run(
-                self.conn,
-                "UPDATE runs SET status = ?2, result = ?3, error = ?4, changed = ?5 WHERE id = ?1",
-                params![key, status_code(status), result, error, at],
-            )?;
-            self.fault(FaultPoint::Statement);
-            if status.is_end() {
-                run(self.conn, "UPDATE runs SET due = NULL, holder = NULL WHERE id = ?1", [key])?;
-                run(
-                    self.conn,
-                    "UPDATE inputs SET status = ?2, closed = ?3 WHERE run = ?1 AND status = 0",
-                    [key, WITHDRAWN, at],
-                )?;
-                run(self.conn, "DELETE FROM mailbox WHERE run = ?1", [key])?;
-                run(self.conn, "DELETE FROM taken WHERE run = ?1", [key])?;
-            }
+            end = status.is_end();
+            sql.push_str(", status = ?, result = ?, error = ?, changed = ?");
+            values.extend([status_code(status).into(), result.into(), error.into(), at.into()]);
         }
-        if batch.release {
-            run(self.conn, "UPDATE runs SET holder = NULL WHERE id = ?1", [key])?;
+        let due = if end { Some(Due::Never) } else { batch.due };
+        if let Some(due) = due {
+            sql.push_str(", due = ?");
+            values.push(match due {
+                Due::Never => Value::Null,
+                Due::At(time) => db(time.0).into(),
+            });
+        }
+        if end || batch.release {
+            sql.push_str(", holder = NULL");
+        }
+        if let Some(assignments) = sql.get(2..) {
+            values.push(key.into());
+            run(self.conn, &format!("UPDATE runs SET {assignments} WHERE id = ?"), params_from_iter(values))?;
+            self.fault(FaultPoint::Statement);
+        }
+        if end {
+            let sql = "UPDATE inputs SET status = ?2, closed = ?3 WHERE run = ?1 AND status = 0";
+            run(self.conn, sql, [key, WITHDRAWN, at])?;
+            run(self.conn, "DELETE FROM mailbox WHERE run = ?1", [key])?;
+            run(self.conn, "DELETE FROM taken WHERE run = ?1", [key])?;
         }
         Ok(())
     }

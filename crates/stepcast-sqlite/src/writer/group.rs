@@ -121,7 +121,7 @@ impl Work<'_> {
 
     fn put(&mut self, job: &mut Job) -> Stored<Outcome> {
         let outcome = match job {
-            Job::Batch(batch, _) if batch.only_appends() => self.write_batch(batch)?,
+            Job::Batch(batch, _) if Work::is_checked_first(batch) => self.write_batch(batch)?,
             Job::Batch(batch, _) => self.revocable(|work| {
                 let outcome = work.write_batch(batch)?;
                 Ok((outcome.is_ok(), outcome))
