@@ -237,6 +237,18 @@ impl Backend for SqliteBackend {
         self.change(move |work| work.purge_ended(before, limit).map(Ok))
     }
 
+    fn cache_get(&self, key: &str) -> Result<Option<CacheRow>, StorageError> {
+        self.readers.read(|conn| read::cached(conn, key))
+    }
+
+    fn cache_put(&self, row: CacheRow) -> Result<(), StorageError> {
+        self.change(move |work| work.cache_put(&row).map(Ok))
+    }
+
+    fn cache_purge(&self, before: Time, limit: usize) -> Result<usize, StorageError> {
+        self.change(move |work| work.cache_purge(before, limit).map(Ok))
+    }
+
     fn watch(&self, watcher: Watcher) {
         *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(watcher);
         // So that the thread looks around from now on; a closed one has nothing to look for.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use stepcast_core::backend::{
-    InputCursor, InputFilter, InputRecord, LoadError, Mail, NewInput, RunCursor, RunFilter, RunRecord, RunStatus,
-    SnapshotRow, StoredRun, StreamRow,
+    CacheRow, InputCursor, InputFilter, InputRecord, LoadError, Mail, NewInput, RunCursor, RunFilter, RunRecord,
+    RunStatus, SnapshotRow, StoredRun, StreamRow,
 };
 
 use crate::journal::{self, Missing};
@@ -214,6 +214,20 @@ pub(crate) fn inputs(
                 schema: row.get(15)?,
                 expires: row.get::<_, Option<i64>>(16)?.map(|at| stepcast_core::engine::Time(un(at))),
             },
+        })
+    })
+}
+
+pub(crate) fn cached(conn: &Connection, key: &str) -> Stored<Option<CacheRow>> {
+    let sql = "SELECT key, workflow, namespace, run, json, at FROM calls WHERE key = ?1";
+    first(conn, sql, [key], |row| {
+        Ok(CacheRow {
+            key: row.get(0)?,
+            workflow: row.get(1)?,
+            namespace: row.get(2)?,
+            run: row.get(3)?,
+            json: row.get(4)?,
+            at: time(row, 5)?,
         })
     })
 }

@@ -88,6 +88,16 @@ CREATE TABLE mailbox(
 CREATE INDEX mailbox_run ON mailbox(run);
 CREATE TABLE taken(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, dedup TEXT NOT NULL, UNIQUE(run, dedup));
 CREATE INDEX taken_run ON taken(run);
+CREATE TABLE calls(
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    workflow TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    run TEXT NOT NULL,
+    json TEXT NOT NULL,
+    at INTEGER NOT NULL
+);
+CREATE INDEX calls_at ON calls(at);
 ";
 
 /// Makes an empty file a store, or sees that it is one. The caller holds the write lock, so nobody else makes it.

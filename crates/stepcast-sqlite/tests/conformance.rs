@@ -59,6 +59,7 @@ on_every_backend! {
     runs_are_listed_in_pages
     inputs_are_listed_in_pages
     purged_runs_are_gone
+    shared_results_are_kept_and_replaced
     watchers_hear_of_mail
     concurrent_writers_keep_the_order_of_each_run
     odd_ids_and_large_values_are_kept
@@ -491,6 +492,43 @@ fn purged_runs_are_gone(store: &dyn Store) {
     write(&*backend, Batch { events: vec![event(1)], ..rows("r0", 1, [1]) }).unwrap();
     assert_eq!(numbers(&backend.load("r0").unwrap()), [1]);
     assert_eq!(numbers(&backend.load("r4").unwrap()), [1, 2, 3, 4, 5]);
+}
+
+fn shared_results_are_kept_and_replaced(store: &dyn Store) {
+    let (mine, other) = (store.open(), store.open());
+    let row = |key: &str, json: &str, at: u64| CacheRow {
+        key: key.to_owned(),
+        workflow: "Flow".to_owned(),
+        namespace: "v2".to_owned(),
+        run: format!("run {at}"),
+        json: json.to_owned(),
+        at: Time(at),
+    };
+    assert_eq!(mine.cache_get("a").unwrap(), None);
+    mine.cache_put(row("a", "1", 100)).unwrap();
+    mine.cache_put(row("b", "{\"text\":\"\u{0} é\"}", 200)).unwrap();
+    // Whoever opens the store sees them, and one key has one result.
+    assert_eq!(other.cache_get("a").unwrap(), Some(row("a", "1", 100)));
+    other.cache_put(row("a", "2", 300)).unwrap();
+    assert_eq!(mine.cache_get("a").unwrap(), Some(row("a", "2", 300)));
+    // They belong to no run: purging runs leaves them.
+    create(&*mine, "r");
+    write(&*mine, Batch { status: Some(StatusChange::Cancelled { error: "null".to_owned() }), ..batch("r", 1) })
+        .unwrap();
+    mine.purge("r").unwrap();
+    assert_eq!(mine.cache_get("b").unwrap(), Some(row("b", "{\"text\":\"\u{0} é\"}", 200)));
+    mine.cache_put(row("c", "3", 299)).unwrap();
+    assert_eq!(mine.cache_purge(Time(200), 9).unwrap(), 0, "only what is older");
+    assert_eq!(mine.cache_purge(Time(300), 1).unwrap(), 1);
+    assert_eq!(mine.cache_purge(Time(300), 9).unwrap(), 1);
+    let left: Vec<_> = ["a", "b", "c"].into_iter().filter(|key| other.cache_get(key).unwrap().is_some()).collect();
+    assert_eq!(left, ["a"]);
+    other.close().unwrap();
+    assert!(matches!(other.cache_get("a"), Err(StorageError::Closed)));
+    assert!(matches!(other.cache_put(row("a", "2", 300)), Err(StorageError::Closed)));
+    assert!(matches!(other.cache_purge(Time(300), 1), Err(StorageError::Closed)));
+    drop(mine);
+    assert_eq!(store.open().cache_get("a").unwrap(), Some(row("a", "2", 300)));
 }
 
 fn watchers_hear_of_mail(store: &dyn Store) {

@@ -81,6 +81,15 @@ pub trait Backend: Send + Sync + Debug + 'static {
     /// Removes runs that ended before `before`, at most `limit`, and says how many. Their room is given back.
     fn purge_ended(&self, before: Time, limit: usize) -> Result<usize, StorageError>;
 
+    /// A result that calls of any run may share, by its key.
+    fn cache_get(&self, key: &str) -> Result<Option<CacheRow>, StorageError>;
+
+    /// Keeps a result for calls of any run, in place of what its key had.
+    fn cache_put(&self, row: CacheRow) -> Result<(), StorageError>;
+
+    /// Removes shared results that were kept before `before`, at most `limit`, and says how many.
+    fn cache_purge(&self, before: Time, limit: usize) -> Result<usize, StorageError>;
+
     /// Names who is told what others do. One at a time: a second replaces the first.
     fn watch(&self, watcher: Watcher);
 

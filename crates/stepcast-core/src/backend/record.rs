@@ -258,3 +258,20 @@ pub enum Sent {
     /// One with its id was there before; nothing was done.
     Duplicate,
 }
+
+/// The result of a call, which calls of any run may share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheRow {
+    /// What identifies the call: a hash of its workflow, its namespace and its content.
+    pub key: String,
+    /// The workflow.
+    pub workflow: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The run that made the call.
+    pub run: String,
+    /// The result, as JSON.
+    pub json: String,
+    /// When it was kept.
+    pub at: Time,
+}

@@ -2,6 +2,7 @@
 
 mod append;
 mod batch;
+mod cache;
 mod calls;
 mod group;
 mod inputs;

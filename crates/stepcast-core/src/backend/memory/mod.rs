@@ -23,6 +23,8 @@ struct World {
     runs: HashMap<Arc<str>, MemoryRun>,
     /// Runs by their place in the list.
     order: BTreeMap<u64, Arc<str>>,
+    /// Results that calls share, by key.
+    cache: HashMap<String, CacheRow>,
     /// Instances that are there, with who is told of news.
     owners: BTreeMap<u64, Option<Watcher>>,
     /// The last number given, whatever to.
@@ -209,6 +211,25 @@ impl Backend for MemoryBackend {
         let old: Vec<Arc<str>> = old.take(limit).cloned().collect();
         for id in &old {
             world.remove(id);
+        }
+        Ok(old.len())
+    }
+
+    fn cache_get(&self, key: &str) -> Result<Option<CacheRow>, StorageError> {
+        Ok(self.open()?.cache.get(key).cloned())
+    }
+
+    fn cache_put(&self, row: CacheRow) -> Result<(), StorageError> {
+        self.open()?.cache.insert(row.key.clone(), row);
+        Ok(())
+    }
+
+    fn cache_purge(&self, before: Time, limit: usize) -> Result<usize, StorageError> {
+        let mut world = self.open()?;
+        let old = world.cache.values().filter(|row| row.at < before).take(limit);
+        let old: Vec<String> = old.map(|row| row.key.clone()).collect();
+        for key in &old {
+            world.cache.remove(key);
         }
         Ok(old.len())
     }
