@@ -19,6 +19,7 @@ mod signature;
 pub mod state_cell;
 mod step;
 pub mod store;
+mod usage;
 mod workflow;
 
 pub use catalogue::*;
@@ -29,4 +30,5 @@ pub use retry::*;
 pub use signature::*;
 pub use step::*;
 pub use store::*;
+pub use usage::*;
 pub use workflow::*;

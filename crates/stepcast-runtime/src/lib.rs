@@ -22,8 +22,9 @@ mod wakers;
 
 pub use built::{BuiltWorkflow, WrongEnds};
 pub use context::{
-    Call, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context, Declared, Effect, EmitError,
-    MaySend, RunChild, SendSet, Store, StoreEditError, WaitError, WaitForEvent, Waiting,
+    CacheError, CachePolicy, Call, CallCache, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context,
+    Declared, Effect, EmitError, ExplainError, MaySend, Metered, ResultCache, RunChild, SendSet, Store, StoreEditError,
+    WaitError, WaitForEvent, Waiting,
 };
 pub use durable::{AnswerRunError, AttachError, SendRunError};
 pub use params::{Attempt, CancelToken, EditStateError, Res, State};

@@ -112,6 +112,11 @@ impl RuntimeLink {
         drop(lock(&self.permit).take());
     }
 
+    /// What keeps the runs of the runtime.
+    pub(crate) fn backend(&self) -> Option<Arc<dyn Backend>> {
+        self.runtime.upgrade()?.backend.clone()
+    }
+
     pub(crate) fn ended(&self, id: &RunId) {
         self.release();
         if let Some(runtime) = self.runtime.upgrade() {

@@ -263,6 +263,12 @@ impl StoreSnapshot {
         StoreSnapshot { store, cells }
     }
 
+    /// The same without one of its states.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.cells.remove(name);
+        self
+    }
+
     pub(crate) fn of(run: &RunShared) -> Self {
         let data = run.data();
         let mut cells = Map::new();

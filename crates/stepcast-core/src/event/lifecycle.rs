@@ -160,39 +160,8 @@ pub struct PhaseEvent {
     pub step: String,
 }
 
-/// An internal frame: how a `ctx.call` came by its result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallEvent {
-    /// The call's label.
-    pub label: String,
-    /// The step.
-    pub step: String,
-    /// Serial number of the execution.
-    pub execution: u64,
-    /// Whether the closure ran.
-    pub status: CallStatus,
-    /// Why.
-    pub reason: String,
-}
-
-/// How a `ctx.call` came by its result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CallStatus {
-    /// From the execution's record.
-    Hit,
-    /// The closure ran, and its result was recorded.
-    Miss,
-    /// The closure ran although a record was there.
-    Bypass,
-    /// The closure ran and failed; nothing was recorded.
-    Failed,
-}
-
 builtin_event!(LogEvent, Runtime, ["level", "message", "fields", "step"]);
 builtin_event!(PhaseEvent, Runtime, ["name", "step"]);
-builtin_event!(CallEvent, Runtime, ["label", "step", "execution", "status", "reason"]);
 builtin_event!(
     StepFailedEvent,
     Runtime,

@@ -2,6 +2,7 @@
 
 mod any;
 mod builtin;
+mod call;
 mod dynamic;
 mod erased;
 mod lifecycle;
@@ -11,11 +12,12 @@ mod meta;
 pub mod schema_probe;
 
 pub use any::{AnyEvent, DecodeEventError, EventEnvelope};
+pub use call::{CallEvent, CallReason, CallStatus};
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
 pub use erased::{ErasedEvent, Payload};
 pub use lifecycle::{
-    CallEvent, CallStatus, ErrorInfo, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged,
-    UnhandledEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,
+    ErrorInfo, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged, UnhandledEvent,
+    WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,
 };
 pub use meta::{EventIdent, EventMeta, Role};
 

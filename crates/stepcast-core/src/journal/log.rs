@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::{OpKind, OpResult};
-use crate::{ErrorInfo, Payload};
+use crate::{CallReason, ErrorInfo, Payload, Usage};
 
 /// The recorded result of an operation: a repeated execution gets it instead of doing the operation again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,8 +22,15 @@ pub enum Recorded {
     Kept,
     /// A collection whose buffer was full.
     Full,
-    /// The result of a call or an edit.
+    /// The result of a plain call or an edit.
     Json(Value),
+    /// The result of a call that has a key or is metered.
+    Call {
+        /// The result.
+        value: Value,
+        /// How it was come by.
+        about: Box<CallRecord>,
+    },
     /// A child run.
     Child {
         /// Its id.
@@ -33,6 +40,20 @@ pub enum Recorded {
     },
     /// Done, without a result.
     Done,
+}
+
+/// How a recorded call came by its result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Why it ran, or where its result is from.
+    #[serde(rename = "why")]
+    pub reason: CallReason,
+    /// What the cross-run cache knows it by, if it has a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What it used up, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 impl Recorded {

@@ -33,6 +33,7 @@
 
 mod base;
 mod borrowed;
+mod calls;
 mod error;
 mod fold;
 mod log;
@@ -43,9 +44,10 @@ mod shape;
 mod write;
 
 pub use base::{Checkpoint, Kept, Logs, fingerprint};
+pub use calls::{StoredCall, stored_calls};
 pub use error::{JournalError, WriteRowError};
 pub use fold::{Fold, Folded, fold};
-pub use log::{ExecLog, LabelDelta, LabelLog, Recorded};
+pub use log::{CallRecord, ExecLog, LabelDelta, LabelLog, Recorded};
 pub use read::Row;
 pub use shape::{Shape, describe};
 pub use write::{RowExtras, write_between, write_takeover, write_tick};

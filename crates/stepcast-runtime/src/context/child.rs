@@ -5,6 +5,7 @@ use serde_json::Value;
 use stepcast_core::engine::{OpId, OpKind, OpResult};
 use stepcast_core::{BoxFuture, ErrorInfo, Event, SharedWorkflow, Workflow};
 
+use super::call::{child_ended, tell_parent};
 use super::op::{Gone, OpFuture};
 use super::{Context, SendSet};
 use crate::exec::{ExecShared, Recorded};
@@ -101,8 +102,12 @@ impl<W: Workflow> RunChild<W> {
             }
             (id, recorded)
         };
+        let again = recorded.is_some();
         let run_id = match recorded {
-            Some(Recorded::Child { run_id, end: Some(end) }) => return ended::<W>(run_id, end),
+            Some(Recorded::Child { run_id, end: Some(end) }) => {
+                child_ended(&exec.run, &run_id);
+                return ended::<W>(run_id, end);
+            }
             Some(Recorded::Child { run_id, end: None }) => run_id,
             _ => {
                 let run_id = format!("{}.{}.{}{}", exec.run.id(), exec.key.serial, workflow, suffix(id.ordinal));
@@ -114,6 +119,9 @@ impl<W: Workflow> RunChild<W> {
         };
         let waiting = OpFuture::join(&exec, id.clone());
         let child = start_child(&exec.run, flow, event, options, RunId::from(run_id.as_str())).await;
+        if again {
+            tell_parent(&exec.run, &child);
+        }
         tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id.clone()));
         match waiting.await? {
             OpResult::ChildEnded => {}
@@ -121,7 +129,10 @@ impl<W: Workflow> RunChild<W> {
         }
         let recorded = exec.log().recorded(OpKind::Child, workflow, id.ordinal).cloned();
         match recorded {
-            Some(Recorded::Child { run_id, end: Some(end) }) => ended::<W>(run_id, end),
+            Some(Recorded::Child { run_id, end: Some(end) }) => {
+                child_ended(&exec.run, &run_id);
+                ended::<W>(run_id, end)
+            }
             _ => Err(ChildError::ExecutionEnded),
         }
     }

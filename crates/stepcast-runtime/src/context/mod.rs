@@ -12,7 +12,8 @@ mod wait;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-pub use call::{Call, CallError, Effect};
+pub use call::{CacheError, CachePolicy, Call, CallCache, CallError, Effect, ExplainError, Metered, ResultCache};
+pub(crate) use call::{Spent, set_budget};
 pub use child::{ChildError, RunChild};
 pub use collect::{CollectError, CollectEvents, CollectSet};
 pub use send::{Declared, EmitError, MaySend, SendSet};

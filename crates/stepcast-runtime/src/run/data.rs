@@ -106,6 +106,14 @@ impl RunData {
         }
     }
 
+    /// The cell of a state type, if a step has asked for it or a snapshot brought it.
+    pub(crate) fn cell_if_any<S: State>(&mut self) -> Option<Arc<Cell<S>>> {
+        let cells = self.cells.as_deref()?;
+        let is_there = cells.made.iter().any(|(known, _)| *known == TypeId::of::<S>())
+            || cells.stored.iter().any(|(name, _)| name == S::NAME);
+        if is_there { self.cell().ok() } else { None }
+    }
+
     /// The cell of a state type; begun with its default, or with what a snapshot brought.
     pub(crate) fn cell<S: State>(&mut self) -> Result<Arc<Cell<S>>, serde_json::Error> {
         let wanted = TypeId::of::<S>();

@@ -1,6 +1,10 @@
 use std::time::Duration;
 
+use stepcast_core::Budget;
+use stepcast_core::state_cell::State;
+
 use super::{AnyRun, RunId};
+use crate::context::{CachePolicy, CallCache, Spent};
 use crate::resources::Resources;
 use crate::snapshot::StoreSnapshot;
 
@@ -24,6 +28,9 @@ pub struct RunOptions {
     pub(crate) record_internal: bool,
     pub(crate) max_running: Option<usize>,
     pub(crate) grace: Option<Duration>,
+    pub(crate) budget: Option<Budget>,
+    pub(crate) call_cache: Option<CallCache>,
+    pub(crate) call_policy: Option<CachePolicy>,
     #[cfg(feature = "testing")]
     pub(crate) test: Option<crate::testing::TestHooks>,
 }
@@ -65,10 +72,10 @@ impl RunOptions {
         self
     }
 
-    /// Begins with a copy of another run's store and typed state.
+    /// Begins with a copy of another run's store and typed state; what that one has used up is not this one's.
     #[must_use]
     pub fn state_from(mut self, run: &AnyRun) -> Self {
-        self.store = Some(run.store_snapshot());
+        self.store = Some(run.store_snapshot().without(Spent::NAME));
         self
     }
 
@@ -112,6 +119,30 @@ impl RunOptions {
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
+        self
+    }
+
+    /// What the run may use up, with all of its children, by what calls say of themselves. One that asks for more than
+    /// is left is refused before it is made, with `CallError::BudgetExhausted`. A restored run keeps the budget that
+    /// it had, unless it is given another.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Where calls with a key share their results with other runs. By default the backend of the run's runtime, if it
+    /// has one, else nowhere. Children have their parent's.
+    #[must_use]
+    pub fn call_cache(mut self, cache: CallCache) -> Self {
+        self.call_cache = Some(cache);
+        self
+    }
+
+    /// What the cache is for calls that do not say so themselves. Default `CachePolicy::Auto`, or the parent's.
+    #[must_use]
+    pub fn call_policy(mut self, policy: CachePolicy) -> Self {
+        self.call_policy = Some(policy);
         self
     }
 }
