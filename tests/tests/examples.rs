@@ -29,6 +29,7 @@ macro_rules! examples {
 
 examples! {
     branch_and_loop,
+    calls_and_budget,
     child_workflow,
     fan_out,
     hello,

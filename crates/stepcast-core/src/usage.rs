@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 /// let usage = Usage::new(1_200, 300).with_cost_micros(4_500) + Usage::new(10, 0);
 /// assert_eq!((usage.total_tokens(), usage.cost_micros), (1_510, 4_500));
 /// assert_eq!(usage.to_string(), "1210 tokens in, 300 tokens out and 0.004500 of money");
+/// assert_eq!(Usage::new(7, 3).to_string(), "7 tokens in and 3 tokens out");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
@@ -107,8 +108,18 @@ impl Sum for Usage {
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Usage { tokens_in, tokens_out, cost_micros } = self;
-        write!(f, "{tokens_in} tokens in, {tokens_out} tokens out and {} of money", Money(*cost_micros))
+        let Usage { tokens_in, tokens_out, cost_micros } = *self;
+        let parts = [
+            (tokens_in > 0).then(|| format!("{tokens_in} tokens in")),
+            (tokens_out > 0).then(|| format!("{tokens_out} tokens out")),
+            (cost_micros > 0).then(|| format!("{} of money", Money(cost_micros))),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        match &parts[..] {
+            [] => f.write_str("nothing"),
+            [only] => f.write_str(only),
+            [rest @ .., last] => write!(f, "{} and {last}", rest.join(", ")),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pages! {
     Routing "docs/routing.md",
     Outputs "docs/outputs.md",
     State "docs/state.md",
+    Calls "docs/calls.md",
     Waiting "docs/waiting.md",
     Collecting "docs/collecting.md",
     Failure "docs/failure.md",
