@@ -13,10 +13,10 @@ use stepcast_core::engine::Time;
 use stepcast_core::{EventMeta, Payload, SharedWorkflow, Workflow, WorkflowDef};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::durable::{Host, Keeping};
+use crate::durable::{Host, Keeping, ask};
 use crate::program::Program;
 use crate::resources::Resources;
-use crate::run::{AnyRun, Begin, Run, RunError, RunId, RunOptions, RunShared, Ties, launch, lock, refused};
+use crate::run::{AnyRun, Begin, Message, Run, RunError, RunId, RunOptions, RunShared, Ties, launch, lock, refused};
 use crate::snapshot::{RestoreRunError, RunSnapshot};
 
 /// Owns named workflows and the live runs started through it.
@@ -35,7 +35,7 @@ pub(crate) struct Inner {
     resources: Mutex<Option<Resources>>,
     pub(crate) host: Option<Arc<Host>>,
     closing: AtomicBool,
-    drained: Notify,
+    pub(crate) drained: Notify,
 }
 
 /// A workflow of a runtime.
@@ -114,7 +114,7 @@ impl RuntimeLink {
 
     /// What keeps the runs of the runtime.
     pub(crate) fn backend(&self) -> Option<Arc<dyn Backend>> {
-        self.runtime.upgrade()?.backend.clone()
+        self.runtime.upgrade()?.host.as_ref().map(|host| Arc::clone(&host.backend))
     }
 
     pub(crate) fn ended(&self, id: &RunId) {
@@ -391,17 +391,38 @@ impl Runtime {
 
     /// Begins no new runs and waits until the live ones have ended, at most so long; then cancels the rest and waits
     /// for their end. Gives how many were cancelled.
+    ///
+    /// Runs that a backend keeps are not cancelled: each leaves memory as soon as it rests, the rest stop where they are
+    /// at the deadline and are not counted. All of them go on when a runtime takes them up again; handles of them give
+    /// [`RunError::ShuttingDown`]. Then the backend is closed.
     pub async fn shutdown(&self, deadline: Duration) -> usize {
         self.inner.closing.store(true, Ordering::Release);
-        if tokio::time::timeout(deadline, self.drain()).await.is_ok() {
-            return 0;
+        let kept = |run: &AnyRun| run.shared().keeping().is_some();
+        for run in self.inner.live().filter(kept) {
+            run.shared().post(Message::Leave);
         }
+        let in_time = tokio::time::timeout(deadline, self.drain()).await.is_ok();
         let rest: Vec<AnyRun> = self.inner.live().collect();
-        rest.iter().for_each(AnyRun::cancel);
+        let mut cancelled = 0;
+        for run in &rest {
+            if kept(run) {
+                run.shared().post(Message::Stop);
+            } else if !in_time {
+                run.cancel();
+                cancelled += 1;
+            }
+        }
         for run in &rest {
             let _ = run.outcome().await;
         }
-        rest.len()
+        if let Some(host) = &self.inner.host {
+            host.look();
+            match ask(&host.backend, |backend| backend.close()).await {
+                Some(Ok(())) | None => {}
+                Some(Err(error)) => tracing::error!(target: "stepcast", %error, "the backend could not be closed"),
+            }
+        }
+        cancelled
     }
 
     async fn drain(&self) {
@@ -409,7 +430,9 @@ impl Runtime {
             let drained = self.inner.drained.notified();
             tokio::pin!(drained);
             drained.as_mut().enable();
-            if self.inner.live().next().is_none() {
+            // A kept run that somebody holds rests where it is.
+            let waits_for = |run: &AnyRun| run.shared().rests_since().is_none();
+            if !self.inner.live().any(|run| waits_for(&run)) {
                 return;
             }
             drained.await;

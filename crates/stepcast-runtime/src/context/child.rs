@@ -144,7 +144,12 @@ fn suffix(ordinal: u32) -> String {
 
 /// Brings the child's end to its parent's dispatcher.
 async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: String) {
-    child.ended().await;
+    // A parent that leaves memory asks anew when it is back.
+    let gone = exec.cancel_token();
+    tokio::select! {
+        () = child.ended() => {}
+        () = gone.cancelled() => return,
+    }
     let end = match child.outcome().map(RunEnd::result) {
         Some(Ok(stop)) => stop.as_erased().to_value().map_err(|error| stepcast_core::StepError::from(error).info()),
         Some(Err(error)) => Err(stepcast_core::StepError::from(error.clone()).info()),

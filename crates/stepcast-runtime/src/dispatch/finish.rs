@@ -1,6 +1,7 @@
 //! The end of a run, and the grace of what still goes on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,6 +32,10 @@ impl Dispatch {
             for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
                 child.post(Message::Cancel);
             }
+        }
+        let parted = self.env.run.keeping().is_some_and(|keeping| keeping.has_children.load(Ordering::Relaxed));
+        if let (true, Some(link)) = (parted, self.env.run.extra_if_any().and_then(|extra| extra.runtime.get())) {
+            link.cancel_children(self.env.run.id());
         }
         for entry in core.entries.iter_mut().filter_map(Option::as_deref_mut) {
             if let Some(shared) = &entry.shared {

@@ -8,6 +8,7 @@ use stepcast_core::backend::*;
 use stepcast_core::{Payload, Workflow};
 
 use super::{AttachError, Found, Host, Keeping, ask, load_claimed, new_run};
+use crate::clock;
 use crate::dispatch::Journal;
 use crate::program::Program;
 use crate::run::{AnyRun, Begin, RunError, RunId, RunOptions, RunShared, SharedError, lock, refused};
@@ -84,12 +85,13 @@ impl Runtime {
         options: RunOptions,
         parent: Option<&Arc<RunShared>>,
     ) -> AnyRun {
-        let (restored, journal) = match loaded {
-            Found::Ended(restored) => (*restored, None),
-            Found::Alive(loaded) => (loaded.restored, Some(loaded.journal)),
+        let (restored, journal, has_children) = match loaded {
+            Found::Ended(restored) => (*restored, None, false),
+            Found::Alive(loaded) => (loaded.restored, Some(loaded.journal), loaded.has_children),
         };
         let keeping = Keeping::new(Arc::clone(&host.backend), journal);
         let _ = keeping.recorded.set(Ok(()));
+        keeping.has_children.store(has_children, Ordering::Relaxed);
         let begin = Begin::Restored(Box::new(restored));
         self.launch_kept(found, begin, options, id, Some(keeping), parent)
     }
@@ -140,7 +142,7 @@ impl Runtime {
         let _one_at_a_time = host.taking_up.lock().await;
         let run = match self.shared_of(id) {
             Some(live) => {
-                let _ = live.extra().parent.set(Arc::downgrade(parent));
+                *lock(&live.extra().parent) = Arc::downgrade(parent);
                 live
             }
             None => {
@@ -185,7 +187,38 @@ impl RuntimeLink {
     pub(crate) fn forget_idle(&self, run: &Arc<RunShared>) -> Option<AnyRun> {
         let inner = self.inner()?;
         let idle = |known: &AnyRun| Arc::ptr_eq(known.shared(), run) && run.handles() == 1 && !run.is_watched();
-        inner.runs.remove_if(run.id(), |_, known| idle(known)).map(|(_, run)| run)
+        let gone = inner.runs.remove_if(run.id(), |_, known| idle(known)).map(|(_, run)| run);
+        inner.drained.notify_waiters();
+        gone
+    }
+
+    /// A run rests, for who waits until all do.
+    pub(crate) fn tell_rest(&self) {
+        if let Some(inner) = self.inner() {
+            inner.drained.notify_waiters();
+        }
+    }
+
+    /// A run has ended: its children in the store end with it.
+    pub(crate) fn cancel_children(&self, run: &RunId) {
+        let Some(host) = self.inner().and_then(|inner| inner.host.clone()) else { return };
+        let parent: Arc<str> = Arc::from(run.as_str());
+        tokio::spawn(async move {
+            let asked = ask(&host.backend, move |backend| {
+                let statuses = vec![RunStatus::Running, RunStatus::Waiting];
+                let filter = RunFilter { parent: Some(parent), statuses, ..RunFilter::default() };
+                for child in backend.runs(&filter, None, usize::MAX)? {
+                    let json = "null".to_owned();
+                    let letter = Letter { run: child.run, kind: MailKind::Cancel, json, dedup: None, at: clock::now() };
+                    // One that has ended meanwhile needs no letter.
+                    let _ = backend.send(letter);
+                }
+                Ok::<_, StorageError>(())
+            });
+            if let Some(Err(error)) = asked.await {
+                tracing::warn!(target: "stepcast", %error, "the children of a run that has ended could not be cancelled");
+            }
+        });
     }
 
     /// The run is to be taken up again then.

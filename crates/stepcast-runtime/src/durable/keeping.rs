@@ -9,7 +9,7 @@ use stepcast_core::backend::{Backend, WriteError};
 use super::{AttachError, Loaded};
 use crate::dispatch::Journal;
 use crate::exec::{ExecShared, OpLog};
-use crate::run::{RunShared, lock};
+use crate::run::{Cell, RunShared, lock};
 
 /// Ties a run to the backend that keeps it.
 ///
@@ -122,6 +122,14 @@ impl RunShared {
     /// What ties the run to a backend, if one keeps it.
     pub(crate) fn keeping(&self) -> Option<&Keeping> {
         self.extra_if_any()?.keeping.get()
+    }
+
+    /// Notes for a journal that a cell was changed, while that is still locked.
+    pub(crate) fn changed<S>(&self, cell: &Cell<S>) {
+        cell.changed.store(true, Ordering::Relaxed);
+        if let Some(keeping) = self.keeping() {
+            keeping.dirt.store(true, Ordering::Release);
+        }
     }
 
     /// Makes the dispatcher of a kept run look at what is new.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use stepcast_core::backend::*;
-use stepcast_core::engine::{Outcome, RunState};
+use stepcast_core::engine::{OpKind, Outcome, RunState};
 use stepcast_core::journal::{Checkpoint, Fold, JournalError};
 use stepcast_core::{ErrorInfo, Payload, WorkflowDef};
 
@@ -19,6 +19,8 @@ use crate::snapshot::{Restored, StoreSnapshot};
 pub(crate) struct Loaded {
     pub(crate) restored: Restored,
     pub(crate) journal: Box<Journal>,
+    /// Whether executions under way have run children.
+    pub(crate) has_children: bool,
 }
 
 /// What was found of a stored run.
@@ -55,6 +57,8 @@ pub(crate) fn load_claimed(
     let since = stored.rows.iter().map(|row| row.data.len()).sum();
     let folded = fold(&program.def, &stored).map_err(journal_error)?.take_over(&program.def);
     let mut records = std::collections::BTreeMap::new();
+    let all_logs = folded.kept.logs.0.values().flat_map(|log| &log.labels);
+    let has_children = all_logs.into_iter().any(|label| label.kind == OpKind::Child);
     for (serial, log) in folded.kept.logs.0 {
         let row = folded.row;
         let mut log = OpLog::restore(log)
@@ -64,6 +68,7 @@ pub(crate) fn load_claimed(
     }
     let place = Place {
         fence: lease.fence,
+        parent: stored.record.parent.clone(),
         row: folded.row,
         seq: stored.last_seq,
         waits: stored.record.status == RunStatus::Waiting,
@@ -82,7 +87,7 @@ pub(crate) fn load_claimed(
         end: None,
     };
     let journal = Box::new(Journal::go_on(Arc::from(run.as_str()), place));
-    Ok(Found::Alive(Box::new(Loaded { restored, journal })))
+    Ok(Found::Alive(Box::new(Loaded { restored, journal, has_children })))
 }
 
 fn fold(def: &WorkflowDef, stored: &StoredRun) -> Result<stepcast_core::journal::Folded, JournalError> {

@@ -68,6 +68,8 @@ pub(crate) enum Message {
     Kept(oneshot::Sender<()>),
     /// Leave memory at the next rest.
     Leave,
+    /// Go on no longer: the runtime is shut down.
+    Stop,
     /// List the pending inputs.
     Inputs(oneshot::Sender<PendingInputs>),
     /// The last handle is gone.

@@ -41,7 +41,7 @@ pub(crate) struct RunShared {
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
     pub(crate) options: OnceLock<RunOptions>,
-    pub(crate) parent: OnceLock<Weak<RunShared>>,
+    pub(crate) parent: Mutex<Weak<RunShared>>,
     pub(crate) children: Mutex<Vec<Weak<RunShared>>>,
     pub(crate) token: OnceLock<CancellationToken>,
     pub(crate) span: OnceLock<tracing::Span>,
@@ -199,7 +199,12 @@ impl RunShared {
     }
 
     pub(crate) fn parent(&self) -> Option<Arc<RunShared>> {
-        self.extra_if_any()?.parent.get()?.upgrade()
+        lock(&self.extra_if_any()?.parent).upgrade()
+    }
+
+    /// Whether the run's dispatcher is there, at work or at rest.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        !matches!(lock(&self.inbox).task, Task::Ended)
     }
 
     /// The children that are still held by somebody.

@@ -167,7 +167,7 @@ pub(crate) fn launch(
     let stream_bound = options.as_ref().and_then(|options| options.stream_bound).unwrap_or(STREAM_BOUND);
     let shared = RunShared::new(program, instance, stream_bound);
     if let Some(parent) = parent {
-        let _ = shared.extra().parent.set(Arc::downgrade(parent));
+        *lock(&shared.extra().parent) = Arc::downgrade(parent);
     }
     let needs_prelude = link.is_some()
         || options.as_ref().is_some_and(|options| options.resources.is_some())

@@ -151,7 +151,9 @@ impl Site {
     }
 
     fn record(&self, result: Recorded) {
-        self.exec.log().record(OpKind::Call, &self.label, self.ordinal, result, self.bound());
+        let mut log = self.exec.log();
+        log.record(OpKind::Call, &self.label, self.ordinal, result, self.bound());
+        self.exec.touch(&mut log);
     }
 
     /// The same for each repetition of this call, and unlike that of any other.

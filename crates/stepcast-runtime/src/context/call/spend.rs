@@ -59,7 +59,9 @@ impl Spent {
 pub(crate) fn set_budget(run: &RunShared, budget: Budget) {
     // What cannot be read is the error of the first call that asks.
     if let Ok(cell) = run.data().cell::<Spent>() {
-        lock(&cell.value).limit = Some(budget);
+        let mut spent = lock(&cell.value);
+        spent.limit = Some(budget);
+        run.changed(&cell);
     }
 }
 
@@ -103,6 +105,7 @@ pub(crate) fn tell_parent(parent: &RunShared, child: &RunShared) {
         let now = known.max(total);
         spent.total += now.saturating_sub(known);
         spent.children.insert(child.id().to_string(), now);
+        parent.changed(&cell);
     }
 }
 
@@ -110,7 +113,9 @@ pub(crate) fn tell_parent(parent: &RunShared, child: &RunShared) {
 pub(crate) fn child_ended(parent: &RunShared, child: &str) {
     let cell = parent.data().cell_if_any::<Spent>();
     if let Some(cell) = cell {
-        lock(&cell.value).children.remove(child);
+        let mut spent = lock(&cell.value);
+        spent.children.remove(child);
+        parent.changed(&cell);
     }
 }
 
@@ -161,6 +166,7 @@ impl Reservation {
                 Some((child, total)) => spent.hear_of(child, *total, used),
                 None => spent.total += used,
             }
+            run.changed(&cell);
             if let Some(record) = record.take() {
                 record();
             }

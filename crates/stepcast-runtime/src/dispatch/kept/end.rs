@@ -1,5 +1,7 @@
 //! The end of a kept run: recorded first, then known.
 
+use std::sync::atomic::Ordering;
+
 use serde::{Deserialize, Serialize};
 use stepcast_core::ErrorInfo;
 use stepcast_core::backend::{StatusChange, WriteError};
@@ -9,7 +11,7 @@ use super::capture::Take;
 use super::journal::Held;
 use crate::clock;
 use crate::dispatch::{Dispatch, RunCore};
-use crate::run::{RunEnd, RunError};
+use crate::run::{RunEnd, RunError, lock};
 
 /// Why a stored run ended without a stop event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +46,7 @@ impl Dispatch {
         journal.add_event_row(&end.terminal_event(), now);
         journal.batch.status = Some(status_of(&end));
         journal.waits = false;
+        journal.wake_parent(now);
         journal.held.push(Held::Finish(Box::new(end)));
     }
 
@@ -72,6 +75,18 @@ impl Dispatch {
             journal.held.clear();
             journal.flight = None;
         }
+        self.stop(core, error);
+    }
+
+    /// The run goes on no longer here; in the store it stays as it is, and so do its children.
+    pub(in crate::dispatch) fn stop(&mut self, core: &mut RunCore, error: RunError) {
+        if let Some(extra) = self.env.run.extra_if_any() {
+            lock(&extra.children).clear();
+        }
+        if let Some(keeping) = self.env.run.keeping() {
+            keeping.has_children.store(false, Ordering::Relaxed);
+        }
+        core.let_go(&self.env.run);
         self.conclude(core, RunEnd::refused(error, clock::now()));
     }
 }

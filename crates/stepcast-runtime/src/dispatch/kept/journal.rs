@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::backend::{Batch, FIRST_FENCE, JournalRow, Mail, NewRun};
+use stepcast_core::backend::{Batch, FIRST_FENCE, JournalRow, Letter, Mail, MailKind, NewRun};
 use stepcast_core::engine::{Command, ExecKey, RunState, Time};
 use stepcast_core::journal::{WriteRowError, write_takeover};
 use stepcast_core::{AnyEvent, WorkflowDef};
@@ -15,6 +15,8 @@ use crate::run::RunEnd;
 pub(crate) struct Journal {
     pub(super) run: Arc<str>,
     fence: u64,
+    /// The run that waits for this one's end.
+    parent: Option<Arc<str>>,
     /// The last row made.
     pub(super) row: u64,
     /// The last stream event made.
@@ -80,6 +82,7 @@ impl Changes {
 /// Where a stored run goes on.
 pub(crate) struct Place {
     pub(crate) fence: u64,
+    pub(crate) parent: Option<Arc<str>>,
     pub(crate) row: u64,
     pub(crate) seq: u64,
     pub(crate) waits: bool,
@@ -94,6 +97,7 @@ impl Journal {
     pub(crate) fn create(run: Arc<str>, new: NewRun) -> Self {
         let mut journal = Journal::at(run, FIRST_FENCE, 0, 0);
         journal.began = true;
+        journal.parent.clone_from(&new.parent);
         journal.batch.created = Some(Box::new(new));
         journal
     }
@@ -102,7 +106,7 @@ impl Journal {
     pub(crate) fn go_on(run: Arc<str>, place: Place) -> Self {
         let mut journal = Journal::at(run, place.fence, place.row, place.seq);
         (journal.waits, journal.due, journal.since) = (place.waits, place.due, place.since);
-        journal.found = place.letters;
+        (journal.found, journal.parent) = (place.letters, place.parent);
         journal
     }
 
@@ -111,6 +115,7 @@ impl Journal {
             batch: Batch::of(Arc::clone(&run), fence, Time(0)),
             run,
             fence,
+            parent: None,
             row,
             seq,
             held: Vec::new(),
@@ -151,6 +156,19 @@ impl Journal {
             self.began = true;
         }
         Ok(())
+    }
+
+    /// Wakes the parent with the next batch, wherever it sleeps: this run has ended.
+    pub(super) fn wake_parent(&mut self, at: Time) {
+        let Some(parent) = &self.parent else { return };
+        let letter = Letter {
+            run: Arc::clone(parent),
+            kind: MailKind::Wake,
+            json: "null".to_owned(),
+            dedup: Some(format!("ended {}", self.run)),
+            at,
+        };
+        self.batch.letters.push(letter);
     }
 
     /// The next batch, which is empty afterwards.

@@ -58,6 +58,8 @@ impl Dispatch {
         core.journal.as_deref().is_some_and(|journal| journal.leave && !journal.is_writing() && !journal.has_batch())
             && core.rests()
             && !core.ended
+            // A parent in memory waits for this very run's end.
+            && !self.env.run.parent().is_some_and(|parent| parent.is_in_memory())
             && core.more.as_deref().is_none_or(|more| more.deferred.is_empty() && more.room.is_empty())
     }
 
@@ -130,7 +132,7 @@ impl Dispatch {
         }
         let Some(loaded) = run.keeping().and_then(|keeping| keeping.take_reloaded()) else { return Round::Dry };
         match loaded {
-            Ok(Loaded { restored, journal }) => {
+            Ok(Loaded { restored, journal, .. }) => {
                 let mut data = run.data();
                 data.forget_cells();
                 restored.store.fill(&mut data);
@@ -187,6 +189,9 @@ impl Dispatch {
         // It keeps the time at which it began to rest.
         if since == u64::MAX || keeping.quiet_since.load(Ordering::Relaxed) == u64::MAX {
             keeping.quiet_since.store(since, Ordering::Relaxed);
+            if let Some(link) = self.env.run.extra_if_any().and_then(|extra| extra.runtime.get()) {
+                link.tell_rest();
+            }
         }
     }
 }
