@@ -178,7 +178,12 @@ impl Dispatch {
                 LocalEnd::Waits(future) => match entry {
                     Some(entry) => {
                         let left = entry.deadline.map(|at| at.since(core.now));
-                        self.park(core, begun, future, left);
+                        let come = entry.shared.as_ref().is_some_and(|shared| shared.log().has_result());
+                        // What it waits for may have come while it was looked at.
+                        match come || core.is_resuming(begun.key) {
+                            true => self.keep(core, begun, future, left),
+                            false => self.park(core, begun, future, left),
+                        }
                     }
                     None => place::drop_quietly(future),
                 },
@@ -206,7 +211,7 @@ impl Dispatch {
             return place::drop_quietly(future);
         };
         let left = deadline.map(|at| at.since(core.now));
-        let come = core.ended || shared.log().has_result();
+        let come = core.ended || shared.log().has_result() || core.is_resuming(key);
         let begun = Begun { key, step, attempt, started, shared: Some(shared) };
         // What it waits for may have come while it was on its way here.
         match come {

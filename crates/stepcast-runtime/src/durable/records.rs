@@ -77,7 +77,24 @@ impl Runtime {
     /// # Errors
     /// When there is no such run, it has ended, or its workflow, if registered here, takes no such event from outside.
     pub async fn send_event(&self, run: &RunId, event: impl Into<AnyEvent>) -> Result<(), SendRunError> {
-        let event = event.into();
+        self.send_letter(run, event.into(), None).await
+    }
+
+    /// As [`send_event`](Self::send_event), under an id of the sender's: sent again under the same id, it is delivered
+    /// once. A run remembers the last 1,024 ids.
+    ///
+    /// # Errors
+    /// As for [`send_event`](Self::send_event).
+    pub async fn send_event_once(
+        &self,
+        run: &RunId,
+        event: impl Into<AnyEvent>,
+        id: impl Into<String>,
+    ) -> Result<(), SendRunError> {
+        self.send_letter(run, event.into(), Some(id.into())).await
+    }
+
+    async fn send_letter(&self, run: &RunId, event: AnyEvent, dedup: Option<String>) -> Result<(), SendRunError> {
         let Some(backend) = self.backend() else { return Err(SendRunError::NoBackend) };
         let record = self.find_run(run).await?;
         if let Some(def) = record.and_then(|record| self.definition(&record.workflow)) {
@@ -86,7 +103,7 @@ impl Runtime {
         let tag = event.tag().to_owned();
         let json =
             serde_json::to_string(&event).map_err(|source| SendRunError::Data { tag, source: Arc::new(source) })?;
-        self.post(backend, run, MailKind::Event, json).await
+        self.post(backend, run, MailKind::Event, json, dedup).await
     }
 
     /// Asks a stored run to end, wherever it sleeps or runs. Recorded when this returns; the run ends soon after.
@@ -95,7 +112,7 @@ impl Runtime {
     /// When there is no such run or it has ended.
     pub async fn cancel_run(&self, run: &RunId) -> Result<(), SendRunError> {
         let Some(backend) = self.backend() else { return Err(SendRunError::NoBackend) };
-        self.post(backend, run, MailKind::Cancel, "null".to_owned()).await
+        self.post(backend, run, MailKind::Cancel, "null".to_owned(), None).await
     }
 
     /// Removes a stored run that has ended or that nobody holds, with everything of it.
@@ -123,8 +140,9 @@ impl Runtime {
         run: &RunId,
         kind: MailKind,
         json: String,
+        dedup: Option<String>,
     ) -> Result<(), SendRunError> {
-        let letter = Letter { run: Arc::from(run.as_str()), kind, json, dedup: None, at: clock::now() };
+        let letter = Letter { run: Arc::from(run.as_str()), kind, json, dedup, at: clock::now() };
         match ask(backend, move |backend| backend.send(letter)).await {
             Some(sent) => Ok(sent.map(drop)?),
             None => Err(SendRunError::ShuttingDown),

@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use futures_util::StreamExt;
 use stepcast_core::backend::WriteError;
-use stepcast_core::engine::TickKind;
+use stepcast_core::engine::{Command, ExecKey, TickKind};
 
-use super::journal::Journal;
+use super::journal::{Held, Journal};
 use crate::clock;
 use crate::dispatch::place::LocalDone;
 use crate::dispatch::{Dispatch, Round, RunCore, SLICE};
@@ -133,6 +133,13 @@ impl RunCore {
             Poll::Ready(done) => done,
             Poll::Pending => None,
         }
+    }
+
+    /// Whether a result for this execution is held until it is durable.
+    pub(in crate::dispatch) fn is_resuming(&self, key: ExecKey) -> bool {
+        let Some(journal) = self.journal.as_deref() else { return false };
+        let held = journal.held.iter().chain(journal.flight.iter().flatten());
+        held.into_iter().any(|held| matches!(held, Held::Command(Command::Resume { exec, .. }) if *exec == key))
     }
 
     /// Whether nothing of the run goes on by itself.
