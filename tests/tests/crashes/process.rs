@@ -97,7 +97,8 @@ pub fn child(plan: &Plan) {
         if plan.flow == "wait" {
             tokio::spawn(answer(runtime.clone(), id));
         }
-        match run.outcome().await {
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), run.outcome()).await;
+        match ended.expect("the run hangs") {
             Ok(_) => say("end"),
             Err(error) => say(&format!("end {error}")),
         }
@@ -180,6 +181,8 @@ impl Work {
             match line.split_once('@').map(|(_, said)| said) {
                 Some("kill") => {
                     child.kill().expect("it is killed");
+                    // It may have come to its end and be closing.
+                    points = None;
                     break;
                 }
                 Some(said) if said.starts_with("points ") => points = said[7..].trim().parse().ok(),
@@ -187,7 +190,7 @@ impl Work {
             }
         }
         let status = child.wait().expect("it ends");
-        assert!(points.is_none() || status.success(), "{}: the process failed", self.flow);
+        assert!(points.is_none() || status.success(), "{}: the process failed: {status}", self.flow);
         points
     }
 

@@ -173,7 +173,13 @@ impl Dispatch {
         let away = !core.ended && core.is_quiet() && !core.has_timer() && !writing;
         let run = Arc::clone(&self.env.run);
         let mut inbox = lock(&run.inbox);
-        if !inbox.messages.is_empty() {
+        // While a batch is under way, only its landing counts.
+        let word = match (run.keeping(), writing) {
+            (Some(keeping), true) => keeping.has_landed(),
+            (Some(_), false) => run.mail.load(Ordering::Acquire),
+            (None, _) => !inbox.messages.is_empty(),
+        };
+        if word {
             drop(inbox);
             cx.waker().wake_by_ref();
             self.core = Some(core);

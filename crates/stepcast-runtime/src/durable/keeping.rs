@@ -103,6 +103,11 @@ impl Keeping {
         lock(&self.reloaded).take()
     }
 
+    /// Whether there is word of the batch under way, or of what is read anew.
+    pub(crate) fn has_landed(&self) -> bool {
+        self.landed.load(Ordering::Acquire) || lock(&self.reloaded).is_some()
+    }
+
     /// What became of the batch under way, once it is known.
     pub(crate) fn take_receipt(&self) -> Option<Result<(), WriteError>> {
         if !self.landed.swap(false, Ordering::AcqRel) {
