@@ -1,4 +1,4 @@
-//! The goals of the in-memory shapes, and whether they are met.
+//! The goals, and whether they are met.
 //!
 //! Against a floor the ratio is stepcast's time over the floor's and must stay below the goal; against a peer it is
 //! the peer's time over stepcast's, how many times as fast stepcast is, and must reach it.
@@ -21,8 +21,8 @@ enum Other {
     Subject(&'static str),
     /// A figure that was recorded elsewhere, in the unit of the shape.
     Recorded(f64),
-    /// A bound in the unit of the shape.
-    Bytes(f64),
+    /// A bound in the unit of the shape, which is named.
+    Limit(f64, &'static str),
 }
 
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ enum Bound {
 }
 
 use Bound::{AtLeast, AtMost};
-use Other::{Bytes, Recorded, Subject};
+use Other::{Limit, Recorded, Subject};
 
 struct Goal {
     shape: &'static str,
@@ -69,7 +69,7 @@ const GOALS: &[Goal] = &[
     goal("C", "stepcast", Subject("graph-flow"), AtLeast(1.5)),
     goal("C", "stepcast", Subject("ractor"), AtLeast(3.0)),
     goal("C", "stepcast", Subject("kameo"), AtLeast(5.0)),
-    goal("D", "stepcast", Bytes(700.0), AtMost(1.0)),
+    goal("D", "stepcast", Limit(700.0, "B"), AtMost(1.0)),
     goal("D", "stepcast", Subject("actix"), AtMost(1.0)),
     goal("D", "stepcast", Subject("ractor"), AtLeast(10.0)),
     goal("D", "stepcast", Subject("kameo"), AtLeast(10.0)),
@@ -84,6 +84,13 @@ const GOALS: &[Goal] = &[
     goal("F-dynamic", "stepcast@10k", Recorded(190_000.0), AtLeast(250.0)),
     goal("G", "stepcast", Subject("empty"), AtMost(1.2)),
     goal("G", "stepcast", Recorded(541.0), AtLeast(100.0)),
+    // 0.8 times as many rows a second.
+    goal("durable-64", "store", Subject("sqlite_group_64"), AtMost(1.25)),
+    goal("durable-64", "store", Subject("duroxide"), AtLeast(25.0)),
+    goal("durable-1", "store", Subject("sqlite_commit"), AtMost(1.3)),
+    goal("durable-memory", "store", Limit(400.0, "B"), AtMost(1.0)),
+    goal("durable-open", "store", Limit(2_000.0, "ms"), AtMost(1.0)),
+    goal("durable-recover", "store", Limit(10_000.0, "ms"), AtMost(1.0)),
 ];
 
 /// A goal whose two sides were not both measured has no row: actix has no multi-threaded scheduler (its rows are `ct`
@@ -117,7 +124,7 @@ pub fn judge(cases: &[Case]) -> Vec<Verdict> {
                     };
                     (subject, ours.median() / figure, ours.best() / figure)
                 }
-                Bytes(most) => (format!("{most} B"), ours.median() / most, ours.best() / most),
+                Limit(most, unit) => (format!("{most} {unit}"), ours.median() / most, ours.best() / most),
             };
             verdicts.push(verdict(goal, rt, against, over, best_over));
         }

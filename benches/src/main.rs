@@ -4,6 +4,7 @@
 
 mod alloc;
 mod cold;
+mod durable;
 mod events;
 mod floors;
 mod goals;
@@ -47,10 +48,13 @@ fn gather(plan: Plan) -> Vec<Case> {
         suite.rt = rt;
         suite.kind = Kind::Floor;
         floors::register(&mut suite);
+        durable::register(&mut suite);
         suite.kind = Kind::Stepcast;
         subjects::register(&mut suite);
+        durable::register(&mut suite);
         suite.kind = Kind::Peer;
         peers::register(&mut suite);
+        durable::register(&mut suite);
     }
     suite.cases
 }
@@ -84,7 +88,7 @@ fn rounds(plan: &Plan, shape: &Shape, share: Duration, members: &mut [&mut Case]
     let start = Instant::now();
     // Bytes do not vary from round to round, and warm up by themselves.
     let (least, most, warm) = match shape.name {
-        "D" => (1, 1, false),
+        "D" | "durable-memory" => (1, 1, false),
         _ => (3.min(plan.rounds), plan.rounds * shape.rounds, true),
     };
     if warm {

@@ -28,13 +28,19 @@ pub const SHAPES: &[Shape] = &[
     shape("F-dynamic", 0.8, 1),
     shape("D", 4.0, 1),
     shape("G", 1.0, 2),
+    shape("durable-64", 3.0, 1),
+    shape("durable-1", 1.0, 2),
+    shape("durable-memory", 0.2, 1),
+    shape("durable-open", 0.2, 1),
+    shape("durable-ask", 0.2, 1),
+    shape("durable-recover", 0.8, 1),
 ];
 
 pub const HELP: &str = "\
-Floors, peers and stepcast side by side, shapes A to G.
+Floors, peers and stepcast side by side, shapes A to G and durable.
 
   --quick            smaller sizes and fewer rounds: ends in a minute
-  --shape A,B-4      only these shapes (a letter stands for all of its shapes)
+  --shape A,B-4      only these shapes (a letter or `durable` stands for all of its shapes)
   --subject a,floor  only these subjects or kinds (floor, peer, stepcast)
   --rounds N         at most N rounds per group (short samples: two or three times as many)
 ";
@@ -51,6 +57,9 @@ pub struct Sizes {
     pub paused: u64,
     pub stream: u64,
     pub sets: u64,
+    pub durable_rows: u64,
+    pub durable_alone: u64,
+    pub interrupted: u64,
 }
 
 #[derive(Clone)]
@@ -122,6 +131,9 @@ const FULL: Sizes = Sizes {
     paused: 100_000,
     stream: 100_000,
     sets: 100_000,
+    durable_rows: 12_800,
+    durable_alone: 200,
+    interrupted: 10_000,
 };
 
 // Still large enough that a sample of the fastest subject takes about a millisecond.
@@ -136,4 +148,7 @@ const QUICK: Sizes = Sizes {
     paused: 10_000,
     stream: 50_000,
     sets: 50_000,
+    durable_rows: 6_400,
+    durable_alone: 100,
+    interrupted: 2_000,
 };

@@ -1,0 +1,64 @@
+//! Shape "durable": what is written, and when it is on the disk. All files lie beside this binary, so on a real disk.
+
+#[cfg(feature = "stepcast")]
+mod backend;
+mod duroxide;
+mod floor;
+#[cfg(feature = "stepcast")]
+mod paused;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::measure::{Kind, Rt, Suite};
+
+/// Rows of the journal that a step writes, in the floor too.
+const ROW: usize = 200;
+/// Runs in flight.
+const RUNS: usize = 64;
+
+pub fn register(suite: &mut Suite) {
+    // What is measured here is a thread of the store's own and the disk; whoever waits is the same on every runtime.
+    if suite.rt != Rt::Ct {
+        return;
+    }
+    match suite.kind {
+        Kind::Floor => floor::register(suite),
+        #[cfg(feature = "stepcast")]
+        Kind::Stepcast => {
+            backend::register(suite);
+            paused::register(suite);
+        }
+        #[cfg(not(feature = "stepcast"))]
+        Kind::Stepcast => {}
+        Kind::Peer => duroxide::register(suite),
+    }
+}
+
+/// A folder of a subject's own, removed with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let program = std::env::current_exe().expect("the path of this binary");
+        let name = format!("durable-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = program.parent().expect("a folder").join(name);
+        std::fs::create_dir_all(&path).expect("a folder for the store");
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("store.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
