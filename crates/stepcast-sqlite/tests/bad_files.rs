@@ -79,6 +79,35 @@ fn a_truncated_file_is_reported() {
 }
 
 #[test]
+fn a_truncated_log_loses_its_end_and_nothing_else() {
+    let folder = Folder::new();
+    let backend = SqliteBackend::open(folder.store()).unwrap();
+    create(&backend, "a");
+    for n in 1..=60 {
+        write(&backend, Batch { events: vec![event(n)], ..rows("a", 1, [n]) }).unwrap();
+    }
+    // As they lie while nobody has closed the store.
+    let (store, log) = (fs::read(folder.store()).unwrap(), fs::read(folder.store().with_extension("db-wal")).unwrap());
+    assert!(log.len() > 200_000, "{}", log.len());
+    let mut least = 60;
+    for kept in [log.len(), log.len() - 1, log.len() - 5000, log.len() - 100_000, log.len() / 3 + 77] {
+        let copy = Folder::new();
+        fs::write(copy.store(), &store).unwrap();
+        fs::write(copy.store().with_extension("db-wal"), &log[..kept]).unwrap();
+        let backend = SqliteBackend::open(copy.store()).unwrap();
+        assert!(backend.check().unwrap().damage.is_empty());
+        let stored = backend.load("a").unwrap();
+        let last = stored.last_seq;
+        assert_eq!(numbers(&stored), (1..=last).collect::<Vec<_>>(), "{kept} bytes");
+        assert!(last <= least, "{kept} bytes: {last} of {least} rows");
+        least = last;
+        let fence = claim(&backend, "a").unwrap();
+        write(&backend, rows("a", fence, [last + 1])).unwrap();
+    }
+    assert!(least < 60);
+}
+
+#[test]
 fn bytes_overwritten_anywhere_never_panic() {
     for seed in 0..40_u64 {
         let folder = Folder::new();

@@ -28,7 +28,8 @@ use crate::engine::Time;
 /// No method may be called from within a [`Done`] or a [`Watcher`], except `write`.
 pub trait Backend: Send + Sync + Debug + 'static {
     /// Queues a batch and returns. `done` is called once, from a thread of the backend's or before this returns: with
-    /// `Ok` when the batch is durable, and otherwise when it is known that nothing of it was kept. Batches of one run are written in the order
+    /// `Ok` when the batch is durable, and otherwise when it is known that nothing of it was kept. Only after [`StorageError::Io`] does but the next opening of the store
+    /// tell whether the last batches were kept, for a disk that fails to say that they are may still have them. Batches of one run are written in the order
     /// in which they were queued. After one failed, the later ones of its run fail with [`WriteError::Stopped`] until
     /// the run is claimed anew, so that no gap can arise.
     ///
