@@ -86,7 +86,11 @@ const GOALS: &[Goal] = &[
     goal("G", "stepcast", Recorded(541.0), AtLeast(100.0)),
     // 0.8 times as many rows a second.
     goal("durable-64", "store", Subject("sqlite_group_64"), AtMost(1.25)),
-    goal("durable-64", "store", Subject("duroxide"), AtLeast(25.0)),
+    goal("durable-64", "stepcast", Subject("sqlite_group_64"), AtMost(1.25)),
+    goal("durable-64", "stepcast", Subject("duroxide"), AtLeast(25.0)),
+    goal("durable-rows", "stepcast", Limit(1.1, "rows"), AtMost(1.0)),
+    goal("durable-1", "stepcast", Subject("sqlite_commit"), AtMost(1.3)),
+    goal("durable-recover", "stepcast", Limit(10_000.0, "ms"), AtMost(1.0)),
     goal("durable-1", "store", Subject("sqlite_commit"), AtMost(1.3)),
     goal("durable-memory", "store", Limit(400.0, "B"), AtMost(1.0)),
     goal("durable-open", "store", Limit(2_000.0, "ms"), AtMost(1.0)),

@@ -88,7 +88,7 @@ fn rounds(plan: &Plan, shape: &Shape, share: Duration, members: &mut [&mut Case]
     let start = Instant::now();
     // Bytes do not vary from round to round, and warm up by themselves.
     let (least, most, warm) = match shape.name {
-        "D" | "durable-memory" => (1, 1, false),
+        "D" | "durable-memory" | "durable-rows" => (1, 1, false),
         _ => (3.min(plan.rounds), plan.rounds * shape.rounds, true),
     };
     if warm {

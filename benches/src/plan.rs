@@ -30,6 +30,7 @@ pub const SHAPES: &[Shape] = &[
     shape("G", 1.0, 2),
     shape("durable-64", 3.0, 1),
     shape("durable-1", 1.0, 2),
+    shape("durable-rows", 0.1, 1),
     shape("durable-memory", 0.2, 1),
     shape("durable-open", 0.2, 1),
     shape("durable-ask", 0.2, 1),

@@ -6,11 +6,15 @@ mod duroxide;
 mod floor;
 #[cfg(feature = "stepcast")]
 mod paused;
+#[cfg(feature = "stepcast")]
+mod workflow;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::measure::{Kind, Rt, Suite};
+#[cfg(feature = "stepcast")]
+use crate::measure::Rt;
+use crate::measure::{Kind, Suite};
 
 /// Rows of the journal that a step writes, in the floor too.
 const ROW: usize = 200;
@@ -18,16 +22,16 @@ const ROW: usize = 200;
 const RUNS: usize = 64;
 
 pub fn register(suite: &mut Suite) {
-    // What is measured here is a thread of the store's own and the disk; whoever waits is the same on every runtime.
-    if suite.rt != Rt::Ct {
-        return;
-    }
     match suite.kind {
         Kind::Floor => floor::register(suite),
         #[cfg(feature = "stepcast")]
         Kind::Stepcast => {
-            backend::register(suite);
-            paused::register(suite);
+            workflow::register(suite);
+            // The store alone is a thread of its own and the disk, whatever runtime is beside it.
+            if suite.rt == Rt::Ct {
+                backend::register(suite);
+                paused::register(suite);
+            }
         }
         #[cfg(not(feature = "stepcast"))]
         Kind::Stepcast => {}
