@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::LazyLock;
 
-use crate::{BoxFuture, EventMeta, StepError, StepSpec, Workflow, WorkflowSpec};
+use crate::{BoxFuture, DefinitionError, EventMeta, StepError, StepSpec, Workflow, WorkflowDef, WorkflowSpec};
 
 /// Makes a workflow's value, for a command that knows nothing but its name.
 pub type CreateWorkflow = fn() -> BoxFuture<'static, Result<Box<dyn Any + Send + Sync>, StepError>>;
@@ -39,6 +39,8 @@ pub struct CatalogueWorkflow {
     pub spec: &'static WorkflowSpec,
     /// The type that implements [`Workflow`].
     pub type_id: fn() -> TypeId,
+    /// Builds its definition, as a runtime that registers it does.
+    pub define: fn() -> Result<WorkflowDef, DefinitionError>,
     /// Makes a value of it, where it is `Default` or names a constructor with `new = ..`.
     pub create: Option<CreateWorkflow>,
     /// Where it is written: `file:line:column`.

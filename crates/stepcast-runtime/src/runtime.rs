@@ -10,7 +10,7 @@ use dashmap::mapref::entry::Entry;
 use serde_json::Value;
 use stepcast_core::backend::Backend;
 use stepcast_core::engine::Time;
-use stepcast_core::{EventMeta, Payload, SharedWorkflow, Workflow, WorkflowDef};
+use stepcast_core::{CatalogueWorkflow, EventMeta, Payload, SharedWorkflow, StepError, Workflow, WorkflowDef};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::durable::{Host, Keeping, ask};
@@ -66,6 +66,23 @@ pub enum RuntimeError {
     /// The workflow's definition does not check.
     #[error("{0}")]
     Definition(#[source] Arc<stepcast_core::DefinitionError>),
+    /// Nobody can make a value of the workflow by its name alone.
+    #[error(
+        "The workflow `{name}` cannot be made by its name: it is not `Default`. Name its constructor with `#[workflow(.., new = ..)]`, or register a value of it."
+    )]
+    NotCreatable {
+        /// The name.
+        name: String,
+    },
+    /// The workflow's constructor failed.
+    #[error("The workflow `{name}` could not be made: {source}.")]
+    Create {
+        /// The name.
+        name: String,
+        /// What the constructor said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The start event's data does not fit its type.
     #[error("The start event `{event}` of `{workflow}` does not fit its type: {source}.")]
     Start {
@@ -218,10 +235,26 @@ impl Runtime {
         let program = Program::of::<T::Flow>().map_err(RuntimeError::Definition)?;
         let limit = num_concurrent_runs.map(|runs| Arc::new(Semaphore::new(runs.clamp(1, Semaphore::MAX_PERMITS))));
         let instance: Arc<dyn Any + Send + Sync> = flow.into_shared();
+        self.enter(name, Registered { program, instance, limit })
+    }
+
+    /// Registers a workflow of the catalogue: one that is `Default`, or names its constructor with `new = ..`.
+    ///
+    /// # Errors
+    /// As for [`register`](Self::register), and when no value of it can be made.
+    pub async fn register_linked(&self, workflow: &CatalogueWorkflow) -> Result<(), RuntimeError> {
+        let name = workflow.name.to_owned();
+        let Some(create) = workflow.create else { return Err(RuntimeError::NotCreatable { name }) };
+        let def = (workflow.define)().map_err(|error| RuntimeError::Definition(Arc::new(error)))?;
+        let made = create().await.map_err(|error| failed_to_make(&name, error))?;
+        self.enter(name, Registered { program: Arc::new(Program::new(def)), instance: Arc::from(made), limit: None })
+    }
+
+    fn enter(&self, name: String, workflow: Registered) -> Result<(), RuntimeError> {
         match self.inner.workflows.entry(name) {
             Entry::Occupied(taken) => Err(RuntimeError::DuplicateWorkflow { name: taken.key().clone() }),
             Entry::Vacant(free) => {
-                free.insert(Registered { program, instance, limit });
+                free.insert(workflow);
                 if let Some(host) = &self.inner.host {
                     host.start(&self.inner);
                     host.look();
@@ -438,4 +471,8 @@ impl Runtime {
             drained.await;
         }
     }
+}
+
+fn failed_to_make(name: &str, error: StepError) -> RuntimeError {
+    RuntimeError::Create { name: name.to_owned(), source: error.into_source() }
 }

@@ -183,6 +183,7 @@ pub(crate) fn catalogue_entry(this: &TokenStream, settings: &Settings, name: &st
                 name: #name,
                 spec: &<#this as #p::Workflow>::SPEC,
                 type_id: ::core::any::TypeId::of::<#this>,
+                define: #p::WorkflowDef::of::<#this>,
                 create: #create,
                 location: #location,
             }
