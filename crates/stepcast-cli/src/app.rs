@@ -1,0 +1,110 @@
+//! What a command is given: the options, the store, the workflows.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stepcast::backend::Backend;
+use stepcast::{Catalogue, CatalogueWorkflow, Result as StepResult, Runtime, WorkflowDef};
+
+use crate::args::Options;
+use crate::error::CliError;
+use crate::store::Store;
+
+type Register = Box<dyn FnOnce(&Runtime) -> StepResult<()> + Send>;
+
+/// One invocation of the command.
+pub(crate) struct App {
+    /// Where the runs are.
+    pub(crate) store: Store,
+    /// JSON for scripts instead of text for people.
+    pub(crate) json: bool,
+    register: Mutex<Option<Register>>,
+}
+
+impl App {
+    pub(crate) fn new(options: Options, register: Register) -> App {
+        let store = Store::of(options.store.as_deref());
+        App { store, json: options.json, register: Mutex::new(Some(register)) }
+    }
+
+    /// A runtime on this backend, or in memory, with the workflows that the binary's own code registers. Called once.
+    pub(crate) fn runtime(&self, backend: Option<Arc<dyn Backend>>) -> Result<Runtime, CliError> {
+        let runtime = match backend {
+            Some(backend) => Runtime::on(backend),
+            None => Runtime::new(),
+        };
+        let register = self.register.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match register.map(|register| register(&runtime)) {
+            None | Some(Ok(())) => Ok(runtime),
+            Some(Err(error)) => Err(CliError::setup(&error)),
+        }
+    }
+
+    /// Has the runtime know a workflow, by its name. Others stay unknown, so that their runs are left alone.
+    pub(crate) async fn register(&self, runtime: &Runtime, name: &str) -> Result<Arc<WorkflowDef>, CliError> {
+        if let Some(known) = runtime.definition(name) {
+            return Ok(known);
+        }
+        if let Some(linked) = Catalogue::global()?.workflow(name) {
+            runtime.register_linked(linked).await?;
+        }
+        runtime.definition(name).ok_or_else(|| unknown_workflow(name, &self.names(runtime)))
+    }
+
+    /// The names of all workflows of this binary: those of the runtime and those that are linked in.
+    pub(crate) fn names(&self, runtime: &Runtime) -> Vec<String> {
+        let linked = Catalogue::global().into_iter().flat_map(Catalogue::workflows).map(|flow| flow.name.to_owned());
+        let mut names: Vec<String> = runtime.workflows().into_iter().chain(linked).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The definitions of all workflows of this binary, with the entry of those that are linked in. None of them is
+    /// made.
+    pub(crate) fn definitions(&self) -> Result<BTreeMap<String, Definition>, CliError> {
+        let runtime = self.runtime(None)?;
+        let mut all = BTreeMap::new();
+        for linked in Catalogue::global()?.workflows() {
+            let def = (linked.define)().map_err(|error| CliError::definition(&error))?;
+            all.insert(linked.name.to_owned(), Definition { def: Arc::new(def), linked: Some(*linked) });
+        }
+        for name in runtime.workflows() {
+            if let Some(def) = runtime.definition(&name) {
+                let linked = all.remove(&name).and_then(|known: Definition| known.linked);
+                all.insert(name, Definition { def, linked });
+            }
+        }
+        Ok(all)
+    }
+
+    /// The definition of one workflow.
+    pub(crate) fn definition(&self, name: &str) -> Result<Definition, CliError> {
+        let mut all = self.definitions()?;
+        all.remove(name).ok_or_else(|| unknown_workflow(name, &all.into_keys().collect::<Vec<_>>()))
+    }
+}
+
+/// What is known of a workflow without a value of it.
+#[derive(Clone)]
+pub(crate) struct Definition {
+    pub(crate) def: Arc<WorkflowDef>,
+    /// Its entry in the catalogue, unless it was registered by hand.
+    pub(crate) linked: Option<CatalogueWorkflow>,
+}
+
+fn unknown_workflow(name: &str, known: &[String]) -> CliError {
+    let error = CliError::new("SC0040", format!("There is no workflow `{name}` in this binary."));
+    match (crate::text::nearest(name, known), known.is_empty()) {
+        (Some(near), _) => error.help(format!("did you mean `{near}`?")),
+        (None, false) => error.help(format!("there are: {}", known.join(", "))),
+        (None, true) => error.help("call `stepcast_cli::main()` from the binary that has your workflows"),
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("store", &self.store).field("json", &self.json).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,72 @@
+//! What can be written after `stepcast`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::*;
+
+const AFTER: &str = "\
+RUN is the id of a run, its beginning or its last characters, or `latest`.
+
+Exit codes: 0 completed, 1 failed, 2 usage, 3 waiting for input, 4 not found,
+            5 timed out, 130 interrupted";
+
+/// Starts workflows, shows their runs, and answers what they ask.
+#[derive(Debug, Parser)]
+#[command(name = "stepcast", version, about, after_help = AFTER, max_term_width = 100)]
+#[command(propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Options {
+    /// The SQLite file of the runs; `memory` keeps nothing [default: runs.db in the user's data folder]
+    #[arg(long, global = true, value_name = "FILE", env = "STEPCAST_STORE", hide_env_values = true)]
+    pub(crate) store: Option<PathBuf>,
+    /// JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub(crate) color: Color,
+}
+
+/// When to colour what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// For this process.
+    pub(crate) fn apply(self) {
+        let choice = match self {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists runs, the latest first
+    #[command(visible_alias = "ls")]
+    Runs(runs::Args),
+    /// Shows where a run stands
+    Status(status::Args),
+}

@@ -1,0 +1,20 @@
+//! One file per command: its arguments, and what it does.
+
+pub(crate) mod runs;
+pub(crate) mod status;
+
+use crate::app::App;
+use crate::args::Command;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// What a command comes to.
+pub(crate) type Outcome = Result<Exit, CliError>;
+
+/// Does what a command says.
+pub(crate) async fn execute(app: &App, command: Command) -> Outcome {
+    match command {
+        Command::Runs(args) => runs::execute(app, &args),
+        Command::Status(args) => status::execute(app, &args),
+    }
+}
