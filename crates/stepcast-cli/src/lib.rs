@@ -36,6 +36,7 @@ mod commands;
 mod error;
 mod exit;
 mod find;
+mod input;
 mod out;
 mod store;
 mod text;

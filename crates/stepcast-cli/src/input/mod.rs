@@ -1,0 +1,9 @@
+//! Data for an event, as it is given on the command line or asked for on a terminal.
+
+mod fields;
+mod given;
+mod probe;
+
+pub(crate) use fields::{Field, Kind, fields_of, fields_of_schema};
+pub(crate) use given::{Given, InputArgs};
+pub(crate) use probe::{blame, unknown_field};

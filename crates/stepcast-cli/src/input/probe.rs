@@ -1,0 +1,111 @@
+//! What an event's type says of its fields without a schema: its own decoder is asked, one field at a time.
+
+use serde_json::{Map, Value, json};
+use stepcast::EventMeta;
+
+use super::Kind;
+
+/// What serde says of one field with this value, unless all it misses is other fields.
+fn refused(meta: &EventMeta, field: &str, value: Value) -> Option<String> {
+    let alone = Map::from_iter([(field.to_owned(), value)]);
+    let text = meta.decode(Value::Object(alone)).err()?.to_string();
+    (!text.starts_with("missing field")).then_some(text)
+}
+
+/// What kind of value the field takes.
+pub(super) fn kind(meta: &EventMeta, field: &str) -> Kind {
+    // Nothing but a map or arbitrary JSON takes this.
+    let Some(said) = refused(meta, field, json!({ "\u{1}": null })) else { return Kind::Json };
+    let expected = said.rsplit("expected ").next().unwrap_or_default();
+    match expected {
+        "a boolean" => Kind::Bool,
+        "a string" | "a borrowed string" | "path string" | "a character" => Kind::Text,
+        "f32" | "f64" => Kind::Number,
+        _ if is_integer(expected) => Kind::Integer,
+        _ => choices(meta, field).map_or(Kind::Json, Kind::Choice),
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    let text = text.strip_prefix("a nonzero ").unwrap_or(text);
+    let digits = text.strip_prefix(['i', 'u']);
+    digits.is_some_and(|digits| matches!(digits, "8" | "16" | "32" | "64" | "128" | "size"))
+}
+
+/// The variants of an enum without data.
+fn choices(meta: &EventMeta, field: &str) -> Option<Vec<String>> {
+    let said = refused(meta, field, json!("\u{1}"))?;
+    let (_, listed) = said.strip_prefix("unknown variant")?.split_once("expected ")?;
+    let names: Vec<String> = listed.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    // A variant with data is no word.
+    let words = names.iter().all(|name| refused(meta, field, json!(name)).is_none());
+    (words && !names.is_empty()).then_some(names)
+}
+
+/// Whether the field may be left out.
+pub(super) fn is_optional(meta: &EventMeta, field: &str) -> bool {
+    refused(meta, field, Value::Null).is_none()
+}
+
+/// Which field of a value the type refuses, and why.
+pub(crate) fn blame(meta: &EventMeta, value: &Value) -> Option<String> {
+    let fields = value.as_object()?;
+    fields.iter().find_map(|(name, value)| {
+        let said = refused(meta, name, value.clone())?;
+        Some(format!("{name}: {}", said.trim_end_matches('.')))
+    })
+}
+
+/// Whether the type has no use for the field: it takes anything there, though it has fields of its own.
+pub(crate) fn unknown_field(meta: &EventMeta, field: &str) -> bool {
+    if meta.fields.is_empty() || meta.fields.contains(&field) {
+        return false;
+    }
+    let probes = [json!({ "\u{1}": null }), json!("\u{1}"), json!(1.5), json!([[]])];
+    probes.into_iter().all(|probe| refused(meta, field, probe).is_none_or(|said| said.starts_with("unknown field")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepcast::prelude::*;
+
+    #[event(crate = stepcast)]
+    struct Probed {
+        name: String,
+        yes: bool,
+        many: u32,
+        share: Option<f64>,
+        level: Level,
+        rest: Vec<u8>,
+        #[serde(default)]
+        any: Value,
+    }
+
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Level {
+        Low,
+        High,
+    }
+
+    #[test]
+    fn the_decoder_tells_the_kinds_of_fields() {
+        let meta = const { &<Probed as Event>::META };
+        let kinds: Vec<Kind> = meta.fields.iter().map(|field| kind(meta, field)).collect();
+        let level = Kind::Choice(vec!["low".to_owned(), "high".to_owned()]);
+        assert_eq!(kinds, [Kind::Text, Kind::Bool, Kind::Integer, Kind::Number, level, Kind::Json, Kind::Json]);
+        let optional: Vec<&str> = meta.fields.iter().copied().filter(|field| is_optional(meta, field)).collect();
+        assert_eq!(optional, ["share", "any"]);
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        let meta = const { &<Probed as Event>::META };
+        let value = json!({ "name": "Ada", "yes": "maybe" });
+        let said = blame(meta, &value).unwrap_or_default();
+        assert_eq!(said, "yes: invalid type: string \"maybe\", expected a boolean");
+        assert_eq!(blame(meta, &json!({ "name": "Ada" })), None, "a missing field is nobody's");
+        assert!(unknown_field(meta, "nmae") && !unknown_field(meta, "name"));
+    }
+}
