@@ -19,13 +19,16 @@ pub(crate) struct App {
     pub(crate) store: Store,
     /// JSON for scripts instead of text for people.
     pub(crate) json: bool,
+    /// Whether the store was named on the command line.
+    named: bool,
     register: Mutex<Option<Register>>,
 }
 
 impl App {
     pub(crate) fn new(options: Options, register: Register) -> App {
         let store = Store::of(options.store.as_deref());
-        App { store, json: options.json, register: Mutex::new(Some(register)) }
+        let named = options.store.is_some() && options.store != std::env::var_os("STEPCAST_STORE").map(Into::into);
+        App { store, json: options.json, named, register: Mutex::new(Some(register)) }
     }
 
     /// A runtime on this backend, or in memory, with the workflows that the binary's own code registers. Called once.
@@ -61,6 +64,21 @@ impl App {
         names
     }
 
+    /// Gives the store back: what is held becomes anybody's.
+    pub(crate) fn close(&self, store: Option<Arc<dyn Backend>>) {
+        // The command has its result, and what is not written was not acknowledged.
+        let _ = store.map(|store| store.close());
+    }
+
+    /// How a command of this binary is written, on the store of this invocation.
+    pub(crate) fn command(&self, rest: &str) -> String {
+        let store = match &self.store {
+            Store::File(file) if self.named => format!(" --store {}", file.display()),
+            _ => String::new(),
+        };
+        format!("{}{store} {rest}", program())
+    }
+
     /// The definitions of all workflows of this binary, with the entry of those that are linked in. None of them is
     /// made.
     pub(crate) fn definitions(&self) -> Result<BTreeMap<String, Definition>, CliError> {
@@ -92,6 +110,13 @@ pub(crate) struct Definition {
     pub(crate) def: Arc<WorkflowDef>,
     /// Its entry in the catalogue, unless it was registered by hand.
     pub(crate) linked: Option<CatalogueWorkflow>,
+}
+
+/// The name under which this program was called.
+fn program() -> String {
+    let called = std::env::args_os().next().map(std::path::PathBuf::from);
+    let name = called.as_deref().and_then(|path| path.file_stem()).map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "stepcast".to_owned())
 }
 
 fn unknown_workflow(name: &str, known: &[String]) -> CliError {

@@ -64,6 +64,8 @@ impl Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Starts a run of a workflow and shows it
+    Run(run::Args),
     /// Lists runs, the latest first
     #[command(visible_alias = "ls")]
     Runs(runs::Args),

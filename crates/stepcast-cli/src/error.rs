@@ -19,6 +19,7 @@ pub(crate) struct CliError {
     exit: Exit,
     /// Whoever reads is gone: nothing is left to say.
     silent: bool,
+    bare: bool,
 }
 
 impl CliError {
@@ -26,13 +27,35 @@ impl CliError {
     /// known here.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> CliError {
         let exit = codes::find(code).map_or(Exit::Failed, |doc| doc.exit);
-        CliError { code, message: message.into(), causes: Vec::new(), help: Vec::new(), exit, silent: false }
+        CliError {
+            code,
+            message: message.into(),
+            causes: Vec::new(),
+            help: Vec::new(),
+            exit,
+            silent: false,
+            bare: false,
+        }
     }
 
     /// What the user may do.
     #[must_use]
     pub(crate) fn help(mut self, text: impl Into<String>) -> CliError {
         self.help.push(text.into());
+        self
+    }
+
+    /// Ends the command so.
+    #[must_use]
+    pub(crate) fn exit(mut self, exit: Exit) -> CliError {
+        self.exit = exit;
+        self
+    }
+
+    /// Without the help of its code, which would mislead here.
+    #[must_use]
+    pub(crate) fn no_help(mut self) -> CliError {
+        self.bare = true;
         self
     }
 
@@ -80,7 +103,7 @@ impl CliError {
         for cause in &self.causes {
             text += &format!("  {cause}\n");
         }
-        let known = codes::find(self.code).and_then(|doc| doc.help).map(str::to_owned);
+        let known = codes::find(self.code).and_then(|doc| doc.help).filter(|_| !self.bare).map(str::to_owned);
         let help = if self.help.is_empty() { known.as_slice() } else { &self.help };
         for line in help {
             let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));

@@ -33,6 +33,7 @@ mod app;
 mod args;
 mod codes;
 mod commands;
+mod drive;
 mod error;
 mod exit;
 mod find;
@@ -40,6 +41,7 @@ mod input;
 mod out;
 mod store;
 mod text;
+mod wire;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

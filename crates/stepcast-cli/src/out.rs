@@ -26,14 +26,20 @@ pub(crate) fn json(value: &Value) -> io::Result<()> {
     line(value.to_string())
 }
 
-/// How many columns there are.
+/// How many columns standard output has.
 pub(crate) fn width() -> usize {
-    if !io::stdout().is_terminal() {
-        return 100;
-    }
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    if io::stdout().is_terminal() { columns() } else { 100 }
+}
+
+/// How many columns standard error has.
+pub(crate) fn error_width() -> usize {
+    if io::stderr().is_terminal() { columns() } else { 200 }
+}
+
+fn columns() -> usize {
+    let set = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
     let terminal = || terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
-    columns.or_else(terminal).filter(|columns| *columns > 0).unwrap_or(80)
+    set.or_else(terminal).filter(|columns| *columns > 0).unwrap_or(80)
 }
 
 pub(crate) const DIM: Style = Style::new().dimmed();

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it does.
 
+pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod status;
 
@@ -14,6 +15,7 @@ pub(crate) type Outcome = Result<Exit, CliError>;
 /// Does what a command says.
 pub(crate) async fn execute(app: &App, command: Command) -> Outcome {
     match command {
+        Command::Run(args) => run::execute(app, &args).await,
         Command::Runs(args) => runs::execute(app, &args),
         Command::Status(args) => status::execute(app, &args),
     }

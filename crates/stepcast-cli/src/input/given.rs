@@ -149,7 +149,8 @@ fn put(whole: &mut Value, path: &[String], value: Value) -> Result<(), CliError>
 }
 
 fn split(arg: &str) -> Result<(Vec<String>, String), CliError> {
-    let wrong = |text: String| CliError::new("SC0004", text).help("write it as --arg name=Ada or --arg address.town=Turku");
+    let wrong =
+        |text: String| CliError::new("SC0004", text).help("write it as --arg name=Ada or --arg address.town=Turku");
     let Some((path, value)) = arg.split_once('=') else {
         return Err(wrong(format!("`--arg {arg}` has no equals sign.")));
     };
@@ -167,9 +168,8 @@ fn split(arg: &str) -> Result<(Vec<String>, String), CliError> {
 fn read_json(given: &str) -> Result<Value, CliError> {
     let (text, from) = match given.strip_prefix('@') {
         Some(file) => {
-            let text = std::fs::read_to_string(file).map_err(|error| {
-                CliError::new("SC0003", format!("The file `{file}` cannot be read: {error}."))
-            })?;
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| CliError::new("SC0003", format!("The file `{file}` cannot be read: {error}.")))?;
             (text, format!("The file `{file}`"))
         }
         None if given == "-" => {

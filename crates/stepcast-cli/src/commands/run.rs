@@ -1,0 +1,93 @@
+//! `stepcast run WORKFLOW`: starts a run and drives it.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use stepcast::RunOptions;
+
+use super::Outcome;
+use crate::app::App;
+use crate::drive::{Manner, drive};
+use crate::error::CliError;
+use crate::input::{Given, InputArgs};
+use crate::text::parse_length;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The workflow's name; `workflows` lists them
+    workflow: String,
+    #[command(flatten)]
+    input: InputArgs,
+    /// The run's id [default: a new one]
+    #[arg(long)]
+    id: Option<String>,
+    /// Longest time in which something of the run is queued or running: 30s, 15m, 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_length)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    manner: MannerArgs,
+}
+
+/// How a run is driven.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct MannerArgs {
+    /// Ask nothing on this terminal; a run that waits for a person is left, with exit code 3
+    #[arg(long)]
+    no_input: bool,
+    /// Stay with a run that waits for a person, until it is answered from elsewhere
+    #[arg(long)]
+    wait: bool,
+}
+
+impl MannerArgs {
+    /// As it is possible here.
+    pub(crate) fn here(self, app: &App, stored: bool) -> Manner {
+        let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        Manner { ask: terminal && !self.no_input && !app.json, wait: self.wait, stored }
+    }
+}
+
+pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
+    let given = Given::read(args.input.input.as_deref(), &args.input.args)?;
+    let mut options = RunOptions::new().record_internal();
+    if let Some(id) = &args.id {
+        options = options.run_id(check_id(id)?);
+    }
+    if let Some(timeout) = args.timeout {
+        options = options.timeout(timeout);
+    }
+    start(app, &args.workflow, &given, options, args.manner).await
+}
+
+/// Starts a run and drives it.
+pub(crate) async fn start(
+    app: &App,
+    workflow: &str,
+    given: &Given,
+    options: RunOptions,
+    manner: MannerArgs,
+) -> Outcome {
+    let store = app.store.write()?;
+    let runtime = app.runtime(store.clone())?;
+    let def = app.register(&runtime, workflow).await?;
+    let start = given.value_for(def.event(def.start()), "SC0045")?;
+    let run = runtime.start(workflow, start, options)?;
+    let outcome = drive(app, run, manner.here(app, store.is_some())).await;
+    app.close(store);
+    outcome
+}
+
+/// A text that can be the id of a run.
+pub(crate) fn check_id(id: &str) -> Result<&str, CliError> {
+    let wrong = |text: &str| CliError::new("SC0039", format!("{id:?} cannot be the id of a run: {text}."));
+    match id {
+        "" => Err(wrong("it is empty")),
+        "latest" | "memory" => Err(wrong("the word has a meaning of its own")),
+        _ if id.chars().count() > 128 => Err(CliError::new("SC0039", "An id of a run has at most 128 characters.")),
+        _ if id.starts_with('-') => Err(wrong("it begins like an option")),
+        _ if id.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '\\')) => {
+            Err(wrong("it has a space, a slash or a control character"))
+        }
+        _ => Ok(id),
+    }
+}

@@ -1,0 +1,287 @@
+//! What is shown of a run while it goes on: a line per running step on a terminal, else lines, or JSON.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+use stepcast::backend::RunStatus;
+use stepcast::{AnyEvent, AnyRun, EventKind, LogEvent, PhaseEvent, RunError, StepState, StepStateChanged, StreamItem};
+
+use super::Question;
+use crate::out::{self, BOLD, DIM, RED, paint, status_name};
+use crate::text::{cut, date, length, now, short};
+use crate::wire;
+
+/// How many ends of one step are told in lines.
+const TOLD: u64 = 10;
+
+/// Where a run is shown.
+pub(super) struct Screen {
+    began: Instant,
+    steps: BTreeMap<String, Step>,
+    /// The state of each execution that is under way.
+    executions: HashMap<u64, (String, StepState, Instant)>,
+    run: Value,
+    mode: Mode,
+}
+
+enum Mode {
+    Live { all: MultiProgress, hidden: bool },
+    Lines,
+    Json,
+}
+
+/// What is known of a step.
+#[derive(Default)]
+struct Step {
+    bar: Option<ProgressBar>,
+    done: u64,
+    failed: u64,
+    message: String,
+}
+
+impl Screen {
+    pub(super) fn new(json: bool) -> Screen {
+        let mode = match (json, io::stderr().is_terminal()) {
+            (true, _) => Mode::Json,
+            (false, true) => Mode::Live {
+                all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(12)),
+                hidden: false,
+            },
+            (false, false) => Mode::Lines,
+        };
+        let (steps, executions) = (BTreeMap::new(), HashMap::new());
+        Screen { began: Instant::now(), steps, executions, run: Value::Null, mode }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self.mode, Mode::Json)
+    }
+
+    /// How long the run was watched.
+    pub(super) fn passed(&self) -> String {
+        length(self.began.elapsed())
+    }
+
+    /// Whether an execution is queued or running.
+    pub(super) fn is_busy(&self) -> bool {
+        self.executions.values().any(|(_, state, _)| *state != StepState::Waiting)
+    }
+
+    /// Names the run.
+    pub(super) fn begin(&mut self, run: &AnyRun) -> io::Result<()> {
+        let id = run.run_id().as_str();
+        self.run = json!({ "run_id": id, "workflow": run.workflow() });
+        match &self.mode {
+            Mode::Json => out::json(&json!({ "run": self.run })),
+            Mode::Live { .. } => {
+                out::note(format!("{} {}", paint(BOLD, run.workflow()), paint(DIM, short(id))));
+                Ok(())
+            }
+            Mode::Lines => {
+                out::note(format!("run {id} of {}", run.workflow()));
+                Ok(())
+            }
+        }
+    }
+
+    /// A line above what is live.
+    pub(super) fn say(&self, text: &str) -> io::Result<()> {
+        match &self.mode {
+            Mode::Live { all, .. } => all.suspend(|| out::note(text)),
+            _ => out::note(text),
+        }
+        Ok(())
+    }
+
+    /// Shows an item of the stream.
+    pub(super) fn item(&mut self, item: &StreamItem) -> io::Result<()> {
+        let (seq, kind, event) = match item {
+            StreamItem::Event(item) => (item.seq, item.kind, &item.event),
+            StreamItem::Lagged { from, to } => {
+                return match self.is_json() {
+                    true => out::json(&json!({ "lagged": { "from": from, "to": to } })),
+                    false => self.say(&paint(DIM, format!("… events {from} to {to} are not kept any more"))),
+                };
+            }
+        };
+        if let Some(changed) = event.get::<StepStateChanged>() {
+            return self.changed(changed);
+        }
+        if self.is_json() {
+            return if kind == EventKind::Internal { Ok(()) } else { self.event_json(seq, kind, event) };
+        }
+        if let Some(phase) = event.get::<PhaseEvent>() {
+            self.message(&phase.step, &phase.name);
+        }
+        if let Some(log) = event.get::<LogEvent>() {
+            self.message(&log.step, &log.message);
+        }
+        match kind {
+            EventKind::Logged => self.say(&self.event_line(event)),
+            _ => Ok(()),
+        }
+    }
+
+    fn event_json(&self, seq: u64, kind: EventKind, event: &AnyEvent) -> io::Result<()> {
+        let mut value = json!(event);
+        if let Some(fields) = value.as_object_mut() {
+            let covered = wire::covered(event.value(), event.meta());
+            fields.insert("value".to_owned(), covered);
+            fields.insert("seq".to_owned(), json!(seq));
+            fields.insert("kind".to_owned(), json!(kind));
+            fields.insert("at".to_owned(), json!(date(now())));
+        }
+        out::json(&value)
+    }
+
+    fn event_line(&self, event: &AnyEvent) -> String {
+        let value = wire::covered(event.value(), event.meta());
+        let at = format!("{:>7}", length(self.began.elapsed()));
+        let tag = event.tag();
+        let room = out::error_width().saturating_sub(at.len() + tag.chars().count() + 5);
+        format!("{}  {}  {}", paint(DIM, at), paint(BOLD, tag), cut(&wire::line(tag, value), room.max(20)))
+    }
+
+    fn message(&mut self, step: &str, text: &str) {
+        if let Some(step) = self.steps.get_mut(step) {
+            step.message = text.to_owned();
+        }
+    }
+
+    /// An execution changed its state.
+    fn changed(&mut self, changed: &StepStateChanged) -> io::Result<()> {
+        let name = changed.name.clone();
+        let known = self.executions.get(&changed.execution);
+        let (was, begun) = (known.map(|(_, was, _)| *was), known.map(|(_, _, begun)| *begun));
+        let step = self.steps.entry(name.clone()).or_default();
+        if changed.step_state == StepState::NotRunning {
+            self.executions.remove(&changed.execution);
+            match &changed.error {
+                Some(_) => step.failed += 1,
+                None => step.done += 1,
+            }
+        } else {
+            // The time in the queue is not the step's.
+            let began = changed.step_state == StepState::Running && was != Some(StepState::Waiting);
+            let begun = begun.filter(|_| !began).unwrap_or_else(Instant::now);
+            self.executions.insert(changed.execution, (name.clone(), changed.step_state, begun));
+        }
+        let (done, attempt) = (step.done, changed.attempt);
+        match (&changed.error, changed.step_state) {
+            (Some(error), _) if !self.is_json() => {
+                let attempt = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+                let text = format!("{name} failed{attempt}: {}", error.exception_message);
+                let at = format!("{:>7}", length(self.began.elapsed()));
+                self.say(&format!("{}  {}", paint(DIM, at), paint(RED, cut(&text, 400))))?;
+            }
+            (None, StepState::NotRunning) if matches!(self.mode, Mode::Lines) && done <= TOLD => {
+                let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+                let more = if done == TOLD { " (further ones are not told)" } else { "" };
+                out::note(format!("{:>7}  {name} done in {}{more}", length(self.began.elapsed()), length(took)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Draws the lines of the running steps anew.
+    pub(super) fn tick(&mut self) {
+        let Mode::Live { all, hidden: false } = &self.mode else { return };
+        let mut running: BTreeMap<&str, (u64, u64, Option<Instant>)> = BTreeMap::new();
+        for (name, state, begun) in self.executions.values() {
+            let step = running.entry(name).or_default();
+            if *state == StepState::Running {
+                step.0 += 1;
+            } else {
+                step.1 += 1;
+            }
+            step.2 = Some(step.2.map_or(*begun, |known| known.min(*begun)));
+        }
+        let width = self.steps.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (name, step) in &mut self.steps {
+            let Some((active, others, begun)) = running.get(name.as_str()) else {
+                if let Some(bar) = step.bar.take() {
+                    all.remove(&bar);
+                }
+                continue;
+            };
+            let bar = step.bar.get_or_insert_with(|| new_bar(all));
+            let mut parts = Vec::new();
+            if *active > 1 || (*active > 0 && step.done > 0) {
+                parts.push(format!("{active} running"));
+            }
+            if *others > 0 {
+                parts.push(if *active > 0 { format!("{others} queued") } else { "waiting".to_owned() });
+            }
+            if step.done > 0 {
+                parts.push(format!("{} done", step.done));
+            }
+            if step.failed > 0 {
+                parts.push(format!("{} failed", step.failed));
+            }
+            if !step.message.is_empty() {
+                parts.push(cut(&step.message, 60));
+            }
+            let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+            parts.push(length(Duration::from_millis(took.as_millis() as u64 / 100 * 100)));
+            bar.set_message(format!("{name:width$}  {}", parts.join(", ")));
+            bar.tick();
+        }
+    }
+
+    /// Takes the lines away while somebody is asked.
+    pub(super) fn hide(&mut self, hide: bool) {
+        if let Mode::Live { all, hidden } = &mut self.mode {
+            *hidden = hide;
+            if hide {
+                let _ = all.clear();
+                self.steps.values_mut().filter_map(|step| step.bar.take()).for_each(|bar| all.remove(&bar));
+            }
+        }
+    }
+
+    /// Takes all lines away.
+    pub(super) fn clear(&mut self) {
+        self.hide(true);
+    }
+
+    /// The last line for scripts, of a run that waits.
+    pub(super) fn waiting(&self, run: &AnyRun, questions: &[Question]) -> io::Result<()> {
+        let inputs = questions.iter().map(|question| {
+            json!({ "input_id": question.id().to_string(), "step": question.step, "prompt": question.text,
+                "expects": question.expects.map(|meta| meta.tag), "choices": question.choices })
+        });
+        self.last(run, RunStatus::Waiting, json!({ "inputs": inputs.collect::<Vec<_>>() }))
+    }
+
+    /// The last line for scripts, of a run that has ended.
+    pub(super) fn ended(&self, run: &AnyRun, status: RunStatus, end: Result<&AnyEvent, &RunError>) -> io::Result<()> {
+        let more = match end {
+            Ok(stop) => json!({ "result": wire::covered(stop.value(), stop.meta()) }),
+            Err(error) => json!({ "error": error.to_string() }),
+        };
+        self.last(run, status, more)
+    }
+
+    fn last(&self, run: &AnyRun, status: RunStatus, more: Value) -> io::Result<()> {
+        if !self.is_json() {
+            return Ok(());
+        }
+        let mut told = json!({ "run_id": run.run_id(), "workflow": run.workflow(), "status": status_name(status) });
+        if let (Some(told), Value::Object(more)) = (told.as_object_mut(), more) {
+            told.extend(more);
+        }
+        out::json(&json!({ "run": told }))
+    }
+}
+
+fn new_bar(all: &MultiProgress) -> ProgressBar {
+    let bar = all.add(ProgressBar::new_spinner());
+    if let Ok(style) = ProgressStyle::with_template("  {spinner:.cyan} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
