@@ -11,7 +11,8 @@ use crate::args::Options;
 use crate::error::CliError;
 use crate::store::Store;
 
-type Register = Box<dyn FnOnce(&Runtime) -> StepResult<()> + Send>;
+/// Registers the workflows of the binary's own code.
+pub(crate) type Register = Box<dyn FnOnce(&Runtime) -> StepResult<()> + Send>;
 
 /// One invocation of the command.
 pub(crate) struct App {
@@ -25,10 +26,10 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(options: Options, register: Register) -> App {
+    pub(crate) fn new(options: Options, register: Option<Register>) -> App {
         let store = Store::of(options.store.as_deref());
         let named = options.store.is_some() && options.store != std::env::var_os("STEPCAST_STORE").map(Into::into);
-        App { store, json: options.json, named, register: Mutex::new(Some(register)) }
+        App { store, json: options.json, named, register: Mutex::new(register) }
     }
 
     /// A runtime on this backend, or in memory, with the workflows that the binary's own code registers. Called once.
@@ -41,6 +42,21 @@ impl App {
         match register.map(|register| register(&runtime)) {
             None | Some(Ok(())) => Ok(runtime),
             Some(Err(error)) => Err(CliError::setup(&error)),
+        }
+    }
+
+    /// The definition of a workflow that is linked in, before anything is opened. `None` where only the binary's own
+    /// code can know it.
+    pub(crate) fn linked(&self, name: &str) -> Result<Option<WorkflowDef>, CliError> {
+        let catalogue = Catalogue::global()?;
+        let own = self.register.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        match catalogue.workflow(name) {
+            Some(linked) => (linked.define)().map(Some).map_err(|error| CliError::definition(&error)),
+            None if own => Ok(None),
+            None => {
+                let known: Vec<String> = catalogue.workflows().map(|flow| flow.name.to_owned()).collect();
+                Err(unknown_workflow(name, &known))
+            }
         }
     }
 

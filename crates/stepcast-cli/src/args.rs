@@ -71,4 +71,18 @@ pub(crate) enum Command {
     Runs(runs::Args),
     /// Shows where a run stands
     Status(status::Args),
+    /// Shows the events of a run
+    Logs(logs::Args),
+    /// Says why a run failed or what it waits for
+    Inspect(inspect::Args),
+    /// Lists what runs ask of people
+    Inputs(inputs::Args),
+    /// Answers what a run asks
+    Answer(answer::Args),
+    /// Goes on with a run that waits or was interrupted
+    Resume(resume::Args),
+    /// Asks a run to end
+    Cancel(cancel::Args),
+    /// Starts a run once more, under a new id
+    Rerun(rerun::Args),
 }

@@ -49,7 +49,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use stepcast::{Result, Runtime};
 
-use self::app::App;
+use self::app::{App, Register};
 use self::args::Cli;
 pub use self::codes::{CodeDoc, code_docs};
 use self::error::CliError;
@@ -57,18 +57,18 @@ pub use self::exit::Exit;
 
 /// The command, for the workflows that are linked into this binary and can be made by their name.
 pub fn main() -> ExitCode {
-    run_from(std::env::args_os()).into()
+    start(std::env::args_os(), None).into()
 }
 
 /// The command, for the workflows that are linked into this binary and those that `register` registers. It is called
 /// at most once, by commands that need workflows.
 pub fn main_with(register: impl FnOnce(&Runtime) -> Result<()> + Send + 'static) -> ExitCode {
-    run_from_with(std::env::args_os(), register).into()
+    start(std::env::args_os(), Some(Box::new(register))).into()
 }
 
 /// The command with these arguments; the first is the name of the program.
 pub fn run_from<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> Exit {
-    run_from_with(args, |_| Ok(()))
+    start(args, None)
 }
 
 /// As [`run_from`], with workflows as for [`main_with`].
@@ -76,6 +76,10 @@ pub fn run_from_with<T: Into<OsString> + Clone>(
     args: impl IntoIterator<Item = T>,
     register: impl FnOnce(&Runtime) -> Result<()> + Send + 'static,
 ) -> Exit {
+    start(args, Some(Box::new(register)))
+}
+
+fn start<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>, register: Option<Register>) -> Exit {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(told) => {
@@ -86,7 +90,7 @@ pub fn run_from_with<T: Into<OsString> + Clone>(
         }
     };
     cli.options.color.apply();
-    let app = App::new(cli.options, Box::new(register));
+    let app = App::new(cli.options, register);
     match execute(&app, cli.command) {
         Ok(exit) => exit,
         Err(error) => error.report(app.json),

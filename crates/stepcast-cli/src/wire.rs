@@ -23,6 +23,11 @@ pub(crate) fn stored(text: &str) -> Value {
     serde_json::from_str(text).map_or(Value::Null, data)
 }
 
+/// The data of an event that is stored as text; a text that is no JSON as it is.
+pub(crate) fn stored_or_text(text: &str) -> Value {
+    serde_json::from_str(text).map_or_else(|_| Value::from(text), data)
+}
+
 /// The description of an event type that is linked into this binary, if only one has this tag.
 pub(crate) fn meta(tag: &str) -> Option<&'static EventMeta> {
     let mut found = Catalogue::global().into_iter().flat_map(Catalogue::events).filter(|event| event.meta.tag == tag);

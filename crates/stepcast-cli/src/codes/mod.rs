@@ -10,6 +10,7 @@ mod store;
 mod usage;
 mod workflows;
 
+pub(crate) use self::map::Coded;
 use crate::exit::Exit;
 
 /// An error code with its explanation.

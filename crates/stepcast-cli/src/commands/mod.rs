@@ -1,5 +1,12 @@
 //! One file per command: its arguments, and what it does.
 
+pub(crate) mod answer;
+pub(crate) mod cancel;
+pub(crate) mod inputs;
+pub(crate) mod inspect;
+pub(crate) mod logs;
+pub(crate) mod rerun;
+pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod status;
@@ -18,5 +25,12 @@ pub(crate) async fn execute(app: &App, command: Command) -> Outcome {
         Command::Run(args) => run::execute(app, &args).await,
         Command::Runs(args) => runs::execute(app, &args),
         Command::Status(args) => status::execute(app, &args),
+        Command::Logs(args) => logs::execute(app, &args).await,
+        Command::Inspect(args) => inspect::execute(app, &args),
+        Command::Inputs(args) => inputs::execute(app, &args),
+        Command::Answer(args) => answer::execute(app, &args).await,
+        Command::Resume(args) => resume::execute(app, &args).await,
+        Command::Cancel(args) => cancel::execute(app, &args),
+        Command::Rerun(args) => rerun::execute(app, &args).await,
     }
 }

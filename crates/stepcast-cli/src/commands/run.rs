@@ -67,6 +67,10 @@ pub(crate) async fn start(
     options: RunOptions,
     manner: MannerArgs,
 ) -> Outcome {
+    // A slip of the finger is told before a store is made.
+    if let Some(def) = app.linked(workflow)? {
+        given.value_for(def.event(def.start()), "SC0045")?;
+    }
     let store = app.store.write()?;
     let runtime = app.runtime(store.clone())?;
     let def = app.register(&runtime, workflow).await?;

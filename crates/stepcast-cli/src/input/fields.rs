@@ -107,6 +107,7 @@ pub(super) fn yes_or_no(text: &str) -> Option<bool> {
 /// The fields of an event type: from its schema where it has one, else from its decoder.
 pub(crate) fn fields_of(meta: &EventMeta) -> Vec<Field> {
     let known = fields_of_schema(&meta.schema());
+    let optional = probe::optional(meta);
     let of = |name: &str| known.iter().find(|field| field.name == name);
     let fields = meta.fields.iter().map(|name| Field {
         name: (*name).to_owned(),
@@ -114,7 +115,7 @@ pub(crate) fn fields_of(meta: &EventMeta) -> Vec<Field> {
             Some(field) if field.kind != Kind::Json => field.kind.clone(),
             _ => probe::kind(meta, name),
         },
-        optional: probe::is_optional(meta, name),
+        optional: optional.contains(name),
         about: of(name).and_then(|field| field.about.clone()),
         secret: meta.secret.contains(name),
     });

@@ -42,9 +42,31 @@ fn choices(meta: &EventMeta, field: &str) -> Option<Vec<String>> {
     (words && !names.is_empty()).then_some(names)
 }
 
-/// Whether the field may be left out.
-pub(super) fn is_optional(meta: &EventMeta, field: &str) -> bool {
-    refused(meta, field, Value::Null).is_none()
+/// The fields that may be left out: those that take `null`, and those that nobody misses.
+pub(super) fn optional(meta: &EventMeta) -> Vec<&'static str> {
+    let required = required(meta);
+    let missed = |field: &str| required.as_ref().is_none_or(|names| names.iter().any(|name| name == field));
+    let fields = meta.fields.iter().copied();
+    fields.filter(|field| !missed(field) || refused(meta, field, Value::Null).is_none()).collect()
+}
+
+/// The fields that the decoder misses, one after the other; `None` if it cannot be satisfied.
+fn required(meta: &EventMeta) -> Option<Vec<String>> {
+    let mut given = Map::new();
+    while let Err(error) = meta.decode(Value::Object(given.clone())) {
+        let said = error.to_string();
+        let name = said.strip_prefix("missing field `")?.split('`').next()?.to_owned();
+        if given.len() >= meta.fields.len() {
+            return None;
+        }
+        let samples = match kind(meta, &name) {
+            Kind::Choice(names) => vec![json!(names.first())],
+            _ => vec![json!("x"), json!(0), json!(false), json!([]), json!({}), json!(null)],
+        };
+        let sample = samples.into_iter().find(|sample| refused(meta, &name, sample.clone()).is_none())?;
+        given.insert(name, sample);
+    }
+    Some(given.into_iter().map(|(name, _)| name).collect())
 }
 
 /// Which field of a value the type refuses, and why.
@@ -79,6 +101,8 @@ mod tests {
         level: Level,
         rest: Vec<u8>,
         #[serde(default)]
+        more: String,
+        #[serde(default)]
         any: Value,
     }
 
@@ -94,9 +118,11 @@ mod tests {
         let meta = const { &<Probed as Event>::META };
         let kinds: Vec<Kind> = meta.fields.iter().map(|field| kind(meta, field)).collect();
         let level = Kind::Choice(vec!["low".to_owned(), "high".to_owned()]);
-        assert_eq!(kinds, [Kind::Text, Kind::Bool, Kind::Integer, Kind::Number, level, Kind::Json, Kind::Json]);
-        let optional: Vec<&str> = meta.fields.iter().copied().filter(|field| is_optional(meta, field)).collect();
-        assert_eq!(optional, ["share", "any"]);
+        assert_eq!(
+            kinds,
+            [Kind::Text, Kind::Bool, Kind::Integer, Kind::Number, level, Kind::Json, Kind::Text, Kind::Json]
+        );
+        assert_eq!(optional(meta), ["share", "more", "any"]);
     }
 
     #[test]
