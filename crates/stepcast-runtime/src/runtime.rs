@@ -206,6 +206,16 @@ impl Runtime {
         self
     }
 
+    /// Takes up no stored run by itself: only those that are started here or [attached](Self::attach) to, with what
+    /// they started themselves. All others are left to whoever else opens the store.
+    #[must_use]
+    pub fn only_attached(self) -> Self {
+        if let Some(host) = &self.inner.host {
+            host.take_up_only_asked();
+        }
+        self
+    }
+
     /// Supplies the `Res<T>` parameters of every run that has no resources of its own.
     #[must_use]
     pub fn with_resources(self, resources: Resources) -> Self {

@@ -37,6 +37,8 @@ pub(crate) struct Host {
     /// Deadlines of runs that sleep in the store, as far as they are near.
     sleepers: Mutex<BTreeMap<(Time, RunId), ()>>,
     idle_micros: AtomicU64,
+    /// Stored runs are taken up only where they are asked for.
+    only_asked: AtomicBool,
     /// Runs are taken up one page at a time.
     pub(crate) taking_up: tokio::sync::Mutex<()>,
 }
@@ -51,6 +53,7 @@ impl Host {
             look: AtomicBool::new(false),
             sleepers: Mutex::default(),
             idle_micros: AtomicU64::new(IDLE.as_micros() as u64),
+            only_asked: AtomicBool::new(false),
             taking_up: tokio::sync::Mutex::new(()),
         });
         let weak = Arc::downgrade(&host);
@@ -80,6 +83,10 @@ impl Host {
     pub(crate) fn set_idle(&self, idle: Duration) {
         self.idle_micros.store(u64::try_from(idle.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.news.notify_one();
+    }
+
+    pub(crate) fn take_up_only_asked(&self) {
+        self.only_asked.store(true, Ordering::Relaxed);
     }
 
     fn idle(&self) -> Duration {
@@ -153,6 +160,9 @@ impl Runtime {
     async fn look_around(&self, host: &Arc<Host>, now: Time) {
         if let Some(Ok(mailed)) = ask(&host.backend, |backend| backend.mailed()).await {
             self.wake(host, mailed.into_iter().map(RunId::from).collect()).await;
+        }
+        if host.only_asked.load(Ordering::Relaxed) {
+            return;
         }
         for workflow in self.workflows() {
             let of = |filter: RunFilter| RunFilter { workflow: Some(workflow.clone()), unclaimed: true, ..filter };
