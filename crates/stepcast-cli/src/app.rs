@@ -35,7 +35,8 @@ impl App {
     /// A runtime on this backend, or in memory, with the workflows that the binary's own code registers. Called once.
     pub(crate) fn runtime(&self, backend: Option<Arc<dyn Backend>>) -> Result<Runtime, CliError> {
         let runtime = match backend {
-            Some(backend) => Runtime::on(backend),
+            // A command goes on with the run that was named, not with all that anybody left behind.
+            Some(backend) => Runtime::on(backend).only_attached(),
             None => Runtime::new(),
         };
         let register = self.register.lock().unwrap_or_else(PoisonError::into_inner).take();
