@@ -11,7 +11,7 @@ use stepcast_core::engine::Time;
 
 use crate::error::{OpenError, io, storage};
 use crate::open::{self, SqliteOptions};
-use crate::owner::Owners;
+use crate::owner::{Owners, Who};
 use crate::read;
 use crate::readers::Readers;
 use crate::schema;
@@ -21,7 +21,7 @@ use crate::writer::{self, Call, Job, Jobs, Setup};
 /// Keeps runs in an SQLite file.
 pub struct SqliteBackend {
     path: PathBuf,
-    pub(crate) me: i64,
+    me: i64,
     owners: Owners,
     pub(crate) readers: Readers,
     watcher: Arc<Mutex<Option<Watcher>>>,
@@ -117,6 +117,10 @@ impl SqliteBackend {
         result
     }
 
+    pub(crate) fn who(&self) -> Who<'_> {
+        Who { me: self.me, owners: &self.owners }
+    }
+
     /// Frees the runs of processes that are gone, if there are any.
     fn reap(&self) -> Stored<()> {
         let others = self.readers.read(read::owners)?;
@@ -185,18 +189,18 @@ impl Backend for SqliteBackend {
     }
 
     fn load(&self, run: &str) -> Result<StoredRun, LoadError> {
-        self.readers.read(|conn| read::load(conn, run, self.me))
+        self.readers.read(|conn| read::load(conn, run, self.who()))
     }
 
     fn run(&self, run: &str) -> Result<Option<RunRecord>, StorageError> {
-        self.readers.read(|conn| read::run(conn, run, self.me))
+        self.readers.read(|conn| read::run(conn, run, self.who()))
     }
 
     fn runs(&self, filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Result<Vec<RunRecord>, StorageError> {
         if filter.unclaimed {
             self.reap()?;
         }
-        self.readers.read(|conn| read::runs(conn, self.me, filter, after, limit))
+        self.readers.read(|conn| read::runs(conn, self.who(), filter, after, limit))
     }
 
     fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {

@@ -65,7 +65,7 @@ impl SqliteBackend {
 
     fn check_run(&self, id: &str) -> Result<(), LoadError> {
         self.readers.read(|conn| {
-            let run = read::load(conn, id, self.me)?;
+            let run = read::load(conn, id, self.who())?;
             let mut after = 0;
             while after < run.last_seq {
                 let events = read::events(conn, id, after, 1024)?;

@@ -3,6 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use stepcast_core::backend::Holder;
+
 use crate::error::io;
 use crate::sql::Stored;
 
@@ -55,6 +57,24 @@ impl Owners {
     pub(crate) fn bury(&self, owner: i64) {
         // A file that stays is a nuisance, not an error: its number is never given again.
         let _ = fs::remove_file(self.file(owner));
+    }
+}
+
+/// Who asks, and who else is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who<'a> {
+    pub(crate) me: i64,
+    pub(crate) owners: &'a Owners,
+}
+
+impl Who<'_> {
+    /// Who holds a run, as far as whoever asks is concerned: an owner that is gone holds nothing.
+    pub(crate) fn holds(self, holder: Option<i64>) -> Holder {
+        match holder {
+            Some(holder) if holder == self.me => Holder::Me,
+            Some(holder) if self.owners.is_alive(holder) => Holder::Other,
+            _ => Holder::Nobody,
+        }
     }
 }
 

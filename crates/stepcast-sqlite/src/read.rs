@@ -10,12 +10,13 @@ use stepcast_core::backend::{
 };
 
 use crate::journal::{self, Missing};
-use crate::sql::{Stored, all, db, first, holder, input_status, mail_kind, status, status_code, time, un};
+use crate::owner::Who;
+use crate::sql::{Stored, all, db, first, input_status, mail_kind, status, status_code, time, un};
 
 const RUN: &str =
     "SELECT id, run, workflow, parent, status, result, error, created, changed, due, holder, fence FROM runs";
 
-fn record(row: &Row<'_>, me: i64) -> rusqlite::Result<RunRecord> {
+fn record(row: &Row<'_>, who: Who<'_>) -> rusqlite::Result<RunRecord> {
     Ok(RunRecord {
         cursor: RunCursor(un(row.get(0)?)),
         run: row.get(1)?,
@@ -27,17 +28,17 @@ fn record(row: &Row<'_>, me: i64) -> rusqlite::Result<RunRecord> {
         created: time(row, 7)?,
         changed: time(row, 8)?,
         due: row.get::<_, Option<i64>>(9)?.map(|due| stepcast_core::engine::Time(un(due))),
-        holder: holder(row, 10, me)?,
+        holder: who.holds(row.get(10)?),
         fence: un(row.get(11)?),
     })
 }
 
-pub(crate) fn run(conn: &Connection, id: &str, me: i64) -> Stored<Option<RunRecord>> {
-    first(conn, &format!("{RUN} WHERE run = ?1"), [id], |row| record(row, me))
+pub(crate) fn run(conn: &Connection, id: &str, who: Who<'_>) -> Stored<Option<RunRecord>> {
+    first(conn, &format!("{RUN} WHERE run = ?1"), [id], |row| record(row, who))
 }
 
-pub(crate) fn load(conn: &Connection, id: &str, me: i64) -> Result<StoredRun, LoadError> {
-    let Some(record) = run(conn, id, me)? else { return Err(LoadError::UnknownRun { run: id.into() }) };
+pub(crate) fn load(conn: &Connection, id: &str, who: Who<'_>) -> Result<StoredRun, LoadError> {
+    let Some(record) = run(conn, id, who)? else { return Err(LoadError::UnknownRun { run: id.into() }) };
     let key = db(record.cursor.0);
     let gap = |missing: Missing| LoadError::Gap { run: id.into(), row: missing.0 };
     let sql = "SELECT d.json, s.json FROM starts s JOIN descriptions d ON d.id = s.description WHERE s.run = ?1";
@@ -118,13 +119,13 @@ impl Query {
 
 pub(crate) fn runs(
     conn: &Connection,
-    me: i64,
+    who: Who<'_>,
     filter: &RunFilter,
     after: Option<RunCursor>,
     limit: usize,
 ) -> Stored<Vec<RunRecord>> {
     let query = runs_query(filter, after, limit);
-    all(conn, &query.sql, params_from_iter(query.values), |row| record(row, me))
+    all(conn, &query.sql, params_from_iter(query.values), |row| record(row, who))
 }
 
 /// The index is named, for SQLite has no statistics to know which condition leaves the fewest runs. Without one it goes by

@@ -1,7 +1,7 @@
 //! Small things that all statements need.
 
 use rusqlite::{Connection, OptionalExtension, Params, Row};
-use stepcast_core::backend::{Holder, InputStatus, MailKind, RunStatus, StorageError};
+use stepcast_core::backend::{InputStatus, MailKind, RunStatus, StorageError};
 use stepcast_core::engine::Time;
 
 use crate::error::storage;
@@ -73,14 +73,6 @@ pub(crate) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<RunStatus
         5 => RunStatus::Cancelled,
         6 => RunStatus::TimedOut,
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(column, other)),
-    })
-}
-
-pub(crate) fn holder(row: &Row<'_>, column: usize, me: i64) -> rusqlite::Result<Holder> {
-    Ok(match row.get::<_, Option<i64>>(column)? {
-        None => Holder::Nobody,
-        Some(holder) if holder == me => Holder::Me,
-        Some(_) => Holder::Other,
     })
 }
 
