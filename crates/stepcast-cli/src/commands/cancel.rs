@@ -34,7 +34,7 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
         out::json(&json!({ "run_id": &*record.run, "cancel": "requested", "driven": driven }))?;
         return Ok(Exit::Completed);
     }
-    out::line(format!("{} of {id} is recorded", paint(YELLOW, "cancelling")))?;
+    out::line(format!("{} {id} to end", paint(YELLOW, "asked")))?;
     if !driven {
         let resume = app.command(&format!("resume {id}"));
         out::line(paint(DIM, format!("no process drives it now; it ends when one does: {resume}")))?;

@@ -3,7 +3,7 @@
 use stepcast::RunOptions;
 
 use super::Outcome;
-use super::run::{MannerArgs, check_id, start};
+use super::run::{MannerArgs, check_id, free_id, start};
 use crate::app::App;
 use crate::input::{Given, InputArgs};
 use crate::out::{self, DIM, paint};
@@ -34,6 +34,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let mut options = RunOptions::new().record_internal();
     if let Some(id) = &args.id {
         options = options.run_id(check_id(id)?);
+        free_id(app, id)?;
     }
     if !app.json {
         out::note(paint(DIM, format!("{} once more", short(&record.run))));

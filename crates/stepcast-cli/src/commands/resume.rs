@@ -6,7 +6,7 @@ use stepcast::backend::{Holder, RunRecord};
 use super::Outcome;
 use super::run::MannerArgs;
 use crate::app::App;
-use crate::drive::drive;
+use crate::drive::{Manner, drive};
 use crate::error::CliError;
 use crate::text::{now, relative, short};
 use crate::{find, out};
@@ -48,10 +48,12 @@ pub(crate) async fn resume(app: &App, record: &RunRecord, manner: MannerArgs) ->
     let known = app.linked(&record.workflow).map_err(|_| elsewhere(record))?;
     drop(known);
     let store = app.store.change()?;
+    // What was shown while it ran elsewhere is not shown again.
+    let after = store.load(&record.run)?.last_seq;
     let runtime = app.runtime(Some(store.clone()))?;
     app.register(&runtime, &record.workflow).await?;
     let run = runtime.attach(&RunId::from(record.run.clone())).await?;
-    let outcome = drive(app, run, manner.here(app, true)).await;
+    let outcome = drive(app, run, Manner { after, ..manner.here(app, true) }).await;
     app.close(Some(store));
     outcome
 }

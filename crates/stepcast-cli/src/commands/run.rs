@@ -10,7 +10,8 @@ use crate::app::App;
 use crate::drive::{Manner, drive};
 use crate::error::CliError;
 use crate::input::{Given, InputArgs};
-use crate::text::parse_length;
+use crate::out::status_name;
+use crate::text::{now, parse_length, relative};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -43,7 +44,7 @@ impl MannerArgs {
     /// As it is possible here.
     pub(crate) fn here(self, app: &App, stored: bool) -> Manner {
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-        Manner { ask: terminal && !self.no_input && !app.json, wait: self.wait, stored }
+        Manner { ask: terminal && !self.no_input && !app.json, wait: self.wait, stored, after: 0 }
     }
 }
 
@@ -55,6 +56,9 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     }
     if let Some(timeout) = args.timeout {
         options = options.timeout(timeout);
+    }
+    if let Some(id) = &args.id {
+        free_id(app, id)?;
     }
     start(app, &args.workflow, &given, options, args.manner).await
 }
@@ -79,6 +83,19 @@ pub(crate) async fn start(
     let outcome = drive(app, run, manner.here(app, store.is_some())).await;
     app.close(store);
     outcome
+}
+
+/// Refuses the id of a run that is stored.
+pub(crate) fn free_id(app: &App, id: &str) -> Result<(), CliError> {
+    match app.store.read()?.run(id)? {
+        None => Ok(()),
+        Some(run) => {
+            let status = status_name(run.status).replace('_', " ");
+            let text =
+                format!("A run `{id}` exists: {}, {status}, begun {}.", run.workflow, relative(now(), run.created));
+            Err(CliError::new("SC0038", text))
+        }
+    }
 }
 
 /// A text that can be the id of a run.

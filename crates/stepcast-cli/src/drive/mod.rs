@@ -50,11 +50,13 @@ pub(crate) struct Manner {
     pub(crate) wait: bool,
     /// The run is in a store: another process can answer and go on.
     pub(crate) stored: bool,
+    /// Events up to this one were shown before.
+    pub(crate) after: u64,
 }
 
 /// Drives a run to its end, or until it waits for somebody who is not here.
 pub(crate) async fn drive(app: &App, run: AnyRun, manner: Manner) -> Result<Exit, CliError> {
-    let mut screen = Screen::new(app.json);
+    let mut screen = Screen::new(app.json, manner);
     screen.begin(&run)?;
     let mut interrupts = Interrupts::listen()?;
     let end = follow(&run, manner, &mut screen, &mut interrupts).await?;
@@ -82,8 +84,10 @@ async fn follow(
                 if interrupts.came() > 1 {
                     return Ok(End::Killed);
                 }
+                if asking.take().is_some() {
+                    out::note("");
+                }
                 screen.say(&paint(YELLOW, "cancelling the run; Ctrl-C again ends at once"))?;
-                asking = None;
                 run.cancel();
             }
             item = stream.next() => match item {
@@ -103,6 +107,7 @@ async fn follow(
                 match form.take(line) {
                     Took::More => {}
                     Took::PutOff => {
+                        out::note("");
                         put_off.insert(form.question.id());
                         asking = None;
                     }
@@ -211,14 +216,15 @@ fn finish(
                 return Ok(Exit::Interrupted);
             }
             let exit = Exit::of_error(&error);
+            let began = !matches!(error, RunError::DuplicateRunId { .. } | RunError::ShuttingDown);
             let mut told = CliError::from(error).exit(exit);
-            if manner.stored {
+            if manner.stored && began {
                 told = told.help(format!(
                     "{} shows where; {} starts it once more",
                     app.command(&format!("inspect {id}")),
                     app.command(&format!("rerun {id}"))
                 ));
-            } else {
+            } else if began {
                 told = told.no_help();
             }
             Err(told)

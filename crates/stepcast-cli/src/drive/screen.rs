@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stepcast::backend::RunStatus;
 use stepcast::{AnyEvent, AnyRun, EventKind, LogEvent, PhaseEvent, RunError, StepState, StepStateChanged, StreamItem};
 
-use super::Question;
+use super::{Manner, Question};
 use crate::out::{self, BOLD, DIM, RED, paint, status_name};
 use crate::text::{cut, date, length, now, short};
 use crate::wire;
@@ -24,6 +24,7 @@ pub(super) struct Screen {
     /// The state of each execution that is under way.
     executions: HashMap<u64, (String, StepState, Instant)>,
     run: Value,
+    manner: Manner,
     mode: Mode,
 }
 
@@ -43,7 +44,7 @@ struct Step {
 }
 
 impl Screen {
-    pub(super) fn new(json: bool) -> Screen {
+    pub(super) fn new(json: bool, manner: Manner) -> Screen {
         let mode = match (json, io::stderr().is_terminal()) {
             (true, _) => Mode::Json,
             (false, true) => Mode::Live {
@@ -53,7 +54,7 @@ impl Screen {
             (false, false) => Mode::Lines,
         };
         let (steps, executions) = (BTreeMap::new(), HashMap::new());
-        Screen { began: Instant::now(), steps, executions, run: Value::Null, mode }
+        Screen { began: Instant::now(), steps, executions, run: Value::Null, manner, mode }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -100,6 +101,7 @@ impl Screen {
     pub(super) fn item(&mut self, item: &StreamItem) -> io::Result<()> {
         let (seq, kind, event) = match item {
             StreamItem::Event(item) => (item.seq, item.kind, &item.event),
+            StreamItem::Lagged { to, .. } if *to <= self.manner.after => return Ok(()),
             StreamItem::Lagged { from, to } => {
                 return match self.is_json() {
                     true => out::json(&json!({ "lagged": { "from": from, "to": to } })),
@@ -107,6 +109,9 @@ impl Screen {
                 };
             }
         };
+        if kind == EventKind::Logged && seq <= self.manner.after {
+            return Ok(());
+        }
         if let Some(changed) = event.get::<StepStateChanged>() {
             return self.changed(changed);
         }
@@ -120,6 +125,8 @@ impl Screen {
             self.message(&log.step, &log.message);
         }
         match kind {
+            // It is put to whoever is here right away.
+            EventKind::Logged if self.manner.ask && is_question(event) => Ok(()),
             EventKind::Logged => self.say(&self.event_line(event)),
             _ => Ok(()),
         }
@@ -276,6 +283,10 @@ impl Screen {
         }
         out::json(&json!({ "run": told }))
     }
+}
+
+fn is_question(event: &AnyEvent) -> bool {
+    event.meta().is_some_and(|meta| meta.role == stepcast::Role::InputRequired)
 }
 
 fn new_bar(all: &MultiProgress) -> ProgressBar {
