@@ -34,6 +34,7 @@
 mod base;
 mod borrowed;
 mod calls;
+mod entry;
 mod error;
 mod fold;
 mod log;
@@ -45,6 +46,7 @@ mod write;
 
 pub use base::{Checkpoint, Kept, Logs, fingerprint};
 pub use calls::{StoredCall, stored_calls};
+pub use entry::{Answered, Attempt, CommitOp, CommitPoint, Entry, EntryKind, Given, Place};
 pub use error::{JournalError, WriteRowError};
 pub use fold::{Fold, Folded, fold};
 pub use log::{CallRecord, ExecLog, LabelDelta, LabelLog, Recorded};
