@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::overlay::GraphOverlay;
 use super::picture::Picture;
-use super::{build, dot, mermaid};
+use super::{TextStyle, build, dot, mermaid, text};
 use crate::WorkflowSpec;
 
 /// A workflow's structure as data: steps, events, resources and the outside, with the edges between them.
@@ -166,5 +166,38 @@ impl WorkflowGraph {
     /// The graph in DOT with what a run did, as [`to_mermaid_with`](WorkflowGraph::to_mermaid_with) draws it.
     pub fn to_dot_with(&self, overlay: &GraphOverlay) -> String {
         dot::render(&Picture::of(self, Some(overlay)))
+    }
+
+    /// The graph in text, for terminals: boxes and arrows, or a list of the steps where those need more columns.
+    ///
+    /// ```
+    /// use stepcast_core::{TextStyle, WorkflowGraph};
+    ///
+    /// let graph: WorkflowGraph = serde_json::from_str(r#"{
+    ///     "name": "joke",
+    ///     "nodes": [
+    ///         { "id": "write", "label": "write", "node_type": "step" },
+    ///         { "id": "Joke", "label": "Joke", "node_type": "event", "event_type": "Joke", "event_types": ["Joke"] }
+    ///     ],
+    ///     "edges": [{ "source": "write", "target": "Joke" }]
+    /// }"#)?;
+    /// let text = graph.to_text(TextStyle { plain: true, ..TextStyle::default() });
+    /// assert_eq!(text, "\
+    /// +-------+
+    /// | write |
+    /// +---+---+
+    ///     |
+    ///     v
+    ///  (Joke)
+    /// ");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn to_text(&self, style: TextStyle) -> String {
+        text::render(&Picture::of(self, None), style)
+    }
+
+    /// The graph in text with what a run did: the steps it came by have thick frames, with counts and times.
+    pub fn to_text_with(&self, overlay: &GraphOverlay, style: TextStyle) -> String {
+        text::render(&Picture::of(self, Some(overlay)), style)
     }
 }

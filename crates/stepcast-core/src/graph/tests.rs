@@ -230,3 +230,13 @@ fn an_edge_to_nowhere_is_left_out() {
     graph.edges.push(GraphEdge { source: "write".into(), target: "gone".into(), label: None });
     assert_eq!((graph.to_mermaid(), graph.to_dot()), before);
 }
+
+#[test]
+fn golden_text() {
+    assert_eq!(graph().to_text(TextStyle { width: 200, plain: false }), include_str!("tests/drafts.txt"));
+    assert_eq!(
+        graph().to_text_with(&overlay(), TextStyle { width: 200, plain: false }),
+        include_str!("tests/drafts-run.txt")
+    );
+    assert_eq!(graph().to_text(TextStyle { width: 40, plain: true }), include_str!("tests/drafts-list.txt"));
+}
