@@ -3,6 +3,8 @@ use serde_json::Value;
 
 use super::overlay::GraphOverlay;
 use super::picture::Picture;
+#[cfg(feature = "svg")]
+use super::svg;
 use super::{TextStyle, build, dot, mermaid, text};
 use crate::WorkflowSpec;
 
@@ -188,7 +190,7 @@ impl WorkflowGraph {
     /// +---+---+
     ///     |
     ///     v
-    ///  (Joke)
+    ///   (Joke)
     /// ");
     /// # Ok::<(), serde_json::Error>(())
     /// ```
@@ -199,5 +201,18 @@ impl WorkflowGraph {
     /// The graph in text with what a run did: the steps it came by have thick frames, with counts and times.
     pub fn to_text_with(&self, overlay: &GraphOverlay, style: TextStyle) -> String {
         text::render(&Picture::of(self, Some(overlay)), style)
+    }
+
+    /// The graph as an SVG image, complete in itself: no script, nothing from elsewhere, light or dark as the reader
+    /// has it. Whatever the names are, it is valid. It may also stand within a page.
+    #[cfg(feature = "svg")]
+    pub fn to_svg(&self) -> String {
+        svg::render(&Picture::of(self, None))
+    }
+
+    /// The graph as an SVG image with what a run did: its way in colour, counts and times in the labels, the rest faint.
+    #[cfg(feature = "svg")]
+    pub fn to_svg_with(&self, overlay: &GraphOverlay) -> String {
+        svg::render(&Picture::of(self, Some(overlay)))
     }
 }

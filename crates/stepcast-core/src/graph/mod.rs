@@ -1,4 +1,4 @@
-//! Workflows as drawings: the graph as data, and its Mermaid, DOT and text forms, plain or with what a run did.
+//! Workflows as drawings: the graph as data, and its Mermaid, DOT, text and SVG forms, plain or with what a run did.
 
 mod build;
 mod data;
@@ -7,6 +7,8 @@ mod layered;
 mod mermaid;
 mod overlay;
 mod picture;
+#[cfg(feature = "svg")]
+mod svg;
 #[cfg(test)]
 mod tests;
 mod text;

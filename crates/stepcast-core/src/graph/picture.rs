@@ -16,6 +16,8 @@ pub(super) struct Shape<'a> {
     pub(super) label: &'a str,
     /// What the run did there, as a second line.
     pub(super) note: Option<String>,
+    /// What the run did there, if it is a step that the run came by.
+    pub(super) did: Option<StepOverlay>,
     pub(super) look: Look,
     pub(super) trace: Trace,
 }
@@ -108,9 +110,11 @@ fn shape<'a>(node: &'a GraphNode, overlay: Option<&GraphOverlay>, ids: &mut Hash
             ("event", look)
         }
     };
+    let mut did = None;
     let (note, visited) = match (overlay, &node.kind) {
         (Some(overlay), NodeKind::Step { .. }) => {
             let step = overlay.steps.get(&node.label).filter(|step| step.is_visited());
+            did = step.copied();
             (step.map(StepOverlay::summary), step.is_some())
         }
         (Some(overlay), NodeKind::Event { event_type, .. }) => {
@@ -120,7 +124,7 @@ fn shape<'a>(node: &'a GraphNode, overlay: Option<&GraphOverlay>, ids: &mut Hash
         _ => (None, false),
     };
     let trace = overlay.map_or(Trace::None, |_| Trace::of(visited));
-    Shape { id: safe_id(kind, &node.id, ids), label: &node.label, note, look, trace }
+    Shape { id: safe_id(kind, &node.id, ids), label: &node.label, note, did, look, trace }
 }
 
 /// What the run says nothing of is visited with what it is linked to; a link with both its ends.

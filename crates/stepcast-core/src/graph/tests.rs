@@ -240,3 +240,9 @@ fn golden_text() {
     );
     assert_eq!(graph().to_text(TextStyle { width: 40, plain: true }), include_str!("tests/drafts-list.txt"));
 }
+
+#[cfg(feature = "svg")]
+#[test]
+fn golden_svg() {
+    assert_eq!(graph().to_svg_with(&overlay()), include_str!("tests/drafts-run.svg"));
+}
