@@ -274,7 +274,7 @@ impl Layered {
     /// sense of least squares, by pooling those that would overlap.
     fn settle(&mut self, layer: usize, gap: i32, wish: impl Fn(&[Slot], usize) -> Option<i32>) {
         let mut offset = 0;
-        let mut pools: Vec<(i64, i64, Vec<(usize, i32)>)> = Vec::new();
+        let mut pools: Vec<Pool> = Vec::new();
         let mut before: Option<usize> = None;
         for &slot in &self.layers[layer] {
             if let Some(before) = before {
@@ -300,6 +300,9 @@ impl Layered {
         }
     }
 }
+
+/// Places that stand side by side: the sum of what they wish, weighed, their weight, and where each stands in it.
+type Pool = (i64, i64, Vec<(usize, i32)>);
 
 fn middle<'a>(slots: &[Slot], others: impl Iterator<Item = &'a usize>) -> Option<i32> {
     let mut columns: Vec<i32> = others.map(|slot| slots[*slot].x).collect();
