@@ -85,4 +85,6 @@ pub(crate) enum Command {
     Cancel(cancel::Args),
     /// Starts a run once more, under a new id
     Rerun(rerun::Args),
+    #[command(flatten)]
+    More(more::MoreCommand),
 }

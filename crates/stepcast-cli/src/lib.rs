@@ -33,14 +33,18 @@ mod app;
 mod args;
 mod codes;
 mod commands;
+mod deliver;
 mod drive;
 mod error;
 mod exit;
 mod find;
 mod input;
 mod out;
+mod perfetto;
+mod report;
 mod store;
 mod text;
+mod timeline;
 mod wire;
 
 use std::ffi::OsString;

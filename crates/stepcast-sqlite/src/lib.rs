@@ -15,11 +15,13 @@ mod read;
 mod readers;
 mod schema;
 mod sql;
+mod upkeep;
 mod writer;
 
 pub use backend::SqliteBackend;
 pub use check::{CheckReport, Damage};
 pub use error::OpenError;
 pub use open::SqliteOptions;
+pub use upkeep::FileInfo;
 #[doc(hidden)]
 pub use writer::FaultPoint;

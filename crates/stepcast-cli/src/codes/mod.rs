@@ -5,6 +5,7 @@
 mod ended;
 mod inputs;
 mod map;
+mod more;
 mod runs;
 mod store;
 mod usage;
@@ -46,7 +47,8 @@ impl CodeDoc {
     }
 }
 
-const LISTS: [&[CodeDoc]; 6] = [usage::CODES, store::CODES, runs::CODES, workflows::CODES, inputs::CODES, ended::CODES];
+const LISTS: [&[CodeDoc]; 7] =
+    [usage::CODES, store::CODES, runs::CODES, workflows::CODES, inputs::CODES, ended::CODES, more::CODES];
 
 /// All codes, in order.
 pub fn code_docs() -> impl Iterator<Item = &'static CodeDoc> {

@@ -2,14 +2,23 @@
 
 pub(crate) mod answer;
 pub(crate) mod cancel;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod export;
+pub(crate) mod gc;
+pub(crate) mod graph;
 pub(crate) mod inputs;
 pub(crate) mod inspect;
 pub(crate) mod logs;
+pub(crate) mod more;
+pub(crate) mod report;
 pub(crate) mod rerun;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod status;
+pub(crate) mod validate;
+pub(crate) mod workflows;
 
 use crate::app::App;
 use crate::args::Command;
@@ -32,5 +41,6 @@ pub(crate) async fn execute(app: &App, command: Command) -> Outcome {
         Command::Resume(args) => resume::execute(app, &args).await,
         Command::Cancel(args) => cancel::execute(app, &args),
         Command::Rerun(args) => rerun::execute(app, &args).await,
+        Command::More(command) => more::execute(app, command),
     }
 }

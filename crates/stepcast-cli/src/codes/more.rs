@@ -1,0 +1,39 @@
+use super::CodeDoc;
+use crate::exit::Exit;
+
+/// What the commands meet that draw, report and tidy.
+pub(super) const CODES: &[CodeDoc] = &[
+    CodeDoc::new(
+        "SC0100",
+        "the file cannot be written",
+        "The file named with `--output` is not writable: its folder does not exist, or the user may not write there. \
+         Without `--output` the document goes to standard output.",
+        "stepcast report latest -o report.html\nstepcast graph greet --svg > greet.svg",
+    )
+    .help("name a file in a folder that exists, or leave `--output` out"),
+    CodeDoc::new(
+        "SC0101",
+        "no such error code",
+        "There is no error code of this number in this version of the command. Codes are `SC` and four digits, as in \
+         `error[SC0030]`. `stepcast explain --list` has all of them.",
+        "stepcast explain SC0030\nstepcast explain --list",
+    )
+    .exit(Exit::NotFound),
+    CodeDoc::new(
+        "SC0102",
+        "the run's workflow is not linked",
+        "The graph of a run is drawn from its workflow, and that workflow is not in this binary. Everything else of the \
+         run is in the store: `stepcast report` shows it without the graph.",
+        "my-app graph --run latest\nstepcast report latest",
+    )
+    .help("use the binary that has the workflow")
+    .exit(Exit::NotFound),
+    CodeDoc::new(
+        "SC0103",
+        "the store has no file",
+        "The command works on the file of a store, and there is none: nothing has been run with it yet, or the runs are \
+         kept in memory.",
+        "stepcast run greet\nstepcast --store runs.db doctor",
+    )
+    .exit(Exit::NotFound),
+];

@@ -1,0 +1,117 @@
+//! `stepcast graph`: a workflow as a drawing.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use stepcast::{GraphOverlay, TextStyle, WorkflowGraph};
+
+use super::Outcome;
+use crate::app::App;
+use crate::deliver::deliver;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::timeline::{Story, overlay};
+use crate::{find, out};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The workflow; with `--run` that of the run
+    #[arg(required_unless_present = "run")]
+    workflow: Option<String>,
+    /// Draw what this run did on it
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    #[command(flatten)]
+    form: Form,
+    /// Write to this file
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The most columns of the drawing in text; a wider one becomes a list
+    #[arg(long, value_name = "COLUMNS")]
+    width: Option<usize>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct Form {
+    /// A Mermaid flowchart
+    #[arg(long)]
+    mermaid: bool,
+    /// DOT, for Graphviz
+    #[arg(long)]
+    dot: bool,
+    /// An SVG image
+    #[arg(long)]
+    svg: bool,
+    /// Text, for terminals; this is what it is without any of these
+    #[arg(long)]
+    ascii: bool,
+}
+
+pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
+    let (graph, overlay, gaps) = match &args.run {
+        None => (graph_of(app, args.workflow.as_deref().unwrap_or_default())?, None, Vec::new()),
+        Some(run) => {
+            let store = app.store.read()?;
+            let story = Story::read(&*store, &find::run(&*store, run)?.run)?;
+            let name = args.workflow.as_deref().unwrap_or(&story.record.workflow);
+            let graph = graph_of(app, name).map_err(|error| not_linked(error, &story.record.workflow))?;
+            let gaps = story.gaps();
+            (graph, Some(overlay(&story)), gaps)
+        }
+    };
+    gaps.iter().for_each(out::note);
+    if app.json {
+        out::json(&json!({ "graph": graph, "overlay": overlay }))?;
+        return Ok(Exit::Completed);
+    }
+    deliver(&drawn(&graph, overlay.as_ref(), args), args.output.as_deref())?;
+    Ok(Exit::Completed)
+}
+
+fn drawn(graph: &WorkflowGraph, overlay: Option<&GraphOverlay>, args: &Args) -> String {
+    let form = &args.form;
+    match overlay {
+        Some(overlay) if form.mermaid => graph.to_mermaid_with(overlay),
+        Some(overlay) if form.dot => graph.to_dot_with(overlay),
+        Some(overlay) if form.svg => graph.to_svg_with(overlay),
+        Some(overlay) => graph.to_text_with(overlay, style(args)),
+        None if form.mermaid => graph.to_mermaid(),
+        None if form.dot => graph.to_dot(),
+        None if form.svg => graph.to_svg(),
+        None => graph.to_text(style(args)),
+    }
+}
+
+fn style(args: &Args) -> TextStyle {
+    TextStyle { width: args.width.unwrap_or_else(out::width), plain: !unicode() }
+}
+
+/// Whether the terminal's language has more than ASCII characters. Where it does not say, it has.
+fn unicode() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let language = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    language.is_none_or(|language| {
+        let language = language.to_lowercase();
+        language.contains("utf-8") || language.contains("utf8")
+    })
+}
+
+/// The graph of a linked workflow, also of one that does not check.
+pub(crate) fn graph_of(app: &App, name: &str) -> Result<WorkflowGraph, CliError> {
+    match stepcast::Catalogue::global()?.workflow(name) {
+        Some(linked) => Ok(WorkflowGraph::of(linked.spec)),
+        // Registered under a name of choice, or not at all: the error says which there are.
+        None => match app.definition(name)?.linked {
+            Some(linked) => Ok(WorkflowGraph::of(linked.spec)),
+            None => Err(CliError::new("SC0102", format!("The workflow `{name}` has no entry in the catalogue."))),
+        },
+    }
+}
+
+fn not_linked(error: CliError, name: &str) -> CliError {
+    match error.code() {
+        "SC0040" => CliError::new("SC0102", format!("The run is of `{name}`, which is not in this binary.")),
+        _ => error,
+    }
+}

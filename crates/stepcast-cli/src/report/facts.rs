@@ -1,0 +1,68 @@
+//! What is said of a run in a sentence.
+
+use stepcast::backend::{Holder, InputStatus, RunStatus};
+
+use crate::text::between;
+use crate::timeline::Story;
+
+/// How the run stands, and why.
+pub(crate) fn verdict(story: &Story) -> String {
+    let record = &story.record;
+    let took = between(record.created, record.changed);
+    match record.status {
+        RunStatus::Completed => format!("completed in {took}."),
+        RunStatus::CompletedWithFailures => {
+            format!("completed in {took}, and gave up {} on the way.", failed(story))
+        }
+        RunStatus::Failed => match &story.failure {
+            Some(failure) => {
+                let step = failure.step.as_deref().map(|step| format!(" in the step `{step}`")).unwrap_or_default();
+                let attempts = match failure.attempts {
+                    Some(attempts) if attempts > 1 => format!(" after {attempts} attempts"),
+                    _ => String::new(),
+                };
+                format!("failed{step}{attempts}: {}", failure.message)
+            }
+            None => format!("failed after {took}."),
+        },
+        RunStatus::Cancelled => format!("was cancelled after {took}."),
+        RunStatus::TimedOut => match &story.failure {
+            Some(failure) => format!("used up its time: {}", failure.message),
+            None => format!("used up its time after {took}."),
+        },
+        RunStatus::Waiting => waits_for(story),
+        RunStatus::Running if record.holder == Holder::Nobody => {
+            "was interrupted: nobody drives it. `stepcast resume` goes on where it was.".to_owned()
+        }
+        _ => "is running.".to_owned(),
+    }
+}
+
+fn waits_for(story: &Story) -> String {
+    let mut pending = story.inputs.iter().filter(|input| input.status == InputStatus::Pending);
+    if let Some(input) = pending.next() {
+        let prompt = input.asked.prompt.as_deref().unwrap_or(&input.asked.reason);
+        let more = match pending.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        return format!("waits for an answer to input {} of `{}`: {prompt}{more}", input.asked.input, input.asked.step);
+    }
+    let waits = story.spans.iter().flat_map(|span| span.waits.iter().map(move |wait| (span, wait)));
+    match waits.filter(|(_, wait)| wait.open).last() {
+        Some((span, wait)) => format!("waits for `{}` in the step `{}`.", wait.event, span.step),
+        None => match story.record.due {
+            Some(due) => format!("waits until {}.", crate::text::date(due)),
+            None => "waits for an event from outside.".to_owned(),
+        },
+    }
+}
+
+fn failed(story: &Story) -> String {
+    let last = story.spans.iter().filter(|span| span.word() == "failed").count();
+    match last {
+        0 => "some executions".to_owned(),
+        1 => "1 execution".to_owned(),
+        many => format!("{many} executions"),
+    }
+}
