@@ -68,14 +68,17 @@ fn code(app: &App, what: &str) -> Outcome {
         out::json(&code_json(doc))?;
         return Ok(Exit::Completed);
     }
+    let width = out::width().clamp(20, 80);
     out::line(format!("{} {}", paint(RED, format!("error[{}]:", doc.code)), paint(BOLD, doc.title)))?;
     out::line("")?;
-    for line in wrapped(doc.explanation, out::width().min(80)) {
+    for line in wrapped(doc.explanation, width) {
         out::line(line)?;
     }
     if let Some(help) = doc.help {
         out::line("")?;
-        out::line(format!("{}: {help}", paint(CYAN, "help")))?;
+        for (at, line) in wrapped(help, width - 6).into_iter().enumerate() {
+            out::line(if at == 0 { format!("{}: {line}", paint(CYAN, "help")) } else { format!("      {line}") })?;
+        }
     }
     out::line("")?;
     for line in doc.example.lines() {

@@ -80,20 +80,20 @@ impl Axis {
 
     /// Round times to mark, with what is written there.
     pub(super) fn marks(&self, most: usize) -> Vec<(f64, String)> {
-        let Some(from) = self.stretches.first().map(|stretch| stretch.from) else { return Vec::new() };
         let shown: u64 =
             self.stretches.iter().filter(|stretch| !stretch.skipped).map(|one| one.to.0 - one.from.0).sum();
         let step = round(shown / most.max(1) as u64);
         let mut marks: Vec<(f64, String)> = Vec::new();
-        for stretch in self.stretches.iter().filter(|stretch| !stretch.skipped) {
-            let first = (stretch.from.0 - from.0).div_ceil(step) * step;
-            let mut at = from.0 + first;
-            while at <= stretch.to.0 && marks.len() < 4 * most {
-                let x = self.x(Time(at));
+        for (number, stretch) in self.stretches.iter().enumerate().filter(|(_, stretch)| !stretch.skipped) {
+            // After a pause it is counted anew: what matters is how long something took since then.
+            let plus = if number > 0 { "+" } else { "" };
+            let mut passed = if number > 0 { step } else { 0 };
+            while stretch.from.0.saturating_add(passed) <= stretch.to.0 && marks.len() < 4 * most {
+                let x = self.x(Time(stretch.from.0 + passed));
                 if marks.last().is_none_or(|(last, _)| x - last > 40.0) {
-                    marks.push((x, offset(at - from.0)));
+                    marks.push((x, format!("{plus}{}", offset(passed))));
                 }
-                at += step;
+                passed += step;
             }
         }
         marks

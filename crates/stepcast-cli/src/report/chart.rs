@@ -13,6 +13,8 @@ use crate::timeline::{End, Span, Story};
 
 const LABELS: f64 = 170.0;
 const WIDTH: f64 = 960.0;
+/// For the last time on the axis, which is written around its mark.
+const RIGHT: f64 = 28.0;
 const ROW: f64 = 24.0;
 const TOP: f64 = 26.0;
 /// More rows than that are no picture any more.
@@ -24,7 +26,7 @@ pub(super) fn chart(story: &Story) -> String {
         return String::new();
     }
     let (began, ended) = (story.began(), story.ended());
-    let axis = Axis::new((began, ended), busy(story), WIDTH - LABELS - 12.0);
+    let axis = Axis::new((began, ended), busy(story), WIDTH - LABELS - RIGHT);
     let x = |at: Time| LABELS + axis.x(at);
     let mut lanes: BTreeMap<(Time, &str, usize), Vec<&Span>> = BTreeMap::new();
     let mut first: BTreeMap<&str, Time> = BTreeMap::new();

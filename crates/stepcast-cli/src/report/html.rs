@@ -80,7 +80,7 @@ fn head(page: &mut String, story: &Story) {
         escape(&record.workflow),
         escape(&record.run)
     );
-    _ = writeln!(page, "<div class=\"verdict {class}\"><p>The run {}</p>", escape(&verdict(story)));
+    _ = writeln!(page, "<div class=\"verdict {class}\"><p>The run {}</p>", prose(&verdict(story)));
     if let Some(failure) = &story.failure {
         if !failure.causes.is_empty() {
             page.push_str("<ul class=\"causes\">");
@@ -245,6 +245,11 @@ fn stream(story: &Story) -> String {
         )
     });
     table(&["seq", "at", "event", "data"], rows) + &more(story.events.len())
+}
+
+/// A sentence, in which `names` stand between backticks.
+fn prose(text: &str) -> String {
+    super::named(text, escape, |name| format!("<code>{}</code>", escape(name)))
 }
 
 /// Text that means nothing but itself, in content and in quoted attributes.

@@ -19,7 +19,7 @@ const CELL: usize = 200;
 pub(crate) fn markdown(story: &Story, graph: Option<&WorkflowGraph>) -> String {
     let record = &story.record;
     let mut page = format!("# {} ({})\n\n", plain(&record.workflow), words(record));
-    _ = writeln!(page, "The run {} {}\n", code(&record.run), plain(&verdict(story)));
+    _ = writeln!(page, "The run {} {}\n", code(&record.run), prose(&verdict(story)));
     if let Some(failure) = &story.failure {
         failure.causes.iter().for_each(|cause| _ = writeln!(page, "- because {}", plain(cause)));
         page.push_str(if failure.causes.is_empty() { "" } else { "\n" });
@@ -135,6 +135,11 @@ fn table(page: &mut String, titles: &[&str], rows: impl Iterator<Item = Vec<Stri
 
 fn cell(text: &str) -> String {
     crate::text::cut(text, CELL)
+}
+
+/// A sentence, in which `names` stand between backticks.
+fn prose(text: &str) -> String {
+    super::named(text, plain, code)
 }
 
 /// Text that is neither markup nor the end of a cell.

@@ -94,3 +94,14 @@ fn value_text(value: &Value, pretty: bool) -> String {
         None => text,
     }
 }
+
+/// Makes of a sentence what `plain` makes of its words and `name` of what stands between backticks.
+fn named(text: &str, plain: impl Fn(&str) -> String, name: impl Fn(&str) -> String) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // One backtick alone is no pair.
+    if parts.len() % 2 == 0 {
+        return plain(text);
+    }
+    let made = parts.iter().enumerate().map(|(at, part)| if at % 2 == 0 { plain(part) } else { name(part) });
+    made.collect()
+}

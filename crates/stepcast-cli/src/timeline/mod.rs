@@ -15,7 +15,7 @@ use stepcast::journal::Entry;
 pub(crate) use self::calls::CallRow;
 pub(crate) use self::failure::Failure;
 pub(crate) use self::overlay::overlay;
-pub(crate) use self::spans::{End, Span, Wait};
+pub(crate) use self::spans::{End, Span};
 use crate::error::CliError;
 use crate::text::now;
 
