@@ -9,7 +9,7 @@ use stepcast::engine::Time;
 
 use crate::out::status_name;
 use crate::text::cut;
-use crate::timeline::{End, Span, Story, event_data};
+use crate::timeline::{End, Span, Story, answer, event_data, question};
 
 /// The process that all tracks are of.
 const RUN: u64 = 1;
@@ -47,12 +47,12 @@ pub(crate) fn trace(story: &Story) -> Value {
         all.push(instant(&row.tag, "stream", STREAM, row.at, json!({ "seq": row.seq, "event": event_data(row) })));
     }
     for input in &story.inputs {
-        let prompt = input.asked.prompt.as_deref().unwrap_or(&input.asked.reason);
+        let prompt = question(input);
         let asked = json!({ "input": input.asked.input, "step": input.asked.step, "prompt": prompt });
-        all.push(instant(&format!("asked: {}", cut(prompt, 60)), "question", QUESTIONS, input.opened, asked));
+        all.push(instant(&format!("asked: {}", cut(&prompt, 60)), "question", QUESTIONS, input.opened, asked));
         let closed = match &input.status {
-            InputStatus::Answered { answer, by, at } => {
-                Some((*at, "answered", json!({ "answer": crate::timeline::json(answer), "by": by })))
+            InputStatus::Answered { by, at, .. } => {
+                Some((*at, "answered", json!({ "answer": answer(input), "by": by })))
             }
             InputStatus::Expired { at } => Some((*at, "expired", json!({}))),
             InputStatus::Withdrawn { at } => Some((*at, "withdrawn", json!({}))),
@@ -63,9 +63,12 @@ pub(crate) fn trace(story: &Story) -> Value {
         }
     }
     for call in &story.calls {
-        let name = format!("{} {}", call.decision.word, call.label);
-        let track = tracks.get(&(call.step.as_str(), lane_of(story, call.execution))).copied().unwrap_or(WHOLE);
-        all.push(instant(&name, "call", track, call.at, json!({ "why": call.decision.why, "result": call.result })));
+        // What only the snapshot has, has no time.
+        let Some(at) = call.at else { continue };
+        let step = call.step.as_deref().unwrap_or_default();
+        let track = tracks.get(&(step, lane_of(story, call.execution))).copied().unwrap_or(WHOLE);
+        let args = json!({ "why": call.why, "usage": call.usage, "result": call.result });
+        all.push(instant(&format!("{} {}", call.decision, call.label), "call", track, at, args));
     }
     json!({ "displayTimeUnit": "ms", "traceEvents": all })
 }

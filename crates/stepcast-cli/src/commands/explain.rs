@@ -1,6 +1,7 @@
 //! `stepcast explain`: an error code in full, or what a run did and why.
 
 use serde_json::{Value, json};
+use stepcast::Usage;
 use stepcast::backend::InputStatus;
 
 use super::Outcome;
@@ -12,7 +13,7 @@ use crate::exit::Exit;
 use crate::out::{self, BOLD, CYAN, DIM, PLAIN, RED, Table, YELLOW, paint};
 use crate::report::verdict;
 use crate::text::{between, cut, nearest, short};
-use crate::timeline::{CallRow, End, Story};
+use crate::timeline::{CallRow, End, Story, question};
 use crate::{codes, find};
 
 #[derive(Debug, clap::Args)]
@@ -148,7 +149,6 @@ fn repeated(story: &Story) -> std::io::Result<()> {
 /// What was asked, and what became of it.
 fn waited(story: &Story) -> std::io::Result<()> {
     for input in &story.inputs {
-        let prompt = input.asked.prompt.as_deref().unwrap_or(&input.asked.reason);
         let became = match &input.status {
             InputStatus::Pending => "has no answer yet".to_owned(),
             InputStatus::Answered { by, at, .. } => {
@@ -162,7 +162,7 @@ fn waited(story: &Story) -> std::io::Result<()> {
         out::line(format!(
             "  {} {became}: {}",
             paint(YELLOW, format!("input {}", input.asked.input)),
-            cut(prompt, 120)
+            cut(&question(input), 120)
         ))?;
     }
     Ok(())
@@ -171,41 +171,33 @@ fn waited(story: &Story) -> std::io::Result<()> {
 /// Every recorded call with how it was decided.
 fn calls(story: &Story) -> std::io::Result<()> {
     if story.calls.is_empty() {
-        return out::line("The journal has no calls of this run.");
+        return out::line("No calls are on record.");
     }
-    let mut table = Table::new(&["STEP", "EXEC", "CALL", "DECISION", "WHY", "RESULT"]);
+    let mut table = Table::new(&["STEP", "EXEC", "CALL", "DECISION", "WHY", "USED", "RESULT"]);
     for call in &story.calls {
+        let number = if call.ordinal > 0 { format!(" #{}", call.ordinal + 1) } else { String::new() };
+        let word = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         table.row(vec![
-            (call.step.clone(), PLAIN),
+            (word(call.step.clone()), PLAIN),
             (call.execution.to_string(), DIM),
-            (
-                format!(
-                    "{}{}",
-                    call.label,
-                    if call.ordinal > 0 { format!(" #{}", call.ordinal + 1) } else { String::new() }
-                ),
-                BOLD,
-            ),
-            (call.decision.word.clone(), CYAN),
-            (call.decision.why.clone(), PLAIN),
-            (call.result.to_string(), DIM),
+            (format!("{}{number}", call.label), BOLD),
+            (call.decision.clone(), CYAN),
+            (call.why.to_owned(), PLAIN),
+            (word(call.usage.map(|usage| usage.to_string())), PLAIN),
+            (word(call.result.as_ref().map(Value::to_string)), DIM),
         ]);
     }
     table.print()?;
-    out::line(paint(
-        DIM,
-        format!(
-            "{}; a repeated execution gets these results instead of calling again",
-            count(story.calls.len(), "call")
-        ),
-    ))
+    let used: Usage = story.calls.iter().filter_map(|call| call.usage).sum();
+    let used = if used.is_zero() { String::new() } else { format!(", {used} in all") };
+    out::line(paint(DIM, format!("{}{used}", count(story.calls.len(), "call"))))
 }
 
 /// A call for scripts.
 pub(crate) fn call_json(call: &CallRow) -> Value {
     json!({
-        "at": crate::text::date(call.at), "row": call.row, "step": call.step, "execution": call.execution,
-        "label": call.label, "ordinal": call.ordinal, "decision": call.decision.word, "why": call.decision.why,
+        "at": call.at.map(crate::text::date), "step": call.step, "execution": call.execution, "label": call.label,
+        "ordinal": call.ordinal, "decision": call.decision, "why": call.why, "key": call.key, "usage": call.usage,
         "result": call.result,
     })
 }

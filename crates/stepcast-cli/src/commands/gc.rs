@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stepcast::backend::{Backend, RunFilter, RunStatus};
+use stepcast::backend::{Backend, RunFilter, RunStatus, StorageError};
 use stepcast::engine::Time;
 use stepcast_sqlite::SqliteBackend;
 
@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// Only say what would be removed
     #[arg(long)]
     dry_run: bool,
+    /// Results that calls of any run share, too, if they were kept longer ago than that
+    #[arg(long)]
+    cache: bool,
     /// Make the file smaller afterwards; it is written anew, which needs room
     #[arg(long)]
     vacuum: bool,
@@ -43,40 +46,45 @@ const ENDED: [RunStatus; 5] = [
 pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
     let age = u64::try_from(args.older_than.as_micros()).unwrap_or(u64::MAX);
     let before = Time(now().0.saturating_sub(age));
-    let (runs, freed) = match &app.store {
+    let (runs, results, freed) = match &app.store {
         Store::File(file) if file.exists() && !args.dry_run => {
             let store = SqliteBackend::open(file)?;
             let size = |store: &SqliteBackend| store.file_info().map(|info| info.bytes);
             let was = size(&store)?;
-            let runs = purge(&store, before)?;
+            let runs = all_of(|limit| store.purge_ended(before, limit))?;
+            let results = if args.cache { all_of(|limit| store.cache_purge(before, limit))? } else { 0 };
             if args.vacuum {
                 store.compact()?;
             }
-            (runs, was.saturating_sub(size(&store)?))
+            (runs, results, was.saturating_sub(size(&store)?))
         }
-        store => (ended(&*store.read()?, before)?, 0),
+        store => (ended(&*store.read()?, before)?, 0, 0),
     };
     if app.json {
         out::json(&json!({
-            "runs": runs, "dry_run": args.dry_run, "freed_bytes": freed, "before": crate::text::date(before),
+            "runs": runs, "cached_results": results, "dry_run": args.dry_run, "freed_bytes": freed, "before": crate::text::date(before),
         }))?;
         return Ok(Exit::Completed);
     }
-    let runs = count(runs, "run");
+    let mut removed = count(runs, "run");
+    if args.cache && !args.dry_run {
+        removed = format!("{removed} and {}", count(results, "cached result"));
+    }
     match (args.dry_run, freed) {
-        (true, _) => out::line(format!("{runs} would be removed"))?,
-        (false, 0) => out::line(format!("{runs} removed"))?,
-        (false, freed) => out::line(format!("{runs} removed, the file is {} smaller", bytes(freed)))?,
+        (true, _) => out::line(format!("{removed} would be removed"))?,
+        (false, 0) => out::line(format!("{removed} removed"))?,
+        (false, freed) => out::line(format!("{removed} removed, the file is {} smaller", bytes(freed)))?,
     }
     Ok(Exit::Completed)
 }
 
-fn purge(store: &dyn Backend, before: Time) -> Result<usize, CliError> {
+/// Removes page by page, until a page is not full.
+fn all_of(remove: impl Fn(usize) -> Result<usize, StorageError>) -> Result<usize, CliError> {
     let mut all = 0;
     loop {
-        let purged = store.purge_ended(before, PAGE)?;
-        all += purged;
-        if purged < PAGE {
+        let removed = remove(PAGE)?;
+        all += removed;
+        if removed < PAGE {
             return Ok(all);
         }
     }

@@ -9,7 +9,7 @@ use stepcast::engine::Time;
 use super::axis::{Axis, offset};
 use super::html::escape;
 use crate::text::{between, cut};
-use crate::timeline::{End, Span, Story};
+use crate::timeline::{End, Span, Story, question};
 
 const LABELS: f64 = 170.0;
 const WIDTH: f64 = 960.0;
@@ -107,7 +107,7 @@ fn bar(svg: &mut String, y: f64, span: &Span, began: Time, x: &impl Fn(Time) -> 
     let class = match &span.end {
         End::Done(_) => "done",
         End::Failed { .. } => "failed",
-        End::Open(_) => "open",
+        End::Open { .. } => "open",
     };
     let took = between(span.began, span.ended());
     let mut title = format!("{} {}: {}, {took}", span.step, span.attempt, span.word());
@@ -150,13 +150,12 @@ fn questions(svg: &mut String, y: f64, story: &Story, x: &impl Fn(Time) -> f64) 
         };
         let (left, right) = (x(input.opened), x(closed));
         let word = super::became(&input.status);
-        let prompt = input.asked.prompt.as_deref().unwrap_or(&input.asked.reason);
         _ = writeln!(
             svg,
             "<g class=\"bar question {word}\"><title>input {}: {}, {word}</title><rect x=\"{left:.1}\" y=\"{:.1}\" \
              width=\"{:.1}\" height=\"{:.1}\" rx=\"3\"/></g>",
             input.asked.input,
-            escape(&cut(prompt, 200)),
+            escape(&cut(&question(input), 200)),
             y + 7.0,
             (right - left).max(2.0),
             ROW - 14.0
@@ -174,7 +173,7 @@ fn busy(story: &Story) -> Vec<(Time, Time)> {
             from = wait.to.max(from);
         }
         // Of one without an end nothing is known after its last wait began.
-        let open = matches!(span.end, End::Open(_));
+        let open = span.is_open();
         all.push((from, if open { from } else { span.ended().max(from) }));
     }
     all.extend(story.events.iter().map(|row| (row.at, row.at)));

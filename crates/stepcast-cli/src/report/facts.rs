@@ -1,9 +1,11 @@
 //! What is said of a run in a sentence.
 
+use std::collections::BTreeMap;
+
 use stepcast::backend::{Holder, InputStatus, RunStatus};
 
 use crate::text::between;
-use crate::timeline::Story;
+use crate::timeline::{Story, question};
 
 /// How the run stands, and why.
 pub(crate) fn verdict(story: &Story) -> String {
@@ -30,18 +32,25 @@ pub(crate) fn verdict(story: &Story) -> String {
             Some(failure) => format!("used up its time: {}", failure.message),
             None => format!("used up its time after {took}."),
         },
+        _ if record.holder == Holder::Nobody && story.mail > 0 => {
+            let what = if story.mail == 1 { "an answer or event" } else { "answers or events" };
+            format!("has {what} that nobody has taken yet. `stepcast resume` goes on with it.")
+        }
         RunStatus::Waiting => waits_for(story),
         RunStatus::Running if record.holder == Holder::Nobody => {
             "was interrupted: nobody drives it. `stepcast resume` goes on where it was.".to_owned()
         }
-        _ => "is running.".to_owned(),
+        _ => match under_way(story) {
+            steps if steps.is_empty() => "is running.".to_owned(),
+            steps => format!("is running; under way: {}.", steps.join(", ")),
+        },
     }
 }
 
 fn waits_for(story: &Story) -> String {
     let mut pending = story.inputs.iter().filter(|input| input.status == InputStatus::Pending);
     if let Some(input) = pending.next() {
-        let prompt = input.asked.prompt.as_deref().unwrap_or(&input.asked.reason);
+        let prompt = question(input);
         let more = match pending.count() {
             0 => String::new(),
             more => format!(" (and {more} more)"),
@@ -56,6 +65,14 @@ fn waits_for(story: &Story) -> String {
             None => "waits for an event from outside.".to_owned(),
         },
     }
+}
+
+/// The steps that have begun and not ended, with how many executions of each there are.
+fn under_way(story: &Story) -> Vec<String> {
+    let mut steps: BTreeMap<&str, usize> = BTreeMap::new();
+    story.alive.values().for_each(|alive| *steps.entry(&alive.step).or_default() += 1);
+    let named = |(step, many)| if many == 1 { format!("`{step}`") } else { format!("{many} of `{step}`") };
+    steps.into_iter().map(named).collect()
 }
 
 fn failed(story: &Story) -> String {

@@ -7,10 +7,10 @@ use stepcast::backend::{Holder, InputStatus, RunStatus};
 use stepcast::engine::Time;
 
 use super::axis::offset;
-use super::{MOST_ROWS, became, chart, value_text, verdict};
+use super::{MOST_ROWS, became, chart, usage, value_text, verdict};
 use crate::commands::runs::words;
 use crate::text::{between, date, short};
-use crate::timeline::{Story, event_data, overlay};
+use crate::timeline::{Story, answer, event_data, overlay, question};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -120,8 +120,8 @@ fn head(page: &mut String, story: &Story) {
     }
     page.push_str("</dl>\n<div class=\"pair\">\n");
     _ = writeln!(page, "<div><h3>Start event</h3>{}</div>", value(&story.start));
-    if let Some(result) = &record.result {
-        _ = writeln!(page, "<div><h3>Result</h3>{}</div>", value(&crate::timeline::json(result)));
+    if let Some(result) = story.result() {
+        _ = writeln!(page, "<div><h3>Result</h3>{}</div>", value(&result));
     }
     page.push_str("</div>\n");
 }
@@ -192,14 +192,14 @@ fn attempts(story: &Story) -> String {
 fn questions(story: &Story) -> String {
     let rows = story.inputs.iter().take(MOST_ROWS).map(|input| {
         let asked = &input.asked;
-        let mut prompt = escape(asked.prompt.as_deref().unwrap_or(&asked.reason));
+        let mut prompt = escape(&question(input));
         if let Some(choices) = &asked.choices {
             prompt += &format!("<br><span class=\"soft\">{}</span>", escape(choices));
         }
-        let answer = match &input.status {
-            InputStatus::Answered { answer, by, at } => format!(
+        let said = match &input.status {
+            InputStatus::Answered { by, at, .. } => format!(
                 "{}<br><span class=\"soft\">{}{} after {}</span>",
-                short_value(&crate::timeline::json(answer)),
+                short_value(&answer(input).unwrap_or_default()),
                 by.as_deref().map(|by| format!("by {} ", escape(by))).unwrap_or_default(),
                 date(*at).replace('T', " "),
                 between(input.opened, *at)
@@ -207,7 +207,7 @@ fn questions(story: &Story) -> String {
             status => format!("<span class=\"badge wait\">{}</span>", became(status)),
         };
         format!(
-            "{}<td class=\"num\">{}</td><td><b>{}</b></td><td>{prompt}</td><td>{answer}</td>",
+            "{}<td class=\"num\">{}</td><td><b>{}</b></td><td>{prompt}</td><td>{said}</td>",
             at(story, input.opened),
             asked.input,
             escape(&asked.step)
@@ -218,17 +218,21 @@ fn questions(story: &Story) -> String {
 
 fn calls(story: &Story) -> String {
     let rows = story.calls.iter().take(MOST_ROWS).map(|call| {
+        let when = call.at.map_or("<td class=\"num\">earlier</td>".to_owned(), |time| at(story, time));
+        let used = call.usage.map(|usage| usage.to_string()).unwrap_or_default();
         format!(
-            "{}<td><b>{}</b></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
-            at(story, call.at),
-            escape(&call.step),
+            "{when}<td><b>{}</b></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
+            escape(call.step.as_deref().unwrap_or_default()),
             escape(&call.label),
-            escape(&call.decision.word),
-            escape(&call.decision.why),
-            short_value(&call.result)
+            escape(&call.decision),
+            escape(call.why),
+            escape(&used),
+            call.result.as_ref().map(short_value).unwrap_or_default()
         )
     });
-    table(&["at", "step", "call", "decision", "why", "result"], rows) + &more(story.calls.len())
+    let used = usage(story);
+    let sum = if used.is_zero() { String::new() } else { format!("<p>In all {}.</p>", escape(&used.to_string())) };
+    table(&["at", "step", "call", "decision", "why", "used", "result"], rows) + &more(story.calls.len()) + &sum
 }
 
 fn stream(story: &Story) -> String {

@@ -7,10 +7,10 @@ use stepcast::backend::InputStatus;
 use stepcast::engine::Time;
 
 use super::axis::offset;
-use super::{MOST_ROWS, became, value_text, verdict};
+use super::{MOST_ROWS, became, usage, value_text, verdict};
 use crate::commands::runs::words;
 use crate::text::{between, date};
-use crate::timeline::{Story, event_data, overlay};
+use crate::timeline::{Story, answer, event_data, overlay, question};
 
 /// So many characters of a value fit a cell.
 const CELL: usize = 200;
@@ -31,8 +31,8 @@ pub(crate) fn markdown(story: &Story, graph: Option<&WorkflowGraph>) -> String {
         _ = writeln!(page, "- child of {}", code(parent));
     }
     _ = writeln!(page, "- start event {}", code(&cell(&value_text(&story.start, false))));
-    if let Some(result) = &record.result {
-        _ = writeln!(page, "- result {}", code(&cell(&value_text(&crate::timeline::json(result), false))));
+    if let Some(result) = story.result() {
+        _ = writeln!(page, "- result {}", code(&cell(&value_text(&result, false))));
     }
     for gap in story.gaps() {
         _ = writeln!(page, "\n> {}", plain(&gap));
@@ -81,15 +81,20 @@ fn questions(page: &mut String, story: &Story) {
     }
     page.push_str("\n## Questions and answers\n\n");
     let rows = story.inputs.iter().map(|input| {
-        let answer = match &input.status {
-            InputStatus::Answered { answer, by, .. } => {
+        let said = match &input.status {
+            InputStatus::Answered { by, .. } => {
                 let by = by.as_deref().map(|by| format!(" by {}", plain(by))).unwrap_or_default();
-                format!("{}{by}", code(&cell(answer)))
+                format!("{}{by}", code(&cell(&answer(input).unwrap_or_default().to_string())))
             }
             status => became(status).to_owned(),
         };
-        let prompt = input.asked.prompt.as_deref().unwrap_or(&input.asked.reason);
-        vec![at(story, input.opened), input.asked.input.to_string(), plain(&input.asked.step), plain(prompt), answer]
+        vec![
+            at(story, input.opened),
+            input.asked.input.to_string(),
+            plain(&input.asked.step),
+            plain(&question(input)),
+            said,
+        ]
     });
     table(page, &["at", "input", "step", "question", "answer"], rows, story.inputs.len());
 }
@@ -101,15 +106,20 @@ fn calls(page: &mut String, story: &Story) {
     page.push_str("\n## Calls\n\n");
     let rows = story.calls.iter().map(|call| {
         vec![
-            at(story, call.at),
-            plain(&call.step),
+            call.at.map_or("earlier".to_owned(), |time| at(story, time)),
+            plain(call.step.as_deref().unwrap_or_default()),
             plain(&call.label),
-            plain(&call.decision.word),
-            plain(&call.decision.why),
-            code(&cell(&call.result.to_string())),
+            plain(&call.decision),
+            plain(call.why),
+            call.usage.map(|usage| usage.to_string()).unwrap_or_default(),
+            call.result.as_ref().map(|result| code(&cell(&result.to_string()))).unwrap_or_default(),
         ]
     });
-    table(page, &["at", "step", "call", "decision", "why", "result"], rows, story.calls.len());
+    table(page, &["at", "step", "call", "decision", "why", "used", "result"], rows, story.calls.len());
+    let used = usage(story);
+    if !used.is_zero() {
+        _ = writeln!(page, "\nIn all {used}.");
+    }
 }
 
 fn stream(page: &mut String, story: &Story) {

@@ -7,15 +7,17 @@ mod html;
 mod markdown;
 
 use serde_json::{Value, json};
-use stepcast::backend::{InputRecord, InputStatus};
+use stepcast::Usage;
+use stepcast::backend::InputStatus;
 
 pub(crate) use self::facts::verdict;
 pub(crate) use self::html::html;
 pub(crate) use self::markdown::markdown;
 use crate::commands::explain::call_json;
+use crate::commands::inputs::input_json;
+use crate::commands::logs::row_json;
 use crate::commands::runs::record_json;
-use crate::text::date;
-use crate::timeline::{Story, event_data, overlay};
+use crate::timeline::{Story, overlay};
 
 /// So many rows of each kind are shown; a page with more is no page.
 const MOST_ROWS: usize = 500;
@@ -38,38 +40,23 @@ pub(crate) fn as_json(story: &Story) -> Value {
             })
         })
         .collect();
-    let events: Vec<Value> = story
-        .events
-        .iter()
-        .map(|row| json!({ "seq": row.seq, "type": row.tag, "at": date(row.at), "value": event_data(row) }))
-        .collect();
     json!({
         "run": record_json(&story.record),
         "verdict": verdict(story),
         "start": story.start,
         "gaps": story.gaps(),
         "attempts": attempts,
-        "events": events,
+        "events": story.events.iter().map(row_json).collect::<Vec<_>>(),
         "inputs": story.inputs.iter().map(input_json).collect::<Vec<_>>(),
         "calls": story.calls.iter().map(call_json).collect::<Vec<_>>(),
+        "usage": usage(story),
         "overlay": overlay(story),
     })
 }
 
-fn input_json(input: &InputRecord) -> Value {
-    let asked = &input.asked;
-    let parsed = |text: &Option<String>| text.as_deref().map(crate::timeline::json);
-    let (answer, by, closed) = match &input.status {
-        InputStatus::Answered { answer, by, at } => (Some(crate::timeline::json(answer)), by.clone(), Some(*at)),
-        InputStatus::Withdrawn { at } | InputStatus::Expired { at } => (None, None, Some(*at)),
-        _ => (None, None, None),
-    };
-    json!({
-        "input": asked.input, "step": asked.step, "reason": asked.reason, "expects": asked.expects,
-        "prompt": asked.prompt, "data": parsed(&asked.data), "choices": parsed(&asked.choices),
-        "status": became(&input.status), "answer": answer, "by": by,
-        "opened_at": date(input.opened), "closed_at": closed.map(date),
-    })
+/// What the calls used up that the journal still has.
+fn usage(story: &Story) -> Usage {
+    story.calls.iter().filter_map(|call| call.usage).sum()
 }
 
 /// What became of an input, in a word.

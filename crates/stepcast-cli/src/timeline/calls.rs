@@ -1,66 +1,70 @@
-//! The calls of a run: every result of a `ctx.call` that its journal still has.
+//! The calls of a run: every `ctx.call` whose result is in its journal. One that failed or was refused, and a result
+//! that an execution only read again, left nothing there.
+
+use std::collections::HashMap;
 
 use serde_json::Value;
+use stepcast::Usage;
+use stepcast::backend::StoredRun;
 use stepcast::engine::{OpKind, Time};
-use stepcast::journal::{Entry, Recorded};
+use stepcast::journal::{Checkpoint, Entry, JournalError, Recorded, StoredCall, stored_calls};
+
+use crate::wire;
 
 /// A recorded `ctx.call`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CallRow {
-    pub(crate) at: Time,
-    /// The row that recorded it.
-    pub(crate) row: u64,
-    pub(crate) step: String,
+    /// When it was recorded; unknown of one that only the snapshot has.
+    pub(crate) at: Option<Time>,
+    pub(crate) step: Option<String>,
     pub(crate) execution: u64,
     pub(crate) label: String,
     /// 0 for the first of its label in its execution.
     pub(crate) ordinal: u32,
-    pub(crate) decision: Decision,
-    pub(crate) result: Value,
+    /// How it came by its result, in a word: `miss`, `cached`, `bypass`.
+    pub(crate) decision: String,
+    pub(crate) why: &'static str,
+    /// What the cache of all runs knows it by.
+    pub(crate) key: Option<String>,
+    pub(crate) usage: Option<Usage>,
+    /// Only rows have it.
+    pub(crate) result: Option<Value>,
 }
 
-/// How a call came by its result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Decision {
-    /// In a word: `miss`, `hit`, `bypass`.
-    pub(crate) word: String,
-    pub(crate) why: String,
+/// The calls, in the order in which they were recorded.
+pub(super) fn calls(run: &StoredRun, entries: &[Entry]) -> Result<Vec<CallRow>, JournalError> {
+    let checkpoint = match &run.snapshot {
+        Some(snapshot) => Some(Checkpoint::decode(&snapshot.data, snapshot.covers)?),
+        None => None,
+    };
+    // Rows after one that cannot be read are not looked at.
+    let rows = run.rows.iter().take(entries.len()).map(|row| &row.data);
+    let mut results = results(entries);
+    let found = stored_calls(checkpoint.as_ref(), rows)?;
+    Ok(found.into_iter().map(|call| row(call, &mut results)).collect())
 }
 
-/// The calls, in the order in which they were recorded. A result that an execution only read again is in no row: the
-/// record of it is the one of the attempt that made the call.
-pub(super) fn calls(entries: &[Entry]) -> Vec<CallRow> {
-    let mut all: Vec<CallRow> = Vec::new();
+type Results = HashMap<(u64, String, u32, Option<Time>), Value>;
+
+fn results(entries: &[Entry]) -> Results {
+    let mut all = HashMap::new();
     for entry in entries {
         let Some(place) = entry.place() else { continue };
         for delta in entry.ops.iter().filter(|delta| delta.kind == OpKind::Call) {
             for (ordinal, recorded) in &delta.results {
-                let Recorded::Json(result) = recorded else { continue };
-                let before = all.iter().any(|call| {
-                    (call.execution, call.ordinal) == (place.execution, *ordinal) && call.label == delta.label
-                });
-                all.push(CallRow {
-                    at: entry.at,
-                    row: entry.row,
-                    step: place.step.clone(),
-                    execution: place.execution,
-                    label: delta.label.clone(),
-                    ordinal: *ordinal,
-                    decision: decision(before),
-                    result: result.clone(),
-                });
+                let (Recorded::Json(value) | Recorded::Call { value, .. }) = recorded else { continue };
+                all.insert((place.execution, delta.label.clone(), *ordinal, Some(entry.at)), value.clone());
             }
         }
     }
     all
 }
 
-/// What the record says of how the call was decided. A record holds only the result so far, so it follows from the
-/// place: the first record of a call was made because there was none, and a further one replaces it.
-fn decision(before: bool) -> Decision {
-    let (word, why) = match before {
-        false => ("miss", "no result was recorded yet, so it was made"),
-        true => ("bypass", "it was made again although a result was recorded"),
-    };
-    Decision { word: word.to_owned(), why: why.to_owned() }
+fn row(call: StoredCall, results: &mut Results) -> CallRow {
+    let StoredCall { label, ordinal, execution, step, reason, key, usage, at, .. } = call;
+    let result = results.remove(&(execution, label.clone(), ordinal, at));
+    let word = serde_json::to_value(reason.status()).ok();
+    let decision = word.as_ref().and_then(Value::as_str).unwrap_or("recorded").to_owned();
+    let result = result.map(wire::data);
+    CallRow { at, step, execution, label, ordinal, decision, why: reason.sentence(), key, usage, result }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Reads what the store has. Any other text is the message.
     pub(crate) fn parse(text: &str) -> Option<Failure> {
-        let whole = super::json(text);
+        let whole = crate::wire::stored_or_text(text);
         if whole.is_null() {
             return None;
         }

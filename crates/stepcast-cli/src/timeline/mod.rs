@@ -1,25 +1,31 @@
 //! What a stored run did, as far as the store still knows: its attempts, waits, calls, events and questions.
 
+mod alive;
 mod calls;
 mod failure;
 mod overlay;
 mod spans;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
-use stepcast::backend::{Backend, InputFilter, InputRecord, RunRecord, StoredRun, StreamRow};
+use stepcast::backend::{Backend, InputRecord, InputStatus, RunRecord, StreamRow};
 use stepcast::engine::Time;
 use stepcast::journal::Entry;
+use stepcast::{Catalogue, EventMeta};
 
+pub(crate) use self::alive::Alive;
 pub(crate) use self::calls::CallRow;
 pub(crate) use self::failure::Failure;
 pub(crate) use self::overlay::overlay;
 pub(crate) use self::spans::{End, Span};
+use crate::commands::inputs;
+use crate::drive::Question;
 use crate::error::CliError;
 use crate::text::now;
+use crate::wire;
 
-/// How many stream events or inputs are read at once.
+/// How many stream events are read at once.
 const PAGE: usize = 1000;
 
 /// Everything that is stored of a run, to be shown.
@@ -41,15 +47,19 @@ pub(crate) struct Story {
     pub(crate) calls: Vec<CallRow>,
     pub(crate) events: Vec<StreamRow>,
     pub(crate) inputs: Vec<InputRecord>,
+    /// Executions under way, where the run's workflow is linked.
+    pub(crate) alive: BTreeMap<u64, Alive>,
+    /// Answers and events that nobody has taken yet.
+    pub(crate) mail: usize,
 }
 
 impl Story {
     /// Reads a run. A row that cannot be read ends the journal and is told of; everything else is still shown.
     pub(crate) fn read(store: &dyn Backend, run: &str) -> Result<Story, CliError> {
-        let StoredRun { record, start, snapshot, rows, .. } = store.load(run)?;
-        let covered = snapshot.map_or(0, |snapshot| snapshot.covers);
-        let (mut entries, mut unreadable) = (Vec::with_capacity(rows.len()), None);
-        for row in rows {
+        let stored = store.load(run)?;
+        let covered = stored.snapshot.as_ref().map_or(0, |snapshot| snapshot.covers);
+        let (mut entries, mut unreadable) = (Vec::with_capacity(stored.rows.len()), None);
+        for row in &stored.rows {
             match Entry::decode(&row.data, row.n.saturating_sub(1)) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => {
@@ -58,13 +68,29 @@ impl Story {
                 }
             }
         }
-        let inputs = inputs(store, &record.run)?;
+        let calls = calls::calls(&stored, &entries).unwrap_or_else(|error| {
+            unreadable.get_or_insert(error.to_string());
+            Vec::new()
+        });
+        let linked = Catalogue::global()?.workflow(&stored.record.workflow);
+        let def = linked.and_then(|linked| (linked.define)().ok());
+        let alive = def.and_then(|def| alive::alive(&def, &stored)).unwrap_or_default();
+        let inputs =
+            inputs::of_run(store, run, false)?.into_iter().filter(|input| *input.run == *run).collect::<Vec<_>>();
         let events = events(store, run)?;
+        let mail = store.mail(run, 0)?.len();
+        let record = stored.record;
         let spans = spans::spans(&entries, &inputs, &record);
-        let calls = calls::calls(&entries);
         let failure = record.error.as_deref().and_then(Failure::parse);
-        let start = json(&start);
-        Ok(Story { record, start, failure, covered, entries, unreadable, spans, calls, events, inputs })
+        let start = covered_by(wire::stored_or_text(&stored.start), linked.map(|linked| linked.spec.start));
+        Ok(Story { record, start, failure, covered, entries, unreadable, spans, calls, events, inputs, alive, mail })
+    }
+
+    /// The stop event of a run that completed.
+    pub(crate) fn result(&self) -> Option<Value> {
+        let linked = Catalogue::global().ok().and_then(|all| all.workflow(&self.record.workflow));
+        let result = self.record.result.as_deref().map(wire::stored_or_text)?;
+        Some(covered_by(result, linked.map(|linked| linked.spec.stop)))
     }
 
     /// When the run began, or the first that is known of it.
@@ -107,29 +133,24 @@ fn events(store: &dyn Backend, run: &str) -> Result<Vec<StreamRow>, CliError> {
     }
 }
 
-fn inputs(store: &dyn Backend, run: &Arc<str>) -> Result<Vec<InputRecord>, CliError> {
-    let filter = InputFilter { run: Some(Arc::clone(run)), ..InputFilter::default() };
-    let mut all: Vec<InputRecord> = Vec::new();
-    loop {
-        let page = store.inputs(&filter, all.last().map(|record| record.cursor), PAGE)?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
-    }
+/// A value without its secrets.
+fn covered_by(value: Value, meta: Option<&'static EventMeta>) -> Value {
+    wire::covered(value, meta)
 }
 
-/// Text that should be JSON; any other is shown as it is.
-pub(crate) fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
-}
-
-/// The fields of a stored event, out of its envelope.
+/// The fields of a stored event, out of its envelope and without its secrets.
 pub(crate) fn event_data(row: &StreamRow) -> Value {
-    match json(&row.json) {
-        Value::Object(mut map) if map.contains_key("type") && map.contains_key("value") => {
-            map.remove("value").unwrap_or_default()
-        }
-        other => other,
-    }
+    wire::covered(wire::stored(&row.json), wire::meta(&row.tag))
+}
+
+/// What a person was asked, in a line.
+pub(crate) fn question(input: &InputRecord) -> String {
+    Question::of_stored(input, None).text
+}
+
+/// What the person said.
+pub(crate) fn answer(input: &InputRecord) -> Option<Value> {
+    let InputStatus::Answered { answer, .. } = &input.status else { return None };
+    let meta = input.asked.expects.as_deref().and_then(wire::meta);
+    Some(wire::covered(wire::stored_or_text(answer), meta))
 }

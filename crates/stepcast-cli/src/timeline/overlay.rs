@@ -11,6 +11,11 @@ pub(crate) fn overlay(story: &Story) -> GraphOverlay {
     for span in &story.spans {
         span.add_to(overlay.steps.entry(span.step.clone()).or_default());
     }
+    // What has begun and has written nothing yet; of what has, the attempts above tell.
+    let known = |execution: u64| story.spans.iter().any(|span| span.execution == execution && span.is_open());
+    for (_, alive) in story.alive.iter().filter(|(execution, _)| !known(**execution)) {
+        overlay.steps.entry(alive.step.clone()).or_default().running += 1;
+    }
     for given in story.entries.iter().flat_map(|entry| entry.given()) {
         *overlay.events.entry(given.event.clone()).or_default() += 1;
     }

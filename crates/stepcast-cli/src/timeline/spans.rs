@@ -30,8 +30,9 @@ pub(crate) enum End {
     Done(Time),
     /// It failed; it is repeated after so long, or not at all.
     Failed { at: Time, error: ErrorInfo, again: bool },
-    /// Nothing tells of its end: it is under way, or its run ended before.
-    Open(Time),
+    /// Nothing tells of its end, and the last that is known of it is of this time: it is under way, or its run ended
+    /// before.
+    Open { seen: Time, cut: bool },
 }
 
 /// A stretch in which an attempt waited.
@@ -48,7 +49,7 @@ pub(crate) struct Wait {
 impl Span {
     pub(crate) fn ended(&self) -> Time {
         match &self.end {
-            End::Done(at) | End::Failed { at, .. } | End::Open(at) => *at,
+            End::Done(at) | End::Failed { at, .. } | End::Open { seen: at, .. } => *at,
         }
     }
 
@@ -59,14 +60,19 @@ impl Span {
         }
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.end, End::Open { .. })
+    }
+
     /// How it ended, in a word.
     pub(crate) fn word(&self) -> &'static str {
         match &self.end {
             End::Done(_) => "done",
             End::Failed { again: true, .. } => "failed, repeated",
             End::Failed { again: false, .. } => "failed",
-            End::Open(_) if self.waits.iter().any(|wait| wait.open) => "waiting",
-            End::Open(_) => "no end recorded",
+            End::Open { cut: true, .. } => "cut off",
+            End::Open { .. } if self.waits.iter().any(|wait| wait.open) => "waiting",
+            End::Open { .. } => "under way",
         }
     }
 
@@ -84,8 +90,9 @@ impl Span {
                 step.failures += 1;
                 step.runs += u64::from(!again);
             }
-            End::Open(_) if self.waits.iter().any(|wait| wait.open) => step.waiting += 1,
-            End::Open(_) => step.running += 1,
+            End::Open { cut: true, .. } => step.runs += 1,
+            End::Open { .. } if self.waits.iter().any(|wait| wait.open) => step.waiting += 1,
+            End::Open { .. } => step.running += 1,
         }
         step.total_micros += self.busy();
     }
@@ -137,7 +144,7 @@ pub(super) fn spans(entries: &[Entry], inputs: &[InputRecord], run: &RunRecord) 
         for wait in known.waits.iter_mut().filter(|wait| wait.open) {
             (wait.to, wait.open) = (wait.to.max(last), !ended);
         }
-        all.push(span(&step, key, known.began, End::Open(last), known));
+        all.push(span(&step, key, known.began, End::Open { seen: last, cut: ended }, known));
     }
     all.sort_by_key(|span| (span.began, span.execution, span.attempt));
     lanes(&mut all);

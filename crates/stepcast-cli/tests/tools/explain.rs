@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::store::{Store, Stored, broken};
 
@@ -20,28 +20,30 @@ fn an_unknown_code_is_refused() {
 
 #[test]
 fn calls_say_how_they_were_decided() {
-    let ops = |value: i32| json!([{ "k": "call", "l": "pay", "n": 1, "r": [[0, { "json": value }]] }]);
     let between = json!({ "between": { "exec": 1, "step": "write" } });
+    let about = json!({ "why": "not_cached", "key": "k", "usage": { "tokens_in": 20, "tokens_out": 60 } });
+    let again = json!({ "why": "rerun" });
+    let ops = |result: Value| json!([{ "k": "call", "l": "ask", "n": 1, "r": [[0, result]] }]);
     let run = Stored::of("paid", "greet")
-        .whole_row(5, json!({ "do": between, "ops": ops(7) }))
-        .whole_row(9, json!({ "do": between, "ops": ops(8) }));
+        .whole_row(5, json!({ "do": between, "ops": ops(json!({ "json": 7 })) }))
+        .whole_row(9, json!({ "do": between, "ops": ops(json!({ "call": { "value": 8, "about": about } })) }))
+        .whole_row(10, json!({ "do": between, "ops": ops(json!({ "call": { "value": 9, "about": again } })) }));
     let store = Store::with([run]);
     let said = store.run(&["explain", "paid", "--calls"]);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines.len(), 5, "{said:?}");
+    let none = "no result was recorded yet, and without a key no cache is asked";
+    assert!(lines[1].starts_with("write  1     ask   miss      ") && lines[1].contains(none), "{}", lines[1]);
+    assert!(lines[2].contains("20 tokens in and 60 tokens out"), "{}", lines[2]);
+    assert!(lines[3].contains("bypass    the call asks to be repeated with its execution"), "{}", lines[3]);
+    assert_eq!(lines[4], "3 calls, 20 tokens in and 60 tokens out in all");
+    let calls = store.json(&["explain", "paid"]);
     assert_eq!(
-        said.out,
-        "STEP   EXEC  CALL  DECISION  WHY                                                RESULT\n\
-         write  1     pay   miss      no result was recorded yet, so it was made         7\n\
-         write  1     pay   bypass    it was made again although a result was recorded  8\n\
-         2 calls; a repeated execution gets these results instead of calling again\n"
-            .replace("made         7", "made        7")
-            .replace(
-                "WHY                                                RESULT",
-                "WHY                                               RESULT"
-            ),
-        "{}",
-        said.err
+        (&calls[0]["result"], &calls[1]["key"], &calls[2]["decision"]),
+        (&json!(7), &json!("k"), &json!("bypass"))
     );
-    assert_eq!(store.json(&["explain", "paid"])[1]["result"], 8);
+    let page = store.run(&["report", "paid", "--html"]).out;
+    assert!(page.contains("In all 20 tokens in and 60 tokens out."), "{page}");
 }
 
 #[test]
@@ -54,6 +56,6 @@ fn a_run_says_why_it_failed() {
          because the cable <out>\n  \
          attempt 2 of `write` failed after 5ms and was the last: no network\n      \
          because the cable <out>\n\n\
-         The journal has no calls of this run.\n"
+         No calls are on record.\n"
     );
 }

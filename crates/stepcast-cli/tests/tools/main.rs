@@ -10,4 +10,5 @@ mod export;
 mod gc;
 mod graph;
 mod linked;
+mod real;
 mod report;

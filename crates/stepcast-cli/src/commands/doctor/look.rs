@@ -25,7 +25,7 @@ const LARGE_LOG: u64 = 256 << 20;
 
 pub(super) fn look(app: &App, quick: bool) -> Result<Vec<Finding>, CliError> {
     let mut found = vec![Finding::new(Verdict::Good, "command", format!("stepcast {}", env!("CARGO_PKG_VERSION")))];
-    found.push(workflows());
+    found.push(workflows(app));
     let file = match &app.store {
         Store::Memory => {
             found.push(Finding::new(Verdict::Note, "store", "in memory: nothing is kept"));
@@ -42,7 +42,7 @@ pub(super) fn look(app: &App, quick: bool) -> Result<Vec<Finding>, CliError> {
         );
         return Ok(found);
     }
-    place(file, &mut found);
+    place(app, file, &mut found);
     let store = match SqliteOptions::default().read_only().open(file) {
         Ok(store) => store,
         Err(error) => {
@@ -50,7 +50,7 @@ pub(super) fn look(app: &App, quick: bool) -> Result<Vec<Finding>, CliError> {
             return Ok(found);
         }
     };
-    content(&store, quick, &mut found);
+    content(app, &store, quick, &mut found);
     match live(&store) {
         Ok(live) => runs(app, &live, &mut found),
         Err(error) => found.push(Finding::new(Verdict::Bad, "runs", error.message())),
@@ -58,14 +58,14 @@ pub(super) fn look(app: &App, quick: bool) -> Result<Vec<Finding>, CliError> {
     Ok(found)
 }
 
-fn workflows() -> Finding {
+fn workflows(app: &App) -> Finding {
     match Catalogue::global() {
         Ok(all) => {
             let (all, bad): (Vec<&_>, Vec<&_>) = all.workflows().partition(|flow| (flow.define)().is_ok());
             match bad.len() {
                 0 => Finding::new(Verdict::Good, "workflows", format!("{} linked", all.len())),
                 many => Finding::new(Verdict::Bad, "workflows", format!("{} with faults", count(many, "workflow")))
-                    .help("stepcast validate"),
+                    .help(app.command("validate")),
             }
         }
         Err(error) => Finding::new(Verdict::Bad, "workflows", error.to_string()),
@@ -73,7 +73,7 @@ fn workflows() -> Finding {
 }
 
 /// The file and what it lies on.
-fn place(file: &Path, found: &mut Vec<Finding>) {
+fn place(app: &App, file: &Path, found: &mut Vec<Finding>) {
     let size = std::fs::metadata(file).map_or(0, |meta| meta.len());
     found.push(Finding::new(Verdict::Good, "store", format!("{}, {}", file.display(), bytes(size))));
     match file_system(file) {
@@ -96,15 +96,15 @@ fn place(file: &Path, found: &mut Vec<Finding>) {
     log.push("-wal");
     let log = std::fs::metadata(PathBuf::from(log)).map_or(0, |meta| meta.len());
     if log > LARGE_LOG {
-        found.push(
-            Finding::new(Verdict::Attention, "log", format!("the write-ahead log has {}", bytes(log)))
-                .help("a process has been reading for very long; end it, then `stepcast gc --vacuum`"),
-        );
+        found
+            .push(Finding::new(Verdict::Attention, "log", format!("the write-ahead log has {}", bytes(log))).help(
+                format!("a process has been reading for very long; end it, then {}", app.command("gc --vacuum")),
+            ));
     }
 }
 
 /// What is in the file.
-fn content(store: &SqliteBackend, quick: bool, found: &mut Vec<Finding>) {
+fn content(app: &App, store: &SqliteBackend, quick: bool, found: &mut Vec<Finding>) {
     match store.file_info() {
         Ok(info) => {
             let text = format!("format {}, SQLite {}", info.format, info.sqlite);
@@ -112,7 +112,7 @@ fn content(store: &SqliteBackend, quick: bool, found: &mut Vec<Finding>) {
             if info.free_bytes > info.bytes / 2 && info.free_bytes > 10_000_000 {
                 found.push(
                     Finding::new(Verdict::Note, "room", format!("{} of the file are free", bytes(info.free_bytes)))
-                        .help("stepcast gc --vacuum"),
+                        .help(app.command("gc --vacuum")),
                 );
             }
         }
@@ -184,18 +184,18 @@ fn runs(app: &App, live: &Live, found: &mut Vec<Finding>) {
         live.open.iter().filter(alone).filter(|run| run.status == RunStatus::Running).collect();
     tell(&interrupted, found, |runs| {
         Finding::new(Verdict::Attention, "runs", format!("interrupted, with nobody to go on: {runs}"))
-            .help("stepcast resume RUN, or start the program that has their workflows")
+            .help(format!("{}, or start the program that has their workflows", app.command("resume RUN")))
     });
     let overdue = |run: &&RunRecord| run.due.is_some_and(|due| due < now);
     let late: Vec<&RunRecord> = live.open.iter().filter(alone).filter(overdue).collect();
     tell(&late, found, |runs| {
         Finding::new(Verdict::Attention, "timers", format!("past their time, with nobody to wake them: {runs}"))
-            .help("stepcast resume RUN")
+            .help(app.command("resume RUN"))
     });
     let unread: Vec<&RunRecord> = live.mailed.iter().filter(alone).collect();
     tell(&unread, found, |runs| {
         Finding::new(Verdict::Attention, "mail", format!("with answers or events that nobody has taken: {runs}"))
-            .help("stepcast resume RUN")
+            .help(app.command("resume RUN"))
     });
     let day = 24 * 3_600 * 1_000_000;
     let still = |run: &&RunRecord| {
