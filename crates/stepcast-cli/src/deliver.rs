@@ -11,11 +11,15 @@ pub(crate) fn deliver(text: &str, file: Option<&Path>) -> Result<(), CliError> {
     match file.filter(|file| *file != Path::new("-")) {
         Some(file) => {
             std::fs::write(file, text).map_err(|source| {
-                CliError::new("SC0100", format!("{} cannot be written: {source}.", file.display()))
+                CliError::new("SC0100", format!("{} cannot be written.", file.display())).cause(source)
             })?;
             out::note(format!("written to {}", file.display()));
         }
-        None => anstream::stdout().lock().write_all(text.as_bytes())?,
+        None => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            out.flush()?;
+        }
     }
     Ok(())
 }

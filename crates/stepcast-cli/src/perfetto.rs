@@ -1,7 +1,7 @@
 //! A run as trace events, the JSON that Perfetto and Chrome read: a track for each lane of a step with a slice for each
 //! attempt, its waits within, and marks for what happened at an instant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 use stepcast::backend::InputStatus;
@@ -62,19 +62,17 @@ pub(crate) fn trace(story: &Story) -> Value {
             all.push(instant(word, "question", QUESTIONS, at, args));
         }
     }
+    let lanes: HashMap<u64, usize> = story.spans.iter().map(|span| (span.execution, span.lane)).collect();
     for call in &story.calls {
         // What only the snapshot has, has no time.
         let Some(at) = call.at else { continue };
         let step = call.step.as_deref().unwrap_or_default();
-        let track = tracks.get(&(step, lane_of(story, call.execution))).copied().unwrap_or(WHOLE);
+        let lane = lanes.get(&call.execution).copied().unwrap_or(0);
+        let track = tracks.get(&(step, lane)).copied().unwrap_or(WHOLE);
         let args = json!({ "why": call.why, "usage": call.usage, "result": call.result });
         all.push(instant(&format!("{} {}", call.decision, call.label), "call", track, at, args));
     }
     json!({ "displayTimeUnit": "ms", "traceEvents": all })
-}
-
-fn lane_of(story: &Story, execution: u64) -> usize {
-    story.spans.iter().find(|span| span.execution == execution).map_or(0, |span| span.lane)
 }
 
 fn attempt(all: &mut Vec<Value>, span: &Span, track: u64) {

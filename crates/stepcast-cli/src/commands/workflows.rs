@@ -1,7 +1,7 @@
 //! `stepcast workflows`: what is linked into this binary.
 
 use serde_json::{Value, json};
-use stepcast::{Catalogue, CatalogueWorkflow, EventMeta};
+use stepcast::{Catalogue, CatalogueWorkflow, EventMeta, WorkflowDef};
 
 use super::Outcome;
 use crate::app::App;
@@ -14,46 +14,95 @@ pub(crate) struct Args {
     workflows: Vec<String>,
 }
 
+/// A workflow as it is listed.
+struct Row {
+    name: String,
+    doc: String,
+    start: &'static EventMeta,
+    stop: &'static EventMeta,
+    steps: Vec<(String, &'static str)>,
+    /// Its entry in the catalogue, unless it is only registered by the binary's own code.
+    linked: Option<CatalogueWorkflow>,
+}
+
 pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
-    for name in &args.workflows {
-        if Catalogue::global()?.workflow(name).is_none() {
-            app.definition(name)?;
-        }
+    let mut all: Vec<Row> = Catalogue::global()?.workflows().map(Row::of_linked).collect();
+    // One that does not check is listed all the same; `validate` says what is wrong with it.
+    let registered = app.definitions().unwrap_or_default().into_iter().filter(|(_, known)| known.linked.is_none());
+    all.extend(registered.map(|(name, known)| Row::of_definition(name, &known.def)));
+    if let Some(unknown) = args.workflows.iter().find(|name| !all.iter().any(|row| row.name == **name)) {
+        app.definition(unknown)?;
     }
-    let all = Catalogue::global()?.workflows();
-    let shown: Vec<&CatalogueWorkflow> =
-        all.filter(|flow| args.workflows.is_empty() || args.workflows.iter().any(|name| name == flow.name)).collect();
+    all.retain(|row| args.workflows.is_empty() || args.workflows.contains(&row.name));
     if app.json {
-        shown.iter().try_for_each(|flow| out::json(&workflow_json(flow)))?;
+        all.iter().try_for_each(|row| out::json(&row.json()))?;
         return Ok(Exit::Completed);
     }
-    if shown.is_empty() {
+    if all.is_empty() {
         out::line("No workflows are linked into this binary.")?;
     }
-    for (at, flow) in shown.iter().enumerate() {
+    for (at, row) in all.iter().enumerate() {
         if at > 0 {
             out::line("")?;
         }
-        show(flow)?;
+        row.show()?;
     }
     Ok(Exit::Completed)
 }
 
-fn show(flow: &CatalogueWorkflow) -> std::io::Result<()> {
-    let spec = flow.spec;
-    out::line(format!("{}  {} => {}", paint(BOLD, flow.name), spec.start.tag, spec.stop.tag))?;
-    if !spec.doc.is_empty() {
-        out::line(format!("  {}", spec.doc))?;
+impl Row {
+    fn of_linked(flow: &CatalogueWorkflow) -> Row {
+        let spec = flow.spec;
+        Row {
+            name: flow.name.to_owned(),
+            doc: spec.doc.to_owned(),
+            start: spec.start,
+            stop: spec.stop,
+            steps: spec.steps.iter().map(|step| (step.name.to_owned(), step.doc)).collect(),
+            linked: Some(*flow),
+        }
     }
-    let steps: Vec<&str> = spec.steps.iter().map(|step| step.name).collect();
-    out::line(format!("  {}  {}", paint(DIM, "steps"), steps.join(", ")))?;
-    let fields: Vec<String> = fields(spec.start).iter().map(Field::text).collect();
-    let fields = if fields.is_empty() { "nothing".to_owned() } else { fields.join(", ") };
-    out::line(format!("  {}  {fields}", paint(DIM, "takes")))?;
-    if flow.create.is_none() {
-        out::line(format!("  {}   not by its name alone: register it with `main_with`", paint(DIM, "made")))?;
+
+    fn of_definition(name: String, def: &WorkflowDef) -> Row {
+        Row {
+            name,
+            doc: def.doc().to_owned(),
+            start: def.event(def.start()),
+            stop: def.event(def.stop()),
+            steps: def.steps().iter().map(|step| (step.name().to_owned(), "")).collect(),
+            linked: None,
+        }
     }
-    Ok(())
+
+    fn show(&self) -> std::io::Result<()> {
+        out::line(format!("{}  {} => {}", paint(BOLD, &self.name), self.start.tag, self.stop.tag))?;
+        if !self.doc.is_empty() {
+            out::line(format!("  {}", self.doc))?;
+        }
+        let steps: Vec<&str> = self.steps.iter().map(|(name, _)| name.as_str()).collect();
+        out::line(format!("  {}  {}", paint(DIM, "steps"), steps.join(", ")))?;
+        let fields: Vec<String> = fields(self.start).iter().map(Field::text).collect();
+        let fields = if fields.is_empty() { "nothing".to_owned() } else { fields.join(", ") };
+        out::line(format!("  {}  {fields}", paint(DIM, "takes")))?;
+        if self.linked.is_some_and(|linked| linked.create.is_none()) {
+            out::line(format!("  {}   not by its name alone: register it with `main_with`", paint(DIM, "made")))?;
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let steps: Vec<Value> =
+            self.steps.iter().map(|(name, doc)| json!({ "name": name, "description": doc })).collect();
+        json!({
+            "name": self.name,
+            "description": self.doc,
+            "start": { "event": self.start.tag, "fields": self.start.fields, "schema": self.start.schema() },
+            "stop": { "event": self.stop.tag, "fields": self.stop.fields, "schema": self.stop.schema() },
+            "steps": steps,
+            "can_be_created": self.linked.is_none_or(|linked| linked.create.is_some()),
+            "location": self.linked.map(|linked| linked.location),
+        })
+    }
 }
 
 /// A field of a start event.
@@ -97,19 +146,4 @@ fn kind_of(kind: &Value) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn workflow_json(flow: &CatalogueWorkflow) -> Value {
-    let spec = flow.spec;
-    let steps: Vec<Value> =
-        spec.steps.iter().map(|step| json!({ "name": step.name, "description": step.doc })).collect();
-    json!({
-        "name": flow.name,
-        "description": spec.doc,
-        "start": { "event": spec.start.tag, "fields": spec.start.fields, "schema": spec.start.schema() },
-        "stop": { "event": spec.stop.tag, "fields": spec.stop.fields, "schema": spec.stop.schema() },
-        "steps": steps,
-        "can_be_created": flow.create.is_some(),
-        "location": flow.location,
-    })
 }

@@ -121,9 +121,9 @@ pub(super) fn offset(micros: u64) -> String {
     match micros {
         0 => "0".to_owned(),
         1..1_000 => format!("{micros} us"),
-        1_000..1_000_000 if micros % 1_000 == 0 => format!("{} ms", micros / 1_000),
+        1_000..1_000_000 if micros.is_multiple_of(1_000) => format!("{} ms", micros / 1_000),
         1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
-        1_000_000..60_000_000 if micros % 1_000_000 == 0 => format!("{} s", micros / 1_000_000),
+        1_000_000..60_000_000 if micros.is_multiple_of(1_000_000) => format!("{} s", micros / 1_000_000),
         1_000_000..60_000_000 => format!("{:.2} s", micros as f64 / 1e6),
         60_000_000..3_600_000_000 => format!("{}m{:02}s", micros / 60_000_000, micros / 1_000_000 % 60),
         _ => format!("{}h{:02}m", micros / 3_600_000_000, micros / 60_000_000 % 60),

@@ -58,7 +58,7 @@ fn waits_for(story: &Story) -> String {
         return format!("waits for an answer to input {} of `{}`: {prompt}{more}", input.asked.input, input.asked.step);
     }
     let waits = story.spans.iter().flat_map(|span| span.waits.iter().map(move |wait| (span, wait)));
-    match waits.filter(|(_, wait)| wait.open).last() {
+    match waits.rev().find(|(_, wait)| wait.open) {
         Some((span, wait)) => format!("waits for `{}` in the step `{}`.", wait.event, span.step),
         None => match story.record.due {
             Some(due) => format!("waits until {}.", crate::text::date(due)),

@@ -86,7 +86,7 @@ fn value_text(value: &Value, pretty: bool) -> String {
 fn named(text: &str, plain: impl Fn(&str) -> String, name: impl Fn(&str) -> String) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     // One backtick alone is no pair.
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return plain(text);
     }
     let made = parts.iter().enumerate().map(|(at, part)| if at % 2 == 0 { plain(part) } else { name(part) });

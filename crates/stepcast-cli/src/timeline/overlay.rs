@@ -1,6 +1,6 @@
 //! What a run did, on its graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use stepcast::GraphOverlay;
 
@@ -12,8 +12,8 @@ pub(crate) fn overlay(story: &Story) -> GraphOverlay {
         span.add_to(overlay.steps.entry(span.step.clone()).or_default());
     }
     // What has begun and has written nothing yet; of what has, the attempts above tell.
-    let known = |execution: u64| story.spans.iter().any(|span| span.execution == execution && span.is_open());
-    for (_, alive) in story.alive.iter().filter(|(execution, _)| !known(**execution)) {
+    let known: HashSet<u64> = story.spans.iter().filter(|span| span.is_open()).map(|span| span.execution).collect();
+    for (_, alive) in story.alive.iter().filter(|(execution, _)| !known.contains(execution)) {
         overlay.steps.entry(alive.step.clone()).or_default().running += 1;
     }
     for given in story.entries.iter().flat_map(|entry| entry.given()) {

@@ -1,6 +1,6 @@
 //! Attempts as stretches of time, with the waits within them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use stepcast::backend::{InputRecord, InputStatus, RunRecord};
 use stepcast::engine::Time;
@@ -107,10 +107,11 @@ struct Begun {
 
 pub(super) fn spans(entries: &[Entry], inputs: &[InputRecord], run: &RunRecord) -> Vec<Span> {
     let (mut all, mut begun) = (Vec::new(), BTreeMap::<(u64, u32), (String, Begun)>::new());
+    let mut waiting: Waiting = HashMap::new();
     let mut last = run.changed;
     for entry in entries {
         last = last.max(entry.at);
-        release(&mut begun, entry);
+        release(&mut begun, &mut waiting, entry);
         match &entry.kind {
             EntryKind::Commit(commit) => {
                 let key = (commit.of.execution, commit.of.attempt);
@@ -119,7 +120,11 @@ pub(super) fn spans(entries: &[Entry], inputs: &[InputRecord], run: &RunRecord) 
                 });
                 close(known, entry.at);
                 known.outputs.extend(commit.outputs.iter().map(|given| given.event.clone()));
-                known.waits.extend(wait(commit, entry.at, inputs));
+                let wait = wait(commit, entry.at, inputs);
+                if let Some(wait) = wait.as_ref().filter(|wait| wait.open) {
+                    waiting.entry(wait.event.clone()).or_default().push_back(key);
+                }
+                known.waits.extend(wait);
             }
             EntryKind::Attempt(attempt) => {
                 let known = begun.remove(&(attempt.of.execution, attempt.of.attempt)).map(|(_, known)| known);
@@ -163,12 +168,19 @@ fn close(known: &mut Begun, at: Time) {
     }
 }
 
+/// Attempts by the event that they wait for, the oldest first. Some have gone on since.
+type Waiting = HashMap<String, VecDeque<(u64, u32)>>;
+
 /// A wait ends with an event of its type. Who among several got it is in no row: the first one is taken for it.
-fn release(begun: &mut BTreeMap<(u64, u32), (String, Begun)>, entry: &Entry) {
+fn release(begun: &mut BTreeMap<(u64, u32), (String, Begun)>, waiting: &mut Waiting, entry: &Entry) {
     for given in entry.given() {
-        let mut waits = begun.values_mut().flat_map(|(_, known)| known.waits.iter_mut());
-        if let Some(wait) = waits.find(|wait| wait.open && wait.event == given.event) {
-            (wait.to, wait.open) = (entry.at, false);
+        let Some(keys) = waiting.get_mut(&given.event) else { continue };
+        while let Some(key) = keys.pop_front() {
+            let waits = begun.get_mut(&key).into_iter().flat_map(|(_, known)| known.waits.iter_mut());
+            if let Some(wait) = waits.rev().find(|wait| wait.open && wait.event == given.event) {
+                (wait.to, wait.open) = (entry.at, false);
+                break;
+            }
         }
     }
 }
