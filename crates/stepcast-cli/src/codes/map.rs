@@ -276,3 +276,101 @@ told!(
     RuntimeError,
     CatalogueError,
 );
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::codes::find;
+
+    fn cause() -> stepcast::backend::Cause {
+        Arc::new(std::io::Error::other("it"))
+    }
+
+    /// The codes of all variants that can be made here; each is in the catalogue, and none is that of the unknown.
+    fn known(all: &[&dyn Coded]) -> BTreeSet<&'static str> {
+        let codes: BTreeSet<&str> = all.iter().map(|error| error.code()).collect();
+        for code in &codes {
+            assert!(*code != UNKNOWN && find(code).is_some(), "{code}");
+        }
+        codes
+    }
+
+    #[test]
+    fn every_failure_of_a_store_has_a_code_of_its_own() {
+        let all = [
+            StorageError::Full { source: cause() },
+            StorageError::Io { source: cause() },
+            StorageError::ReadOnly { source: cause() },
+            StorageError::Locked { source: cause() },
+            StorageError::Corrupt { source: cause() },
+            StorageError::Other { source: cause() },
+            StorageError::Closed,
+        ];
+        let all: Vec<&dyn Coded> = all.iter().map(|error| error as &dyn Coded).collect();
+        assert_eq!(known(&all).len(), all.len());
+        let path = std::path::PathBuf::from("runs.db");
+        let opened = [
+            OpenError::Storage { path: path.clone(), source: StorageError::Closed },
+            OpenError::NewerVersion { path: path.clone(), found: 9, known: 1 },
+            OpenError::NotAStore { path: path.clone() },
+            OpenError::NoWriteAheadLog { path, mode: "delete".to_owned() },
+        ];
+        let all: Vec<&dyn Coded> = opened.iter().map(|error| error as &dyn Coded).collect();
+        assert_eq!(known(&all).len(), all.len());
+    }
+
+    #[test]
+    fn every_way_a_run_ends_has_a_code_of_its_own() {
+        let reason = stepcast::engine::StuckReason::NobodyCanSend { waiting: Vec::new() };
+        let (step, event) = ("s".to_owned(), "E".to_owned());
+        let all = [
+            RunError::TimedOut { after: std::time::Duration::ZERO, active_steps: Vec::new() },
+            RunError::Cancelled,
+            RunError::Stuck { reason },
+            RunError::QueueFull { step, event, bound: 1 },
+            RunError::DuplicateRunId { id: "a".to_owned() },
+            RunError::ShuttingDown,
+            RunError::EventPanicked { message: String::new() },
+            RunError::Dropped,
+        ];
+        let all: Vec<&dyn Coded> = all.iter().map(|error| error as &dyn Coded).collect();
+        assert_eq!(known(&all).len(), all.len());
+    }
+
+    #[test]
+    fn every_refusal_of_a_run_or_an_answer_has_a_code() {
+        let (run, id) = (Arc::<str>::from("a"), stepcast::RunId::from("a"));
+        let (workflow, by) = ("w".to_owned(), Some("Ada".to_owned()));
+        let at = stepcast::engine::Time(0);
+        known(&[
+            &ClaimError::UnknownRun { run: run.clone() },
+            &ClaimError::Held { run: run.clone() },
+            &ClaimError::Ended { run: run.clone() },
+            &LoadError::Gap { run: run.clone(), row: 1 },
+            &LoadError::EventGap { run: run.clone(), seq: 1 },
+            &AttachError::NoBackend { run: id.clone() },
+            &AttachError::Unregistered { run: id.clone(), workflow },
+            &AttachError::ShuttingDown,
+            &InputStatus::Answered { answer: String::new(), by, at },
+            &InputStatus::Expired { at },
+            &InputStatus::Withdrawn { at },
+            &AnswerError::UnknownInput { run: run.clone(), input: 1 },
+            &AnswerRunError::NoBackend,
+            &AnswerRunError::Choice { run: id.clone(), input: 1, choices: Vec::new(), found: String::new() },
+            &AnswerRunError::Schema { run: id, input: 1, faults: Vec::new() },
+            &RespondError::Filtered { id: String::new() },
+            &RespondError::Conflict { id: String::new() },
+            &SendError::MailboxFull { run: run.clone(), limit: 1 },
+            &SendRunError::NoBackend,
+            &PurgeError::Held { run: run.clone() },
+            &WriteError::FencedOff { run: run.clone(), fence: 1, current: 2 },
+            &WriteError::Stopped { run: run.clone() },
+            &WriteError::RowGap { run: run.clone(), expected: 1, found: 2 },
+            &WriteError::RunExists { run: run.clone() },
+            &WriteError::TooLarge { run, bytes: 1, limit: 1 },
+        ]);
+    }
+}

@@ -70,7 +70,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let answered = runtime.answer_input(&run, found.asked.input, value.clone(), by.clone()).await;
     app.close(Some(store));
     answered?;
-    tell(app, &id, &value, by.as_deref())?;
+    tell(app, &question, &value, by.as_deref())?;
     go_on(app, args, &found).await
 }
 
@@ -142,11 +142,11 @@ fn user() -> Option<String> {
     name.filter(|name| !name.is_empty())
 }
 
-fn tell(app: &App, id: &str, value: &Value, by: Option<&str>) -> Result<(), CliError> {
+fn tell(app: &App, question: &Question, value: &Value, by: Option<&str>) -> Result<(), CliError> {
     if app.json {
-        out::json(&json!({ "input_id": id, "answer": value, "by": by, "recorded": true }))?;
+        out::json(&json!({ "input_id": question.id().to_string(), "answer": value, "by": by, "recorded": true }))?;
     } else {
-        out::line(format!("{} {}", paint(GREEN, "answered"), paint(BOLD, id)))?;
+        out::line(format!("{} {}", paint(GREEN, "answered"), paint(BOLD, question.short_id())))?;
     }
     Ok(())
 }

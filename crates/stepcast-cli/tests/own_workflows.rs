@@ -1,0 +1,91 @@
+//! A binary with workflows of its own: found by name, or registered by hand because they need something to be made.
+#![allow(clippy::unwrap_used)]
+
+use std::process::ExitCode;
+
+use stepcast::prelude::*;
+use stepcast_cli::{Exit, run_from, run_from_with};
+
+#[event(start)]
+struct Ping {
+    n: u32,
+}
+
+#[event(stop)]
+struct Pong {
+    n: u32,
+}
+
+#[step]
+async fn answer(ping: Ping) -> Pong {
+    Pong { n: ping.n }
+}
+
+flow!(Echo: Ping => Pong { answer });
+
+/// It has no default and names no constructor.
+struct Scaled {
+    by: u32,
+}
+
+#[workflow(Ping => Pong)]
+impl Scaled {
+    #[step]
+    async fn scale(&self, ping: Ping) -> Result<Pong> {
+        match self.by {
+            0 => Err(StepError::msg("nothing is left")),
+            by => Ok(Pong { n: ping.n * by }),
+        }
+    }
+}
+
+/// Its constructor is named, and fails.
+struct Remote;
+
+#[workflow(Ping => Pong, new = connect)]
+impl Remote {
+    async fn connect() -> Result<Self> {
+        Err(StepError::msg("nobody answers"))
+    }
+
+    #[step]
+    async fn ask(&self, ping: Ping) -> Pong {
+        Pong { n: ping.n }
+    }
+}
+
+fn args(rest: &[&str]) -> Vec<String> {
+    ["own", "--store", "memory"].iter().chain(rest).map(|arg| (*arg).to_owned()).collect()
+}
+
+#[test]
+fn a_linked_workflow_is_found_by_its_name() {
+    assert_eq!(run_from(args(&["run", "Echo", "--arg", "n=7"])), Exit::Completed);
+    assert_eq!(run_from(args(&["run", "Echo"])), Exit::Usage, "it needs a number");
+    assert_eq!(run_from(args(&["run", "greet"])), Exit::NotFound, "the demos are not in it");
+}
+
+#[test]
+fn a_workflow_that_cannot_be_made_is_registered_by_hand() {
+    let run = args(&["run", "Scaled", "--arg", "n=7"]);
+    assert_eq!(run_from(run.clone()), Exit::Failed);
+    let scaled = |by| move |runtime: &stepcast::Runtime| Ok(runtime.register(Scaled { by })?);
+    assert_eq!(run_from_with(run.clone(), scaled(3)), Exit::Completed);
+    assert_eq!(run_from_with(run, scaled(0)), Exit::Failed);
+    assert_eq!(run_from_with(args(&["run", "Nobody"]), scaled(1)), Exit::NotFound);
+}
+
+#[test]
+fn what_goes_wrong_while_workflows_are_made_is_told() {
+    assert_eq!(run_from(args(&["run", "Remote", "--arg", "n=7"])), Exit::Failed);
+    let broken = |_: &stepcast::Runtime| Err(StepError::msg("no configuration"));
+    assert_eq!(run_from_with(args(&["run", "Echo", "--arg", "n=7"]), broken), Exit::Failed);
+}
+
+#[test]
+fn exits_are_codes() {
+    let codes = [Exit::Completed, Exit::Failed, Exit::Usage, Exit::Waiting, Exit::NotFound, Exit::TimedOut];
+    assert_eq!(codes.map(Exit::code), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(Exit::Interrupted.code(), 130);
+    let _: ExitCode = Exit::Waiting.into();
+}
