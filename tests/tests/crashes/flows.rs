@@ -134,7 +134,7 @@ impl FanOut {
     async fn work(&self, ev: Item, ctx: Context, tally: State<Tally>) -> Result<Worked> {
         tally.edit(|tally| tally.count += 1).await?;
         tokio::task::yield_now().await;
-        if ev.n % 10 == 0 {
+        if ev.n.is_multiple_of(10) {
             let label = format!("work-{}", ev.n);
             let effects = self.0.clone();
             let name = label.clone();
