@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+pub mod failing;
 pub mod stores;
 
 use stepcast::prelude::*;

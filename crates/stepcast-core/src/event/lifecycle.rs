@@ -160,7 +160,17 @@ pub struct PhaseEvent {
     pub step: String,
 }
 
+/// Nobody answered a question before its deadline; the wait that asked it has given up. On the run's stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputExpiredEvent {
+    /// The input's number in the run.
+    pub input: u64,
+    /// The step that asked.
+    pub step: String,
+}
+
 builtin_event!(LogEvent, Runtime, ["level", "message", "fields", "step"]);
+builtin_event!(InputExpiredEvent, Runtime, ["input", "step"]);
 builtin_event!(PhaseEvent, Runtime, ["name", "step"]);
 builtin_event!(
     StepFailedEvent,

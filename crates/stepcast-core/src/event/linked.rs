@@ -1,14 +1,15 @@
 //! Events that come from a store, given the types that are linked into this binary.
 
 use super::{
-    AnyEvent, CallEvent, Event, EventMeta, HumanResponseEvent, InputRequiredEvent, LogEvent, Payload, PhaseEvent,
-    StartEvent, StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent,
+    AnyEvent, CallEvent, Event, EventMeta, HumanResponseEvent, InputExpiredEvent, InputRequiredEvent, LogEvent,
+    Payload, PhaseEvent, StartEvent, StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent,
 };
 use crate::catalogue::Catalogue;
 use crate::definition::WorkflowDef;
 
 /// What may be on a stream without being declared by any workflow.
-static BUILT_IN: [&EventMeta; 10] = [
+static BUILT_IN: [&EventMeta; 11] = [
+    &InputExpiredEvent::META,
     &LogEvent::META,
     &PhaseEvent::META,
     &CallEvent::META,

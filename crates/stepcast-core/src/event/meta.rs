@@ -72,6 +72,8 @@ pub struct EventIdent {
     pub secret: &'static [&'static str],
 }
 
+type Decode = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Box<dyn ErasedEvent>, erased_serde::Error>;
+
 /// The constant description of an event type: names, role, and how to decode it.
 #[derive(Clone, Copy)]
 pub struct EventMeta {
@@ -95,7 +97,7 @@ pub struct EventMeta {
     /// Fields that never reach a log.
     pub secret: &'static [&'static str],
     type_id: TypeId,
-    decode: fn(Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error>,
+    decode: Decode,
     schema: fn() -> Option<Value>,
 }
 
@@ -133,7 +135,23 @@ impl EventMeta {
             let text = format!("it nests lists and objects more than {MAX_CELL_DEPTH} deep");
             return Err(serde::de::Error::custom(text));
         }
-        (self.decode)(value)
+        serde_code(|| {
+            (self.decode)(&mut <dyn erased_serde::Deserializer<'_>>::erase(&value))
+                .map_err(|error| self.with_path(&value, &error))
+        })
+    }
+
+    /// The error with the path of the field that does not fit; without one where the whole does not.
+    #[cold]
+    fn with_path(&self, value: &Value, error: &erased_serde::Error) -> serde_json::Error {
+        let mut track = serde_path_to_error::Track::new();
+        let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
+        let again = (self.decode)(&mut <dyn erased_serde::Deserializer<'_>>::erase(tracked)).map(drop);
+        let path = track.path().to_string();
+        match (path.as_str(), again) {
+            ("." | "", _) | (_, Ok(())) => serde::de::Error::custom(error),
+            (path, Err(error)) => serde::de::Error::custom(format_args!("`{path}`: {error}")),
+        }
     }
 
     /// The JSON Schema of the value: the type's own if it has one, else an object with the fields' names.
@@ -159,8 +177,12 @@ const fn origin_of<E: Event>(ident: &EventIdent) -> u64 {
     hash::extend(written, &(size_of::<E>() as u64).to_le_bytes())
 }
 
-fn decode<E: Event>(value: Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error> {
-    serde_code(|| serde_json::from_value::<E>(value).map(|event| Box::new(event) as Box<dyn ErasedEvent>))
+// One instantiation of the event's `Deserialize`, whatever it is read from: with many event types, these are most of what
+// a workflow's crate takes to compile.
+fn decode<E: Event>(
+    source: &mut dyn erased_serde::Deserializer<'_>,
+) -> Result<Box<dyn ErasedEvent>, erased_serde::Error> {
+    erased_serde::deserialize::<E>(source).map(|event| Box::new(event) as Box<dyn ErasedEvent>)
 }
 
 impl fmt::Debug for EventMeta {

@@ -16,8 +16,8 @@ pub use call::{CallEvent, CallReason, CallStatus};
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
 pub use erased::{ErasedEvent, Payload};
 pub use lifecycle::{
-    ErrorInfo, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged, UnhandledEvent,
-    WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,
+    ErrorInfo, InputExpiredEvent, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged,
+    UnhandledEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,
 };
 pub use meta::{EventIdent, EventMeta, Role};
 

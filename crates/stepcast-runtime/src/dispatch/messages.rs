@@ -6,13 +6,14 @@ use std::task::Context;
 
 use std::future::Future;
 use stepcast_core::engine::{Answer, Expected, External, Matches, TickKind};
-use stepcast_core::{Payload, Role};
+use stepcast_core::{InputRequiredEvent, Payload, Role};
 use tokio::sync::oneshot;
 
 use super::Dispatch;
 use super::core::RunCore;
-use super::kept::{Held, as_record};
+use super::kept::{Held, record};
 use crate::clock;
+use crate::durable::{self, Misfit};
 use crate::run::{Given, Message, RespondError, RunEnd, RunError, lock};
 
 impl Dispatch {
@@ -110,8 +111,7 @@ impl Dispatch {
         match self.judge(core, input, answer) {
             Ok(Judged::NotYet(answer)) => core.more().deferred.push(Message::Respond { input, answer, reply }),
             Ok(Judged::Answer(answer)) if core.journal.is_some() => {
-                let one_type = matches!(core.state.expected(input), Some(Expected::Wait { .. }));
-                self.record_answer(input, as_record(&answer, one_type), reply);
+                self.record_answer(core, input, &answer, reply);
             }
             Ok(Judged::Answer(answer)) => {
                 self.tick(core, TickKind::Answer { input, answer });
@@ -158,7 +158,27 @@ impl Dispatch {
                 Answer::Event { event, matches }
             }
         };
-        Ok(Judged::Answer(answer))
+        match self.misfit(core, input, &answer) {
+            Some(error) => Err(error),
+            None => Ok(Judged::Answer(answer)),
+        }
+    }
+
+    /// What a dynamic question has against an answer: its own choices, its own schema.
+    fn misfit(&self, core: &RunCore, input: u64, answer: &Answer) -> Option<RespondError> {
+        let Answer::Event { event, .. } = answer else { return None };
+        let (asked, expires) = core.state.pending_input(self.env.run.def(), input)?;
+        asked.event.as_ref()?.get::<InputRequiredEvent>()?;
+        let asked = record(self.env.run.def(), asked, expires);
+        let value = event.as_erased().to_value().ok()?;
+        let id = input.to_string();
+        Some(match durable::misfit(&asked, &value, None)? {
+            Misfit::Choice { choices, found } => {
+                RespondError::WrongAnswer { id, expected: choices.join(" or "), found }
+            }
+            Misfit::Schema { faults } => RespondError::Schema { id, faults },
+            Misfit::Data { tag, source } => RespondError::Data { id, tag, source },
+        })
     }
 
     /// The answer as an event that the input takes.

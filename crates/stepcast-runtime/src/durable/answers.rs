@@ -6,6 +6,7 @@ use serde_json::Value;
 use stepcast_core::backend::*;
 use stepcast_core::{AnyEvent, Role, WorkflowDef};
 
+use super::check::{Misfit, misfit, normal};
 use super::records::ask;
 use super::{AnswerRunError, SendRunError};
 use crate::clock;
@@ -31,53 +32,49 @@ impl Runtime {
         let Some(record) = self.list_inputs(filter, None, 1).await?.pop() else {
             return Err(AnswerRunError::Unknown { run: run.clone(), input });
         };
-        check_answer(run, &record, &answer, self.definition(&record.workflow).as_deref())?;
-        let (run_text, text) = (Arc::from(run.as_str()), answer.to_string());
-        let given = Answer { run: run_text, input, answer: text, by, at: clock::now() };
-        match ask(backend, move |backend| backend.answer(given)).await {
-            None => Err(AnswerRunError::ShuttingDown),
-            Some(Ok(())) => Ok(()),
-            Some(Err(AnswerError::Storage(error))) => Err(error.into()),
-            Some(Err(AnswerError::UnknownInput { .. })) => Err(AnswerRunError::Unknown { run: run.clone(), input }),
-            Some(Err(error)) => {
-                let status = match &error {
-                    AnswerError::Conflict { status, .. } => InputStatus::clone(status),
-                    _ => record.status,
-                };
-                Err(AnswerRunError::Conflict { status, source: Box::new(error) })
-            }
+        let def = self.definition(&record.workflow);
+        record_answer(backend, def.as_deref(), run, record, answer, by).await
+    }
+}
+
+/// Checks an answer and records it.
+pub(crate) async fn record_answer(
+    backend: &Arc<dyn Backend>,
+    def: Option<&WorkflowDef>,
+    run: &RunId,
+    record: InputRecord,
+    answer: Value,
+    by: Option<String>,
+) -> Result<(), AnswerRunError> {
+    let input = record.asked.input;
+    let answer = normal(&record.asked, answer);
+    if let Some(misfit) = misfit(&record.asked, &answer, def) {
+        return Err(AnswerRunError::of(run, input, misfit));
+    }
+    let given = Answer { run: Arc::from(run.as_str()), input, answer: answer.to_string(), by, at: clock::now() };
+    match ask(backend, move |backend| backend.answer(given)).await {
+        None => Err(AnswerRunError::ShuttingDown),
+        Some(Ok(())) => Ok(()),
+        Some(Err(AnswerError::Storage(error))) => Err(error.into()),
+        Some(Err(AnswerError::UnknownInput { .. })) => Err(AnswerRunError::Unknown { run: run.clone(), input }),
+        Some(Err(error)) => {
+            let status = match &error {
+                AnswerError::Conflict { status, .. } => InputStatus::clone(status),
+                _ => record.status,
+            };
+            Err(AnswerRunError::Conflict { status, source: Box::new(error) })
         }
     }
 }
 
-/// Whether the answer is one that the input takes: one of its choices, or data of the event that it expects.
-fn check_answer(
-    run: &RunId,
-    record: &InputRecord,
-    answer: &Value,
-    def: Option<&WorkflowDef>,
-) -> Result<(), AnswerRunError> {
-    let input = record.asked.input;
-    let choices = record.asked.choices.as_deref().and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
-    if let Some(choices) = choices {
-        let given = answer.get("choice").unwrap_or(answer);
-        let known = given.as_str().is_some_and(|given| choices.iter().any(|choice| choice == given));
-        return match known {
-            true => Ok(()),
-            false => Err(AnswerRunError::Choice { run: run.clone(), input, choices, found: given.to_string() }),
-        };
-    }
-    let meta = def.zip(record.asked.expects.as_deref());
-    let meta = meta.and_then(|(def, tag)| def.event_by_tag(tag).map(|ix| def.event(ix)));
-    match meta {
-        Some(meta) => match meta.decode(answer.clone()) {
-            Ok(_) => Ok(()),
-            Err(source) => {
-                let (run, tag, source) = (run.clone(), meta.tag.to_owned(), Arc::new(source));
-                Err(AnswerRunError::Data { run, input, tag, source })
-            }
-        },
-        None => Ok(()),
+impl AnswerRunError {
+    fn of(run: &RunId, input: u64, misfit: Misfit) -> Self {
+        let run = run.clone();
+        match misfit {
+            Misfit::Choice { choices, found } => AnswerRunError::Choice { run, input, choices, found },
+            Misfit::Schema { faults } => AnswerRunError::Schema { run, input, faults },
+            Misfit::Data { tag, source } => AnswerRunError::Data { run, input, tag, source },
+        }
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod adopt;
 mod answers;
+mod check;
 mod error;
 mod host;
 mod keeping;
 mod load;
 mod records;
 
+pub(crate) use answers::record_answer;
+pub(crate) use check::{Misfit, misfit};
 pub use error::{AnswerRunError, AttachError, SendRunError};
 pub(crate) use host::{Host, fetch_letters};
 pub(crate) use keeping::Keeping;

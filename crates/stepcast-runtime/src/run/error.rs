@@ -274,14 +274,22 @@ pub enum RespondError {
         /// The id.
         id: String,
     },
-    /// The store could not record the answer.
-    #[error("The answer to input `{id}` could not be recorded: {source}")]
-    Storage {
+    /// The answer does not fit the question's own schema.
+    #[error("The answer to input `{id}` does not fit its schema: {}.", faults.join("; "))]
+    Schema {
+        /// The id.
+        id: String,
+        /// Every fault, with the place of it as a JSON pointer.
+        faults: Vec<String>,
+    },
+    /// The store did not record the answer.
+    #[error("The answer to input `{id}` was not recorded: {source}")]
+    Refused {
         /// The id.
         id: String,
         /// What the backend said.
         #[source]
-        source: Arc<stepcast_core::backend::StorageError>,
+        source: Arc<crate::durable::AnswerRunError>,
     },
     /// The run has ended.
     #[error("The run has ended; nobody waits for the answer to input `{id}`.")]

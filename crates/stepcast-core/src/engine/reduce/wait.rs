@@ -1,13 +1,13 @@
 //! Waits: how they begin, end, and lose their predicates.
 
 use super::Engine;
-use crate::AnyEvent;
 use crate::definition::StepIx;
 use crate::engine::exec::Exec;
 use crate::engine::inputs::{Asked, Input};
 use crate::engine::state::Timer;
 use crate::engine::waits::Waiter;
 use crate::engine::{Command, ExecKey, Filter, InputChange, OpResult, RunState, Time, WaitRequest};
+use crate::{AnyEvent, InputExpiredEvent};
 
 impl Engine<'_> {
     /// Registers a wait, or arms the one that an earlier attempt registered, and looks at what was kept.
@@ -86,8 +86,12 @@ impl Engine<'_> {
             timers.0.remove(&(deadline, id));
         }
         if let (Some(input), Some(inputs)) = (waiter.input, self.state.inputs.as_deref_mut())
-            && inputs.0.remove(&input).is_some()
+            && let Some(asked) = inputs.0.remove(&input)
         {
+            if let InputChange::Expired = change {
+                let step = self.def.step(asked.step).name.clone();
+                self.out.push(Command::Publish(AnyEvent::new(InputExpiredEvent { input, step })));
+            }
             self.input_changed(input, change);
         }
         if waiter.filter == Filter::Code && !waiter.armed {

@@ -1,9 +1,9 @@
 //! Questions to people as records of the store.
 
 use serde_json::Value;
-use stepcast_core::WorkflowDef;
 use stepcast_core::backend::{InputChange as Change, NewInput};
 use stepcast_core::engine::{InputChange, InputReason, PendingInput, Time};
+use stepcast_core::{InputRequiredEvent, WorkflowDef};
 
 use crate::dispatch::{Dispatch, RunCore};
 
@@ -31,7 +31,7 @@ impl Dispatch {
     }
 }
 
-fn record(def: &WorkflowDef, input: PendingInput, expires: Option<Time>) -> NewInput {
+pub(in crate::dispatch) fn record(def: &WorkflowDef, input: PendingInput, expires: Option<Time>) -> NewInput {
     let data = input.event.as_ref().map(stepcast_core::AnyEvent::value);
     let prompt = data
         .as_ref()
@@ -43,6 +43,10 @@ fn record(def: &WorkflowDef, input: PendingInput, expires: Option<Time>) -> NewI
     let error = input.error.as_ref().and_then(|error| serde_json::to_value(error).ok());
     let expected = input.expects.as_deref().and_then(|tag| def.event_by_tag(tag)).map(|ix| def.event(ix));
     let choices = (!input.choices.is_empty()).then(|| serde_json::to_string(&input.choices).unwrap_or_default());
+    // A dynamic question may say by itself what it takes.
+    let dynamic = input.event.as_ref().and_then(|event| event.get::<InputRequiredEvent>());
+    let own = |name: &str| dynamic.and_then(|event| event.get(name)).map(Value::to_string);
+    let (choices, own_schema) = (choices.or_else(|| own("choices")), own("schema"));
     NewInput {
         input: input.id,
         step: input.step,
@@ -55,7 +59,7 @@ fn record(def: &WorkflowDef, input: PendingInput, expires: Option<Time>) -> NewI
         prompt,
         data: data.or(error).as_ref().map(Value::to_string),
         choices,
-        schema: expected.map(|meta| meta.schema().to_string()),
+        schema: own_schema.or_else(|| expected.map(|meta| meta.schema().to_string())),
         expires,
     }
 }

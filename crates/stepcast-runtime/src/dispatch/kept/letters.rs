@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::backend::{Answer, AnswerError, Mail, MailKind};
-use stepcast_core::engine::{External, TickKind};
+use stepcast_core::backend::{InputCursor, InputRecord, InputStatus, Mail, MailKind};
+use stepcast_core::engine::{self, External, TickKind};
 use stepcast_core::{AnyEvent, EventEnvelope, Payload};
 use tokio::sync::oneshot;
 
-use crate::clock;
+use super::inputs::record;
 use crate::dispatch::{Dispatch, RunCore};
-use crate::durable::ask;
+use crate::durable::{self, AnswerRunError};
 use crate::run::{Given, RespondError};
 
 impl Dispatch {
@@ -86,39 +86,51 @@ impl Dispatch {
     /// Records a person's answer that was given through a handle; the run finds it among its letters.
     pub(in crate::dispatch) fn record_answer(
         &self,
+        core: &RunCore,
         input: u64,
-        answer: String,
+        answer: &engine::Answer,
         reply: oneshot::Sender<Result<(), RespondError>>,
     ) {
         let run = Arc::clone(&self.env.run);
-        let Some(keeping) = run.keeping() else { return };
+        let asked = core.state.pending_input(run.def(), input);
+        let (Some(keeping), Some((asked, expires))) = (run.keeping(), asked) else { return };
+        let one_type = asked.expects.is_some();
+        let answer = as_record(answer, one_type);
+        let opened = asked.created;
+        let record = InputRecord {
+            run: Arc::from(run.id().as_str()),
+            workflow: run.def().name().to_owned(),
+            asked: record(run.def(), asked, expires),
+            opened,
+            status: InputStatus::Pending,
+            cursor: InputCursor(0),
+        };
         let backend = Arc::clone(&keeping.backend);
         tokio::spawn(async move {
-            let given = Answer { run: Arc::from(run.id().as_str()), input, answer, by: None, at: clock::now() };
             let id = input.to_string();
-            let told = match ask(&backend, move |backend| backend.answer(given)).await {
-                Some(Ok(())) => {
-                    crate::durable::fetch_letters(&run).await;
-                    Ok(())
-                }
-                Some(Err(AnswerError::Storage(source))) => Err(RespondError::Storage { id, source: Arc::new(source) }),
-                Some(Err(_)) => Err(RespondError::Conflict { id }),
-                None => Err(RespondError::Ended { id }),
-            };
-            drop(reply.send(told));
+            // Its type was checked by whoever waits for it.
+            let told = durable::record_answer(&backend, None, run.id(), record, answer, None).await;
+            if told.is_ok() {
+                durable::fetch_letters(&run).await;
+            }
+            drop(reply.send(told.map_err(|error| match error {
+                AnswerRunError::Conflict { .. } => RespondError::Conflict { id },
+                AnswerRunError::ShuttingDown => RespondError::Ended { id },
+                error => RespondError::Refused { id, source: Arc::new(error) },
+            })));
         });
     }
 }
 
 /// An answer as it is recorded: the event's own data, or with the event's tag where several events could answer.
-pub(in crate::dispatch) fn as_record(answer: &stepcast_core::engine::Answer, one_type: bool) -> String {
-    use stepcast_core::engine::Answer as Engine;
+fn as_record(answer: &engine::Answer, one_type: bool) -> Value {
+    use engine::Answer as Engine;
     match answer {
-        Engine::Failure(choice) => serde_json::to_string(choice).unwrap_or_default(),
-        Engine::Event { event, .. } if one_type => event.as_erased().to_value().unwrap_or_default().to_string(),
+        Engine::Failure(choice) => serde_json::to_value(choice).unwrap_or_default(),
+        Engine::Event { event, .. } if one_type => event.as_erased().to_value().unwrap_or_default(),
         Engine::Event { event, .. } => {
             let event = AnyEvent::from_payload(event.clone());
-            serde_json::to_string(&event.to_envelope()).unwrap_or_default()
+            serde_json::to_value(event.to_envelope()).unwrap_or_default()
         }
     }
 }

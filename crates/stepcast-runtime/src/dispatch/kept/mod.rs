@@ -13,5 +13,5 @@ mod round;
 mod tick;
 
 pub(crate) use end::StoredFailure;
+pub(super) use inputs::record;
 pub(crate) use journal::{Held, Journal, Place};
-pub(super) use letters::as_record;

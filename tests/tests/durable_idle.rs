@@ -1,0 +1,172 @@
+//! A run that rests leaves memory, and comes back when an answer, an event or a deadline calls.
+
+#![allow(clippy::expect_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use stepcast::backend::{Holder, RunStatus};
+use stepcast::prelude::*;
+use stepcast::{RunId, Runtime};
+use support::stores::Store;
+use support::within;
+
+#[event(start)]
+struct Begin {
+    /// Milliseconds after which the wait gives up.
+    patience: u64,
+}
+
+#[event(external)]
+struct Go {
+    n: u32,
+}
+
+#[event(stop)]
+struct Done {
+    n: u32,
+}
+
+#[derive(Default)]
+struct Waits {
+    begun: Arc<AtomicU32>,
+}
+
+#[workflow(Begin => Done)]
+impl Waits {
+    #[step(waits(Go))]
+    async fn wait(&self, ev: Begin, ctx: Context, tally: State<Tally>) -> Result<Done> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        tally.edit(|tally| tally.begun += 1).await?;
+        let go = ctx.wait_for_event::<Go>().timeout(Duration::from_millis(ev.patience)).await;
+        // The edit is not done again, however often the execution is repeated.
+        Ok(Done { n: go.map_or(0, |go| go.n) + 100 * tally.get().begun })
+    }
+}
+
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, State)]
+struct Tally {
+    begun: u32,
+}
+
+async fn until(mut what: impl AsyncFnMut() -> bool) {
+    within(async {
+        while !what().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+async fn gone(runtime: &Runtime, id: &RunId) {
+    until(async || runtime.get(id).is_none()).await;
+    until(async || {
+        let record = runtime.find_run(id).await.expect("it is read").expect("it is there");
+        record.holder == Holder::Nobody
+    })
+    .await;
+}
+
+fn rests(store: &Store, flow: Waits, patience: u64) -> (Runtime, RunId) {
+    let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(2));
+    runtime.register(flow).expect("it is registered");
+    let options = RunOptions::new().run_id("sleeper");
+    let run = runtime.start("Waits", json!({"patience": patience}), options).expect("it starts");
+    (runtime, run.run_id().clone())
+}
+
+#[test]
+fn an_event_brings_a_run_back() {
+    for store in Store::all() {
+        store.process(async {
+            let flow = Waits::default();
+            let begun = Arc::clone(&flow.begun);
+            let (runtime, id) = rests(&store, flow, 3_600_000);
+            gone(&runtime, &id).await;
+            let record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
+            assert_eq!(record.status, RunStatus::Waiting, "{}", store.name());
+            assert!(record.due.is_some(), "its deadline is known without it");
+            assert_eq!(begun.load(Ordering::SeqCst), 1);
+            runtime.send_event(&id, Go { n: 7 }).await.expect("it is sent");
+            until(async || {
+                let record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
+                record.status == RunStatus::Completed
+            })
+            .await;
+            let run = runtime.attach(&id).await.expect("it has ended");
+            let done = within(run.outcome()).await.expect("it has ended");
+            assert_eq!(done.get::<Done>().expect("the stop event").n, 107, "{}", store.name());
+            assert_eq!(begun.load(Ordering::SeqCst), 2, "it was repeated up to its wait");
+        });
+    }
+}
+
+#[test]
+fn a_deadline_brings_a_run_back() {
+    for store in Store::all() {
+        store.process(async {
+            let (runtime, id) = rests(&store, Waits::default(), 60);
+            gone(&runtime, &id).await;
+            until(async || {
+                let record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
+                record.status == RunStatus::Completed
+            })
+            .await;
+            let run = runtime.attach(&id).await.expect("it has ended");
+            let done = within(run.outcome()).await.expect("it has ended");
+            assert_eq!(done.get::<Done>().expect("the stop event").n, 100, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn a_run_that_somebody_holds_stays() {
+    for store in Store::all() {
+        store.process(async {
+            let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(1));
+            runtime.register(Waits::default()).expect("it is registered");
+            let held = runtime.start("Waits", json!({"patience": 3_600_000}), RunOptions::new().run_id("held"));
+            let held = held.expect("it starts");
+            let start = RunOptions::new().run_id("free");
+            drop(runtime.start("Waits", json!({"patience": 3_600_000}), start).expect("it starts"));
+            let free = RunId::from("free");
+            gone(&runtime, &free).await;
+            assert!(runtime.get(held.run_id()).is_some(), "{}", store.name());
+            // A stream holds as well as a handle.
+            let id = held.run_id().clone();
+            let mut stream = held.stream_events();
+            drop(held);
+            runtime.send_event(&id, Go { n: 1 }).await.expect("it is sent");
+            let last = within(stream.next()).await.expect("the terminal event");
+            assert_eq!(last.get::<Done>().expect("the stop event").n, 101, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn a_deadline_survives_the_process() {
+    for store in Store::all() {
+        let due = store.process(async {
+            let (runtime, id) = rests(&store, Waits::default(), 80);
+            gone(&runtime, &id).await;
+            runtime.find_run(&id).await.expect("it is read").expect("it is there").due.expect("a deadline")
+        });
+        store.process(async {
+            let runtime = Runtime::on(store.open());
+            runtime.register(Waits::default()).expect("it is registered");
+            let id = RunId::from("sleeper");
+            let mut record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
+            assert!(record.status.is_end() || record.due == Some(due), "{}: {record:?}", store.name());
+            until(async || {
+                record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
+                record.status == RunStatus::Completed
+            })
+            .await;
+            assert!(record.changed >= due, "{}: not before its deadline", store.name());
+        });
+    }
+}

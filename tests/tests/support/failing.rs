@@ -1,0 +1,91 @@
+//! A backend whose writes fail when they are told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stepcast::backend::*;
+use stepcast::engine::Time;
+
+/// Hands everything on, but fails every write from the n-th on.
+#[derive(Debug)]
+pub struct Failing {
+    pub inner: Arc<dyn Backend>,
+    /// Writes that still succeed.
+    pub left: AtomicU64,
+}
+
+impl Failing {
+    pub fn after(inner: Arc<dyn Backend>, writes: u64) -> Arc<Failing> {
+        Arc::new(Failing { inner, left: AtomicU64::new(writes) })
+    }
+}
+
+impl Backend for Failing {
+    fn write(&self, batch: Batch, done: Done) {
+        let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        match left {
+            Ok(_) => self.inner.write(batch, done),
+            Err(_) => {
+                let source: Cause = Arc::new(std::io::Error::other("the disk is on fire"));
+                done.call(Err(WriteError::Storage(StorageError::Full { source })));
+            }
+        }
+    }
+
+    fn claim(&self, runs: &[&str]) -> Vec<Result<Lease, ClaimError>> {
+        self.inner.claim(runs)
+    }
+    fn load(&self, run: &str) -> Result<StoredRun, LoadError> {
+        self.inner.load(run)
+    }
+    fn run(&self, run: &str) -> Result<Option<RunRecord>, StorageError> {
+        self.inner.run(run)
+    }
+    fn runs(&self, filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Result<Vec<RunRecord>, StorageError> {
+        self.inner.runs(filter, after, limit)
+    }
+    fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {
+        self.inner.events(run, after, limit)
+    }
+    fn inputs(
+        &self,
+        filter: &InputFilter,
+        after: Option<InputCursor>,
+        limit: usize,
+    ) -> Result<Vec<InputRecord>, StorageError> {
+        self.inner.inputs(filter, after, limit)
+    }
+    fn answer(&self, answer: Answer) -> Result<(), AnswerError> {
+        self.inner.answer(answer)
+    }
+    fn send(&self, letter: Letter) -> Result<Sent, SendError> {
+        self.inner.send(letter)
+    }
+    fn mail(&self, run: &str, after: u64) -> Result<Vec<Mail>, LoadError> {
+        self.inner.mail(run, after)
+    }
+    fn mailed(&self) -> Result<Vec<Arc<str>>, StorageError> {
+        self.inner.mailed()
+    }
+    fn purge(&self, run: &str) -> Result<(), PurgeError> {
+        self.inner.purge(run)
+    }
+    fn purge_ended(&self, before: Time, limit: usize) -> Result<usize, StorageError> {
+        self.inner.purge_ended(before, limit)
+    }
+    fn cache_get(&self, key: &str) -> Result<Option<CacheRow>, StorageError> {
+        self.inner.cache_get(key)
+    }
+    fn cache_put(&self, row: CacheRow) -> Result<(), StorageError> {
+        self.inner.cache_put(row)
+    }
+    fn cache_purge(&self, before: Time, limit: usize) -> Result<usize, StorageError> {
+        self.inner.cache_purge(before, limit)
+    }
+    fn watch(&self, watcher: Watcher) {
+        self.inner.watch(watcher);
+    }
+    fn close(&self) -> Result<(), StorageError> {
+        self.inner.close()
+    }
+}
