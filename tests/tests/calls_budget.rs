@@ -439,7 +439,7 @@ async fn a_child_that_is_taken_up_again_is_not_counted_twice() {
     // The child's snapshot is later than its parent's, as one taken between the two would be.
     let mut data = serde_json::to_value(run.snapshot().await.unwrap()).unwrap();
     run.cancel();
-    let usage = &mut data["cells"]["stepcast.usage"];
+    let usage = &mut data["cells"]["stepcast.calls"];
     assert_eq!(usage["total"], serde_json::json!({ "tokens_in": 32, "cost_micros": 300 }));
     usage["total"] = serde_json::json!({ "tokens_in": 1 });
     usage["children"] = serde_json::json!({});
@@ -451,7 +451,7 @@ async fn a_child_that_is_taken_up_again_is_not_counted_twice() {
     settle().await;
     run.send_event(Go).unwrap();
     assert_eq!(within(run.result()).await.unwrap().text, "30 in 31 in 32");
-    let kept = serde_json::to_value(run.store_snapshot()).unwrap()["cells"]["stepcast.usage"].clone();
+    let kept = serde_json::to_value(run.store_snapshot()).unwrap()["cells"]["stepcast.calls"].clone();
     assert_eq!(kept.get("children"), None, "children that have ended are not kept apart: {kept}");
 }
 
@@ -471,7 +471,7 @@ async fn usage_that_cannot_be_read_is_an_error() {
     let run = flow.clone().run_with(Begin { waits: true, ..begin(&[10]) }, tokens(100));
     settle().await;
     let text = run.snapshot().await.unwrap().to_json().unwrap();
-    let damage = |data: &mut serde_json::Value| data["cells"]["stepcast.usage"] = serde_json::json!("much");
+    let damage = |data: &mut serde_json::Value| data["cells"]["stepcast.calls"] = serde_json::json!("much");
     let mut data: serde_json::Value = serde_json::from_str(&text).unwrap();
     // The recorded call has no need of it; one that is new has.
     data["records"] = serde_json::json!([]);

@@ -247,6 +247,23 @@ async fn a_call_s_policy_goes_before_its_run_s() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_is_taken_up_again_keeps_its_policy() {
+    let world = World::new();
+    let waits = Plan { waits: true, rerun: true, ..plan() };
+    let run = world.flow.clone().run_with(question("a", waits), world.options().call_policy(CachePolicy::Disabled));
+    settle().await;
+    let snapshot = run.snapshot().await.unwrap();
+    let taken_up = async |options: RunOptions| {
+        let run = world.flow.clone().restore_with(snapshot.clone(), options.record_internal()).unwrap();
+        settle().await;
+        run.cancel();
+        run.calls()[0].status
+    };
+    assert_eq!(taken_up(world.options()).await, Disabled);
+    assert_eq!(taken_up(world.options().call_policy(CachePolicy::Auto)).await, Bypass, "unless it is given another");
+}
+
+#[tokio::test(start_paused = true)]
 async fn namespaces_and_workflows_are_apart() {
     let world = World::new();
     let v2 = || Plan { namespace: "v2".to_owned(), ..plan() };
@@ -435,10 +452,13 @@ async fn runs_on_a_backend_share_what_is_in_it() {
     let parent = Parent { flow: flow.clone() };
     let run = other.run(parent, question("a", plan()), RunOptions::new());
     assert_eq!(within(run.result()).await.unwrap().text, "a 1");
+    let (parent, own) = (Parent { flow: flow.clone() }, RunOptions::new().call_cache(CallCache::memory(1)));
+    let run = other.run(parent, question("a", plan()), own);
+    assert_eq!(within(run.result()).await.unwrap().text, "a 3", "a cache that was given goes before the backend");
 
     assert_eq!(one.purge_call_cache(0, 10).await.unwrap(), 0);
     assert_eq!(one.purge_call_cache(u64::MAX, 10).await.unwrap(), 1);
-    assert_eq!(ask(&other, RunOptions::new()).await, ("a 3".to_owned(), Miss));
+    assert_eq!(ask(&other, RunOptions::new()).await, ("a 4".to_owned(), Miss));
     assert_eq!(Runtime::new().purge_call_cache(u64::MAX, 10).await.unwrap(), 0);
 }
 

@@ -4,7 +4,7 @@ use stepcast_core::Budget;
 use stepcast_core::state_cell::State;
 
 use super::{AnyRun, RunId};
-use crate::context::{CachePolicy, CallCache, Spent};
+use crate::context::{CachePolicy, CallCache, Ledger};
 use crate::resources::Resources;
 use crate::snapshot::StoreSnapshot;
 
@@ -75,7 +75,7 @@ impl RunOptions {
     /// Begins with a copy of another run's store and typed state; what that one has used up is not this one's.
     #[must_use]
     pub fn state_from(mut self, run: &AnyRun) -> Self {
-        self.store = Some(run.store_snapshot().without(Spent::NAME));
+        self.store = Some(run.store_snapshot().without(Ledger::NAME));
         self
     }
 
@@ -131,15 +131,16 @@ impl RunOptions {
         self
     }
 
-    /// Where calls with a key share their results with other runs. By default the backend of the run's runtime, if it
-    /// has one, else nowhere. Children have their parent's.
+    /// Where calls with a key share their results with other runs. By default where its parent's
+    /// do; else in the backend of the run's runtime, if it has one; else nowhere. It is not kept with the run.
     #[must_use]
     pub fn call_cache(mut self, cache: CallCache) -> Self {
         self.call_cache = Some(cache);
         self
     }
 
-    /// What the cache is for calls that do not say so themselves. Default `CachePolicy::Auto`, or the parent's.
+    /// What the cache is for calls that do not say so themselves. Default `CachePolicy::Auto`, or the parent's. A restored
+    /// run keeps the policy that it had, unless it is given another.
     #[must_use]
     pub fn call_policy(mut self, policy: CachePolicy) -> Self {
         self.call_policy = Some(policy);

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::shared::STREAM_BOUND;
 use super::{AnyRun, Message, Run, RunEnd, RunError, RunId, RunOptions, RunShared, lock};
 use crate::clock;
-use crate::context::set_budget;
+use crate::context::set_up_calls;
 use crate::dispatch::{Dispatch, First, RunCore, RunTask};
 use crate::durable::Keeping;
 use crate::program::Program;
@@ -183,8 +183,8 @@ pub(crate) fn launch(
         Begin::Restored(restored) => take_up(&shared, *restored),
         Begin::Refused(error) => Err(RunEnd::refused(error, clock::now())),
     };
-    if let Some(budget) = shared.options().and_then(|options| options.budget) {
-        set_budget(&shared, budget);
+    if let Some(options) = shared.options() {
+        set_up_calls(&shared, options);
     }
     let (first, tokio) = match (first, tokio) {
         (Ok(first), Some(tokio)) => (first, tokio),

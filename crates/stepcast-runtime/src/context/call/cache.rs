@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
+use serde::{Deserialize, Serialize};
 use stepcast_core::BoxFuture;
 use stepcast_core::backend::{Backend, CacheRow, StorageError};
 
@@ -12,7 +13,8 @@ use crate::run::lock;
 
 /// Whether a call's result may come from the cache that runs share, and go there. Only calls with
 /// [`Effect::Read`](super::Effect::Read) and a key are ever in it, and only if they succeeded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CachePolicy {
     /// A cached result is used; without one, the call is made and its result cached.

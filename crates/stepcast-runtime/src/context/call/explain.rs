@@ -25,13 +25,6 @@ pub enum ExplainError {
     /// Its journal is damaged.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// What stands for the journal's first rows is damaged.
-    #[error("The checkpoint of the run cannot be read: {source}. Restore the store from a copy.")]
-    Checkpoint {
-        /// What serde found.
-        #[source]
-        source: serde_json::Error,
-    },
 }
 
 impl<S> Context<S> {
@@ -78,8 +71,8 @@ impl Runtime {
         let run = run.clone();
         let list = move || {
             let stored = backend.load(run.as_str())?;
-            let checkpoint = stored.snapshot.map(|snapshot| serde_json::from_slice::<Checkpoint>(&snapshot.data));
-            let checkpoint = checkpoint.transpose().map_err(|source| ExplainError::Checkpoint { source })?;
+            let checkpoint = stored.snapshot.map(|snapshot| Checkpoint::decode(&snapshot.data, snapshot.covers));
+            let checkpoint = checkpoint.transpose()?;
             let rows = stored.rows.iter().map(|row| &row.data);
             Ok(stored_calls(checkpoint.as_ref(), rows)?)
         };

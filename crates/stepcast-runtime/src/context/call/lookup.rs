@@ -7,6 +7,7 @@ use stepcast_core::backend::CacheRow;
 
 use super::Effect;
 use super::cache::{CacheError, CachePolicy, CallCache};
+use super::spend;
 use crate::run::RunShared;
 
 /// What the cache comes to for a call.
@@ -63,18 +64,15 @@ impl Lookup {
     }
 }
 
-/// Policy and cache of a run: its own, else its parent's; a runtime's backend is a cache too.
+/// Policy and cache of a run: its own, else its parent's. A backend is a cache too, if none was given to any of them.
 fn settings(run: &Arc<RunShared>, policy: Option<CachePolicy>) -> (CachePolicy, Option<CallCache>) {
-    let (mut policy, mut cache) = (policy, None);
+    let (mut policy, mut cache, mut backend) = (policy, None, None);
     let mut next = Some(Arc::clone(run));
     while let Some(run) = next {
-        if let Some(options) = run.options() {
-            policy = policy.or(options.call_policy);
-            cache = cache.or_else(|| options.call_cache.clone());
-        }
-        let link = run.extra_if_any().and_then(|extra| extra.runtime.get());
-        cache = cache.or_else(|| link?.backend().map(CallCache::on));
+        policy = policy.or_else(|| spend::policy(&run));
+        cache = cache.or_else(|| run.options()?.call_cache.clone());
+        backend = backend.or_else(|| run.extra_if_any()?.runtime.get()?.backend());
         next = run.parent();
     }
-    (policy.unwrap_or_default(), cache)
+    (policy.unwrap_or_default(), cache.or_else(|| backend.map(CallCache::on)))
 }

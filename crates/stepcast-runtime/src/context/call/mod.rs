@@ -21,7 +21,7 @@ use stepcast_core::{BoxFuture, StepError, Usage};
 pub use cache::{CacheError, CachePolicy, CallCache, ResultCache};
 pub use error::CallError;
 pub use explain::ExplainError;
-pub(crate) use spend::{Spent, child_ended, set_budget, tell_parent};
+pub(crate) use spend::{Ledger, child_ended, set_up, tell_parent};
 
 use super::{Context, SendSet};
 use crate::exec::ExecShared;
