@@ -33,6 +33,34 @@ struct Site {
 }
 
 impl Plan {
+    /// The recorded result, else what `body` gives: a call without a key and without usage. On its own, so that its
+    /// future is small.
+    pub(super) async fn make_plain<T, E, Fut>(self, body: impl FnOnce(String) -> Fut) -> Result<T, CallError>
+    where
+        Fut: Future<Output = Result<T, E>>,
+        T: Serialize + DeserializeOwned,
+        E: Into<StepError>,
+    {
+        let rerun = self.rerun;
+        let mut site = Site::of(self.exec, self.label);
+        site.check()?;
+        let recorded = site.recorded()?;
+        let reason = if recorded.is_some() { CallReason::Rerun } else { CallReason::NotRecorded };
+        if let Some(value) = recorded.filter(|_| !rerun) {
+            return site.replay(value);
+        }
+        match body(site.idempotency_key()).await.map_err(Into::<StepError>::into) {
+            Ok(result) => {
+                let value = serde_json::to_value(&result).map_err(|source| site.unfit(source))?;
+                site.record(Recorded::Json(value));
+                site.exec.kept().await;
+                site.tell(reason, None, None);
+                Ok(result)
+            }
+            Err(error) => Err(site.failed(error)),
+        }
+    }
+
     /// The recorded result, else the cached one, else what `body` gives, if the budget allows it.
     pub(super) async fn make<T, E, Fut>(
         self,
@@ -45,18 +73,13 @@ impl Plan {
         E: Into<StepError>,
     {
         let Plan { exec, label, effect, rerun, more } = self;
-        let begun = exec.run.wants_internal().then(clock::now);
-        let mut site = Site { exec, label, ordinal: 0, key: None, begun };
+        let mut site = Site::of(exec, label);
         site.check()?;
         let recorded = site.recorded()?;
         let had_record = recorded.is_some();
         if let Some(value) = recorded.filter(|_| !rerun) {
-            site.tell(CallReason::Recorded, None, None);
-            return serde_json::from_value(value).map_err(|source| site.unfit(source));
+            return site.replay(value);
         }
-
-        // A plain call has nothing of what follows, and is recorded without it.
-        let is_plain = more.is_none() && meter.is_none();
         let more = more.map(|more| *more).unwrap_or_default();
         let mut lookup = match more.key {
             None => Lookup::without_key(had_record),
@@ -86,19 +109,14 @@ impl Plan {
             Ok(result) => result,
             Err(error) => {
                 drop(reservation);
-                let source = error.into_source();
-                site.tell(CallReason::Failed, None, Some(&source));
-                return Err(CallError::Failed { label: site.name(), source });
+                return Err(site.failed(error));
             }
         };
         let usage = meter.map(|meter| meter(&result)).or(more.estimate);
         let value = serde_json::to_value(&result).map_err(|source| site.unfit(source));
         let shared = lookup.put.as_ref().and_then(|_| Some(value.as_ref().ok()?.to_string()));
         let about = CallRecord { reason: lookup.reason, key: site.key.clone(), usage };
-        let value = value.map(|value| match is_plain {
-            true => Recorded::Json(value),
-            false => Recorded::Call { value, about: Box::new(about) },
-        });
+        let value = value.map(|value| Recorded::Call { value, about: Box::new(about) });
         // What was used up is used up, also if the result cannot be recorded.
         let recorded = site.settle(reservation, usage.unwrap_or_default(), value);
         site.exec.kept().await;
@@ -119,6 +137,11 @@ impl Plan {
 }
 
 impl Site {
+    fn of(exec: Arc<ExecShared>, label: Cow<'static, str>) -> Self {
+        let begun = exec.run.wants_internal().then(clock::now);
+        Site { exec, label, ordinal: 0, key: None, begun }
+    }
+
     fn name(&self) -> String {
         self.label.clone().into_owned()
     }
@@ -144,6 +167,18 @@ impl Site {
             return Err(CallError::RecordFull { label: self.name(), bound });
         }
         Ok(recorded)
+    }
+
+    /// Gives what is recorded.
+    fn replay<T: DeserializeOwned>(&self, value: Value) -> Result<T, CallError> {
+        self.tell(CallReason::Recorded, None, None);
+        serde_json::from_value(value).map_err(|source| self.unfit(source))
+    }
+
+    fn failed(&self, error: StepError) -> CallError {
+        let source = error.into_source();
+        self.tell(CallReason::Failed, None, Some(&source));
+        CallError::Failed { label: self.name(), source }
     }
 
     fn bound(&self) -> usize {

@@ -173,7 +173,10 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.plan.make(self.body, None::<fn(&T) -> Usage>))
+        match self.plan.more {
+            None => Box::pin(self.plan.make_plain(self.body)),
+            Some(_) => Box::pin(self.plan.make(self.body, None::<fn(&T) -> Usage>)),
+        }
     }
 }
 
