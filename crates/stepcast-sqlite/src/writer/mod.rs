@@ -89,8 +89,9 @@ pub(crate) fn write_until_closed(setup: Setup, queue: &Queue) {
     let mut work = Work::new(&conn, often, me, owners, options);
     let mut group = Vec::new();
     let (mut company, mut awake) = (1, Duration::ZERO);
+    let watching = || watcher.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let told = loop {
-        let watched = watcher.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let watched = watching();
         if watched.is_some() && Instant::now() >= look {
             work.look_around();
             tell(&watched, &mut work.notices);
@@ -104,7 +105,8 @@ pub(crate) fn write_until_closed(setup: Setup, queue: &Queue) {
             awake = AWAKE;
         }
         let closing = more.closing;
-        tell(&watched, &mut work.notices);
+        // Somebody may watch since the wait for a job began.
+        tell(&watching(), &mut work.notices);
         if let Some(told) = closing {
             break told;
         }
