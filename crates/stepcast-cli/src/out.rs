@@ -26,14 +26,14 @@ pub(crate) fn json(value: &Value) -> io::Result<()> {
     line(value.to_string())
 }
 
-/// How many columns standard output has.
+/// How many columns standard output has. A file or another program gets whole lines.
 pub(crate) fn width() -> usize {
-    if io::stdout().is_terminal() { columns() } else { 100 }
+    if io::stdout().is_terminal() { columns() } else { usize::MAX }
 }
 
 /// How many columns standard error has.
 pub(crate) fn error_width() -> usize {
-    if io::stderr().is_terminal() { columns() } else { 200 }
+    if io::stderr().is_terminal() { columns() } else { 2000 }
 }
 
 fn columns() -> usize {

@@ -37,6 +37,12 @@ pub(crate) fn meta(tag: &str) -> Option<&'static EventMeta> {
     }
 }
 
+/// The start and the stop event of a workflow that is linked into this binary.
+pub(crate) fn ends(workflow: &str) -> Option<(&'static EventMeta, &'static EventMeta)> {
+    let linked = Catalogue::global().ok()?.workflow(workflow)?;
+    Some((linked.spec.start, linked.spec.stop))
+}
+
 /// The data with its secret fields covered.
 pub(crate) fn covered(mut value: Value, meta: Option<&EventMeta>) -> Value {
     if let (Some(meta), Some(fields)) = (meta, value.as_object_mut()) {
@@ -77,7 +83,7 @@ pub(crate) fn failure(value: &Value) -> String {
     let said = said.or_else(|| error.as_str().map(str::to_owned));
     let step = text(&value, "step_name").or_else(|| text(&value, "step"));
     let attempts = match value.get("attempts").and_then(Value::as_u64) {
-        Some(attempts) if attempts > 1 => format!(" (attempt {attempts})"),
+        Some(attempts) if attempts > 1 => format!(" after {attempts} attempts"),
         _ => String::new(),
     };
     match (step, said) {
@@ -134,7 +140,7 @@ mod tests {
         let event = json!({ "step_name": "publish", "attempts": 3, "exception": {
             "exception_type": "HttpError", "exception_message": "HTTP 503",
         } });
-        assert_eq!(failure(&event), "`publish` failed (attempt 3): HTTP 503");
+        assert_eq!(failure(&event), "`publish` failed after 3 attempts: HTTP 503");
         assert_eq!(failure(&json!({ "exception_message": "no" })), "no");
         assert_eq!(failure(&json!("no")), "no");
         let late = json!({ "timeout": 2.5, "active_steps": ["fetch"] });

@@ -135,7 +135,7 @@ fn a_run_is_named_by_its_id_its_end_its_beginning_or_as_the_latest() {
 fn the_first_line_of_an_inspection_says_why() {
     let place = stored();
     let first = |run: &str| place.run(&["inspect", run]).exits(0).out.lines().next().unwrap().to_owned();
-    assert_eq!(first("456789ab"), "failed: `publish` failed (attempt 3): HTTP 503 from example.org");
+    assert_eq!(first("456789ab"), "failed at `publish` after 3 attempts: HTTP 503 from example.org");
     assert_eq!(first("news"), "waiting for `Verdict` since 5m ago: Publish \"Release notes\"?");
     assert_eq!(first("latest"), "interrupted: no process drives it; stepcast resume 0000cafe goes on with it");
     assert_eq!(first("order-17"), "completed");

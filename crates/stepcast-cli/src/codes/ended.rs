@@ -85,4 +85,11 @@ pub(super) const CODES: &[CodeDoc] = &[
         "stepcast resume latest",
     )
     .exit(Exit::Interrupted),
+    CodeDoc::new(
+        "SC0082",
+        "something of the run cannot be kept",
+        "An event, a result or a state of the run cannot be written to the store: its serde code fails or panics, or \
+         it nests too deep. The run ended there, for what is not kept cannot be gone on with.",
+        "#[derive(serde::Serialize, serde::Deserialize)]\nstruct Scan { path: std::path::PathBuf }",
+    ),
 ];

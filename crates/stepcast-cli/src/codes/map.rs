@@ -150,6 +150,7 @@ impl Coded for RespondError {
             RespondError::Data { .. } => "SC0058",
             RespondError::Filtered { .. } => "SC0059",
             RespondError::Ended { .. } => "SC0031",
+            RespondError::Storage { source, .. } => source.code(),
             _ => UNKNOWN,
         }
     }
@@ -220,6 +221,8 @@ impl Coded for RunError {
             RunError::DuplicateRunId { .. } => "SC0038",
             RunError::Restore(_) => "SC0047",
             RunError::EndedBefore { .. } => "SC0076",
+            RunError::Storage { source } => source.code(),
+            RunError::NotKept { .. } => "SC0082",
             RunError::ShuttingDown => "SC0077",
             RunError::EventPanicked { .. } => "SC0078",
             _ => UNKNOWN,

@@ -11,10 +11,10 @@ use crate::codes::Coded;
 use crate::drive::{Question, ask_all};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::find;
 use crate::input::Given;
 use crate::out::{self, BOLD, DIM, GREEN, paint};
 use crate::text::{now, relative};
+use crate::{find, wire};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -144,6 +144,7 @@ fn user() -> Option<String> {
 
 fn tell(app: &App, question: &Question, value: &Value, by: Option<&str>) -> Result<(), CliError> {
     if app.json {
+        let value = wire::covered(value.clone(), question.expects);
         out::json(&json!({ "input_id": question.id().to_string(), "answer": value, "by": by, "recorded": true }))?;
     } else {
         out::line(format!("{} {}", paint(GREEN, "answered"), paint(BOLD, question.short_id())))?;

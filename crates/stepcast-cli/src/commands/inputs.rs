@@ -155,7 +155,7 @@ pub(crate) fn input_json(record: &InputRecord) -> Value {
     let more: HashMap<&str, Value> = match &record.status {
         InputStatus::Answered { answer, by, at } => HashMap::from([
             ("status", json!("answered")),
-            ("answer", serde_json::from_str(answer).unwrap_or_default()),
+            ("answer", wire::covered(wire::stored(answer), asked.expects.as_deref().and_then(wire::meta))),
             ("by", json!(by)),
             ("resolved_at", json!(date(*at))),
         ]),

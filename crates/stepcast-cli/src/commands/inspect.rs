@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stepcast::backend::{Backend, Holder, InputRecord, RunRecord, RunStatus, StreamRow};
 
-use super::runs::{record_json, words};
+use super::runs::{record_json, result, words};
 use super::{Outcome, inputs, logs};
 use crate::app::App;
 use crate::drive::Question;
@@ -30,6 +30,7 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
     let stored = store.load(&record.run);
     let last_seq = stored.as_ref().map_or(0, |stored| stored.last_seq);
     let start = stored.as_ref().map_or(Value::Null, |stored| wire::stored(&stored.start));
+    let start = wire::covered(start, wire::ends(&record.workflow).map(|(start, _)| start));
     let events = last_events(&*store, &record, last_seq)?;
     let why = verdict(app, &record, &asked);
     if app.json {
@@ -70,8 +71,8 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
         row("driven", driven.to_owned(), PLAIN);
     }
     row("start", wire::line("", start), PLAIN);
-    if let Some(result) = &record.result {
-        row("result", wire::line("", wire::stored(result)), PLAIN);
+    if let Some(result) = result(&record) {
+        row("result", wire::line("", result), PLAIN);
     }
     table.print()?;
     if let Err(error) = stored {
@@ -89,7 +90,13 @@ fn verdict(app: &App, record: &RunRecord, asked: &[InputRecord]) -> String {
     let error = || record.error.as_deref().map_or(String::new(), |text| wire::failure(&wire::stored_or_text(text)));
     let told = |what: &str, why: String| if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") };
     match record.status {
-        RunStatus::Failed => told("failed", error()),
+        RunStatus::Failed => match error() {
+            // "`publish` failed: .." reads better as "failed at `publish`: ..".
+            why if why.starts_with('`') && why.contains("` failed") => {
+                format!("failed at {}", why.replacen("` failed", "`", 1))
+            }
+            why => told("failed", why),
+        },
         RunStatus::TimedOut => told("timed out", error()),
         RunStatus::Cancelled => "cancelled".to_owned(),
         RunStatus::Completed => "completed".to_owned(),

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::exit::Exit;
 use crate::out::{BOLD, DIM, PLAIN, Table, status_name, status_style};
 use crate::text::{date, now, relative, short};
-use crate::{find, out};
+use crate::{find, out, wire};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -100,6 +100,12 @@ pub(crate) fn words(record: &RunRecord) -> String {
     }
 }
 
+/// The stop event, without what is secret in it.
+pub(crate) fn result(record: &RunRecord) -> Option<Value> {
+    let stop = wire::ends(&record.workflow).map(|(_, stop)| stop);
+    record.result.as_deref().map(|text| wire::covered(wire::stored(text), stop))
+}
+
 /// A run for scripts.
 pub(crate) fn record_json(record: &RunRecord) -> Value {
     let parsed = |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
@@ -109,7 +115,7 @@ pub(crate) fn record_json(record: &RunRecord) -> Value {
         "parent": record.parent.as_deref(),
         "status": status_name(record.status),
         "driven": record.holder != Holder::Nobody,
-        "result": parsed(&record.result),
+        "result": result(record),
         "error": parsed(&record.error),
         "created_at": date(record.created),
         "changed_at": date(record.changed),

@@ -217,8 +217,12 @@ fn finish(
             }
             let exit = Exit::of_error(&error);
             let began = !matches!(error, RunError::DuplicateRunId { .. } | RunError::ShuttingDown);
+            // The store could not be written: the run did not end, it only stopped here.
+            let resumable = matches!(error, RunError::Storage { .. } | RunError::Dropped);
             let mut told = CliError::from(error).exit(exit);
-            if manner.stored && began {
+            if manner.stored && resumable {
+                told = told.help(format!("mend that, and go on with {}", app.command(&format!("resume {id}"))));
+            } else if manner.stored && began {
                 told = told.help(format!(
                     "{} shows where; {} starts it once more",
                     app.command(&format!("inspect {id}")),

@@ -43,6 +43,35 @@ struct Step {
     message: String,
 }
 
+/// The executions of a step that are under way.
+#[derive(Default)]
+struct UnderWay {
+    running: u64,
+    waiting: u64,
+    queued: u64,
+    begun: Option<Instant>,
+}
+
+impl UnderWay {
+    /// How many there are of each; nothing of a single one that runs.
+    fn words(&self, done: u64) -> Vec<String> {
+        let mut parts = Vec::new();
+        if self.running > 1 || (self.running > 0 && done > 0) {
+            parts.push(format!("{} running", self.running));
+        }
+        // One that was just handed over is as good as running.
+        if self.queued > 1 || (self.queued > 0 && self.running > 0) {
+            parts.push(format!("{} queued", self.queued));
+        }
+        match self.waiting {
+            0 => {}
+            1 => parts.push("waiting".to_owned()),
+            more => parts.push(format!("{more} waiting")),
+        }
+        parts
+    }
+}
+
 impl Screen {
     pub(super) fn new(json: bool, manner: Manner) -> Screen {
         let mode = match (json, io::stderr().is_terminal()) {
@@ -197,32 +226,26 @@ impl Screen {
     /// Draws the lines of the running steps anew.
     pub(super) fn tick(&mut self) {
         let Mode::Live { all, hidden: false } = &self.mode else { return };
-        let mut running: BTreeMap<&str, (u64, u64, Option<Instant>)> = BTreeMap::new();
+        let mut under_way: BTreeMap<&str, UnderWay> = BTreeMap::new();
         for (name, state, begun) in self.executions.values() {
-            let step = running.entry(name).or_default();
-            if *state == StepState::Running {
-                step.0 += 1;
-            } else {
-                step.1 += 1;
+            let step = under_way.entry(name).or_default();
+            match state {
+                StepState::Running => step.running += 1,
+                StepState::Waiting => step.waiting += 1,
+                _ => step.queued += 1,
             }
-            step.2 = Some(step.2.map_or(*begun, |known| known.min(*begun)));
+            step.begun = Some(step.begun.map_or(*begun, |known| known.min(*begun)));
         }
         let width = self.steps.keys().map(|name| name.chars().count()).max().unwrap_or(0);
         for (name, step) in &mut self.steps {
-            let Some((active, others, begun)) = running.get(name.as_str()) else {
+            let Some(now) = under_way.get(name.as_str()) else {
                 if let Some(bar) = step.bar.take() {
                     all.remove(&bar);
                 }
                 continue;
             };
             let bar = step.bar.get_or_insert_with(|| new_bar(all));
-            let mut parts = Vec::new();
-            if *active > 1 || (*active > 0 && step.done > 0) {
-                parts.push(format!("{active} running"));
-            }
-            if *others > 0 {
-                parts.push(if *active > 0 { format!("{others} queued") } else { "waiting".to_owned() });
-            }
+            let mut parts = now.words(step.done);
             if step.done > 0 {
                 parts.push(format!("{} done", step.done));
             }
@@ -232,7 +255,7 @@ impl Screen {
             if !step.message.is_empty() {
                 parts.push(cut(&step.message, 60));
             }
-            let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+            let took = now.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
             parts.push(length(Duration::from_millis(took.as_millis() as u64 / 100 * 100)));
             bar.set_message(format!("{name:width$}  {}", parts.join(", ")));
             bar.tick();
