@@ -21,9 +21,12 @@ pub(crate) fn note(text: impl AsRef<str>) {
     let _ = out.write_all(text.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n"));
 }
 
-/// Writes a JSON line to standard output.
+/// Writes a JSON line to standard output. It has neither colours nor control characters to look for.
 pub(crate) fn json(value: &Value) -> io::Result<()> {
-    line(value.to_string())
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// How many columns standard output has. A file or another program gets whole lines.
@@ -84,6 +87,9 @@ pub(crate) fn status_style(status: RunStatus) -> Style {
     }
 }
 
+/// The longest line of a table, wherever it goes.
+const MOST: usize = 4000;
+
 /// Aligned columns. The last one is cut at the terminal's edge.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -117,7 +123,7 @@ impl Table {
 
     /// Writes it to standard output.
     pub(crate) fn print(&self) -> io::Result<()> {
-        self.lines(width()).iter().try_for_each(line)
+        self.lines(width().min(MOST)).iter().try_for_each(line)
     }
 }
 

@@ -131,7 +131,7 @@ fn show_events(record: &RunRecord, events: &[StreamRow], last: u64) -> Result<()
             if before > 0 { format!("\n  events, after {before} earlier ones") } else { "\n  events".to_owned() };
         out::line(paint(DIM, title))?;
     }
-    events.iter().try_for_each(|row| out::line(logs::row_line(record, row)))?;
+    events.iter().try_for_each(|row| out::line(logs::row_line(record, row, out::width().min(200))))?;
     Ok(())
 }
 

@@ -92,7 +92,7 @@ fn show_from(
         for row in rows.iter().filter(|row| wanted(row)) {
             match app.json {
                 true => out::json(&row_json(row))?,
-                false => out::line(row_line(record, row))?,
+                false => out::line(row_line(record, row, out::width()))?,
             }
         }
         match rows.last() {
@@ -106,10 +106,10 @@ fn show_from(
 }
 
 /// An event of the stream, in a line.
-pub(crate) fn row_line(record: &RunRecord, row: &StreamRow) -> String {
+pub(crate) fn row_line(record: &RunRecord, row: &StreamRow, width: usize) -> String {
     let passed = Duration::from_micros(row.at.0.saturating_sub(record.created.0));
     let head = format!("{:>5} {:>7}", row.seq, length(passed));
-    let room = out::width().saturating_sub(head.len() + row.tag.chars().count() + 4);
+    let room = width.saturating_sub(head.len() + row.tag.chars().count() + 4);
     let text = wire::line(&row.tag, wire::stored(&row.json));
     let text = format!("{}  {}  {}", paint(DIM, head), paint(BOLD, &row.tag), cut(&text, room.max(20)));
     text.trim_end().to_owned()

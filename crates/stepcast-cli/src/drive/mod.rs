@@ -200,7 +200,7 @@ fn finish(
                     more => paint(YELLOW, format!(", {more} executions failed and were given up")),
                 };
                 out::note(format!("{} in {}{given_up}", paint(GREEN, "completed"), screen.passed()));
-                out::line(crate::wire::covered(stop.value(), stop.meta()).to_string())?;
+                out::json(&crate::wire::covered(stop.value(), stop.meta()))?;
             }
             Ok(Exit::Completed)
         }
