@@ -40,6 +40,23 @@ fn a_file_that_was_cut_off() {
 }
 
 #[test]
+fn a_file_of_a_later_version() {
+    let place = Place::new();
+    place.run(&["run", "greet"]).exits(0);
+    rusqlite::Connection::open(place.store()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    all_say(&place, "SC0011");
+}
+
+#[test]
+fn a_database_of_another_program() {
+    let place = Place::new();
+    let other = rusqlite::Connection::open(place.store()).unwrap();
+    other.execute_batch("CREATE TABLE songs (title TEXT)").unwrap();
+    drop(other);
+    all_say(&place, "SC0012");
+}
+
+#[test]
 fn a_store_that_is_a_folder() {
     let place = Place::new();
     fs::create_dir(place.store()).unwrap();

@@ -111,6 +111,27 @@ fn a_run_is_cancelled_from_outside() {
     place.run(&["resume", "c"]).exits(1).says("error[SC0031]").says("rerun c");
 }
 
+#[test]
+fn a_run_that_nobody_drives_is_cancelled_at_once() {
+    let place = Place::new();
+    place.run(&["run", "approval", "--id", "news"]).exits(3);
+    let ran = place.run(&["cancel", "news"]).exits(0);
+    assert_eq!(ran.out, "cancelled news\n");
+    assert_eq!(status(&place, "news")["status"], "cancelled");
+    assert_eq!(place.run(&["inputs", "--all", "--json"]).json()[0]["status"], "withdrawn");
+    place.run(&["answer", "news/2", "--arg", "approved=yes"]).exits(1).says("error[SC0055]");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    place.run(&["run", "countdown", "--arg", "from=500", "--arg", "millis=0"]).exits(0);
+    let mut logs = place.begin(&["logs"]);
+    drop(logs.stdout.take());
+    let ran = finish(logs).exits(0);
+    assert_eq!(ran.err, "");
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_cancels_the_run() {

@@ -8,7 +8,8 @@ pub(super) const CODES: &[CodeDoc] = &[
         "The file's format is of a later version of stepcast than this command. Nothing was changed. Formats are never \
          written back, so use a command at least as new as the newest that has written the file.",
         "cargo install stepcast-cli\nstepcast --store other.db runs",
-    ),
+    )
+    .help("use a newer stepcast, or name another file with --store FILE"),
     CodeDoc::new(
         "SC0012",
         "the file is a database of another program",

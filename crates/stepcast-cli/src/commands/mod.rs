@@ -39,7 +39,7 @@ pub(crate) async fn execute(app: &App, command: Command) -> Outcome {
         Command::Inputs(args) => inputs::execute(app, &args),
         Command::Answer(args) => answer::execute(app, &args).await,
         Command::Resume(args) => resume::execute(app, &args).await,
-        Command::Cancel(args) => cancel::execute(app, &args),
+        Command::Cancel(args) => cancel::execute(app, &args).await,
         Command::Rerun(args) => rerun::execute(app, &args).await,
         Command::More(command) => more::execute(app, command),
     }

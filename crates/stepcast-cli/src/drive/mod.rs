@@ -32,6 +32,9 @@ const STILL: u32 = 2;
 /// After how many looks without news a run is looked at less often.
 const LONG: u32 = 100;
 
+/// After how many looks without news it is said that the run waits.
+const SILENT: u32 = 20;
+
 /// How a drive ended.
 enum End {
     Ended(Result<AnyEvent, RunError>),
@@ -143,6 +146,9 @@ async fn follow(
                         asking = Some(Asking::begin(Question::of_live(run, input)));
                     }
                     _ => {}
+                }
+                if quiet == SILENT && pending.is_empty() && !screen.is_busy() && run.children().is_empty() {
+                    screen.say(&paint(DIM, "waiting for an event from outside, or for a time; Ctrl-C cancels the run"))?;
                 }
                 let nobody = asking.is_none() && !manner.wait && !pending.is_empty() && !screen.is_busy();
                 still = if nobody { still + 1 } else { 0 };
