@@ -15,6 +15,7 @@ Exit codes: 0 completed, 1 failed, 2 usage, 3 waiting for input, 4 not found,
 /// Starts workflows, shows their runs, and answers what they ask.
 #[derive(Debug, Parser)]
 #[command(name = "stepcast", version, after_help = AFTER, max_term_width = 100, disable_help_subcommand = true)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,

@@ -103,20 +103,27 @@ impl CliError {
         for cause in &self.causes {
             text += &format!("  {cause}\n");
         }
-        let known = codes::find(self.code).and_then(|doc| doc.help).filter(|_| !self.bare).map(str::to_owned);
-        let help = if self.help.is_empty() { known.as_slice() } else { &self.help };
-        for line in help {
+        for line in self.helps() {
             let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
             text += &format!("{cyan}help{cyan:#}: {line}\n");
         }
         text
     }
 
+    /// What helps: what is known here, or else what the code's own line says.
+    fn helps(&self) -> Vec<&str> {
+        let known = codes::find(self.code).and_then(|doc| doc.help).filter(|_| !self.bare);
+        match self.help.is_empty() {
+            true => known.into_iter().collect(),
+            false => self.help.iter().map(String::as_str).collect(),
+        }
+    }
+
     fn problem(&self) -> String {
         let title = codes::find(self.code).map(|doc| doc.title);
         let problem = json!({
             "type": format!("stepcast:{}", self.code), "code": self.code, "title": title, "detail": self.message,
-            "causes": self.causes, "help": self.help, "exit": self.exit.code(),
+            "causes": self.causes, "help": self.helps(), "exit": self.exit.code(),
         });
         format!("{problem}\n")
     }

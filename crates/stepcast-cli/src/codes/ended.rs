@@ -42,7 +42,7 @@ pub(super) const CODES: &[CodeDoc] = &[
         "SC0075",
         "what the steps ask for is missing",
         "A step has a `Res<T>` parameter, and nothing supplies a `T`. No step was run.",
-        "stepcast_cli::main_with(|runtime| { let rt = runtime.clone().with_resources(..); .. })",
+        "stepcast_cli::main_with(|runtime| { let _ = runtime.clone().with_resources(resources()); Ok(()) })",
     ),
     CodeDoc::new(
         "SC0076",

@@ -97,7 +97,7 @@ fn verdict(app: &App, record: &RunRecord, asked: &[InputRecord]) -> String {
             }
             why => told("failed", why),
         },
-        RunStatus::TimedOut => told("timed out", error()),
+        RunStatus::TimedOut => told("timed out", error().replacen("The run was ", "", 1)),
         RunStatus::Cancelled => "cancelled".to_owned(),
         RunStatus::Completed => "completed".to_owned(),
         RunStatus::CompletedWithFailures => "completed, with executions that failed and were given up".to_owned(),
