@@ -89,3 +89,49 @@ fn exits_are_codes() {
     assert_eq!(Exit::Interrupted.code(), 130);
     let _: ExitCode = Exit::Waiting.into();
 }
+
+#[event(input_required)]
+struct Sure {
+    prompt: String,
+}
+
+#[event(human_response)]
+struct Verdict {
+    yes: bool,
+    #[event(secret)]
+    code: String,
+}
+
+#[step(waits(Verdict))]
+async fn ask(ping: Ping, ctx: Context) -> Result<Pong> {
+    let prompt = format!("Is it {}?", ping.n);
+    let verdict = ctx.wait_for_event::<Verdict>().announce(Sure { prompt }).await?;
+    Ok(Pong { n: if verdict.yes { ping.n } else { 0 } })
+}
+
+flow!(Asker: Ping => Pong { ask });
+
+#[step]
+async fn delegate(ping: Ping, ctx: Context) -> Result<Pong> {
+    let pong = ctx.run_child(Asker, ping).await?;
+    Ok(Pong { n: pong.n + 1 })
+}
+
+flow!(Outer: Ping => Pong { delegate });
+
+#[test]
+fn a_question_of_a_child_is_answered_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs.db").display().to_string();
+    let run = |rest: &[&str]| {
+        let args = [&["own", "--store", &file], rest].concat();
+        run_from(args.into_iter().map(str::to_owned))
+    };
+    assert_eq!(run(&["run", "Outer", "--id", "o", "--arg", "n=7", "--no-input"]), Exit::Waiting);
+    assert_eq!(run(&["status", "o", "--exit-code"]), Exit::Waiting);
+    assert_eq!(run(&["inputs", "o"]), Exit::Completed);
+    assert_eq!(run(&["answer", "o", "--arg", "yes=true", "--no-input"]), Exit::Usage, "a field is missing");
+    assert_eq!(run(&["answer", "o", "--arg", "yes=true", "--arg", "code=x", "--resume"]), Exit::Completed);
+    assert_eq!(run(&["status", "o", "--exit-code"]), Exit::Completed);
+    assert_eq!(run(&["inspect", "o"]), Exit::Completed);
+}
