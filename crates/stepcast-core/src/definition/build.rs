@@ -94,29 +94,66 @@ fn resolve(parts: Parts, analysis: &Analysis) -> WorkflowDef {
         }
         steps.push(resolve_step(&mut interner, decl, parts.on_failure));
     }
-    let Interner { mut events, by_hash } = interner;
-    for (ix, step) in steps.iter().enumerate() {
-        route(&mut events, ix as StepIx, step);
-    }
     assign_catchers(&mut steps);
     resolve_openers(&mut steps, analysis);
-    let takes_from_outside = events
-        .iter()
-        .any(|event| matches!(event.meta.role, Role::External | Role::HumanResponse) && !event.takers.is_empty());
-    let has_joins = steps.iter().any(|step| matches!(step.shape, InputShape::Join { .. }));
-    WorkflowDef {
-        name: parts.name,
-        doc: parts.doc,
-        start,
-        stop,
-        steps,
-        events,
-        by_hash,
-        takes_from_outside,
-        has_joins,
-        needs,
-        policy: parts.policy,
-        fingerprint: Default::default(),
+    let Parts { name, doc, policy, .. } = parts;
+    WorkflowDef { doc, needs, ..WorkflowDef::of_steps(name, (start, stop), interner, steps, policy) }
+}
+
+impl WorkflowDef {
+    /// A definition whose events and steps have their numbers.
+    fn of_steps(
+        name: String,
+        (start, stop): (EventIx, EventIx),
+        events: Interner,
+        steps: Vec<StepDef>,
+        policy: RunPolicy,
+    ) -> Self {
+        let Interner { mut events, by_hash } = events;
+        for (ix, step) in steps.iter().enumerate() {
+            route(&mut events, ix as StepIx, step);
+        }
+        let takes_from_outside = events
+            .iter()
+            .any(|event| matches!(event.meta.role, Role::External | Role::HumanResponse) && !event.takers.is_empty());
+        let has_joins = steps.iter().any(|step| matches!(step.shape, InputShape::Join { .. }));
+        WorkflowDef {
+            name,
+            doc: String::new(),
+            start,
+            stop,
+            steps,
+            events,
+            by_hash,
+            takes_from_outside,
+            has_joins,
+            needs: Vec::new(),
+            policy,
+            fingerprint: Default::default(),
+            description: Default::default(),
+            past: false,
+        }
+    }
+
+    /// A definition as it was described: one that routes as that did, and runs nothing. Every number in the steps is one of
+    /// an event or a step. `None` if an event is there twice.
+    pub(crate) fn of_past(
+        name: String,
+        (start, stop): (EventIx, EventIx),
+        events: impl IntoIterator<Item = &'static EventMeta>,
+        steps: Vec<StepDef>,
+        policy: RunPolicy,
+    ) -> Option<Self> {
+        let mut interner = Interner::default();
+        for (ix, meta) in (0..).zip(events) {
+            if interner.intern(meta) != ix {
+                return None;
+            }
+        }
+        for ix in steps.iter().flat_map(|step| &step.waits) {
+            interner.events[*ix as usize].waited = true;
+        }
+        Some(WorkflowDef { past: true, ..WorkflowDef::of_steps(name, (start, stop), interner, steps, policy) })
     }
 }
 

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{EventIx, InputShape, RunPolicy, StepBody, StepDef, StepIx, Taker, WorkflowDef};
-use crate::{EventMeta, Need, RetryPolicy};
+use crate::event::PastEvent;
+use crate::{ErasedEvent, EventMeta, Need, RetryPolicy};
 
 impl WorkflowDef {
     /// The workflow's name.
@@ -57,6 +60,12 @@ impl WorkflowDef {
         self.event_by_hash(crate::hash::fnv1a(tag)).filter(|ix| self.event(*ix).tag == tag)
     }
 
+    /// Decodes a stored event.
+    pub(crate) fn decode(&self, event: EventIx, value: Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error> {
+        let meta = self.event(event);
+        if self.past { Ok(Box::new(PastEvent { meta, value })) } else { meta.decode(value) }
+    }
+
     /// The steps that take an event type.
     pub fn takers(&self, event: EventIx) -> &[Taker] {
         &self.events[event as usize].takers
@@ -77,6 +86,8 @@ impl WorkflowDef {
             needs: Vec::new(),
             policy: RunPolicy::default(),
             fingerprint: Default::default(),
+            description: Default::default(),
+            past: false,
         }
     }
 

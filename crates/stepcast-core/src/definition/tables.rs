@@ -28,6 +28,10 @@ pub struct WorkflowDef {
     pub(crate) policy: RunPolicy,
     /// The journal's number for its routes, once a journal has asked.
     pub(crate) fingerprint: std::sync::OnceLock<u64>,
+    /// Its description, once a store has asked.
+    pub(crate) description: std::sync::OnceLock<String>,
+    /// It was made from a description: it routes, and its events are what was written.
+    pub(crate) past: bool,
 }
 
 /// An event type of a definition and where it goes.

@@ -31,6 +31,7 @@ pub(crate) use journaled::NextLanes;
 pub use judge::{FilterQuery, Judge};
 pub use reduce::{begin, pass_on, reduce};
 pub use rest::Resting;
+pub(crate) use restore::list;
 pub use restore::{Difference, RestoreError};
 pub use snapshot::StateSnapshot;
 pub use state::RunState;

@@ -52,6 +52,14 @@ pub enum Difference {
         /// Its signature now.
         now: String,
     },
+    /// The workflow ends with another event than the run was to end with.
+    #[error("the workflow ended with `{was}` when the run began, now it ends with `{now}`")]
+    StopChanged {
+        /// Tag of its stop event then.
+        was: String,
+        /// Tag of its stop event now.
+        now: String,
+    },
     /// An event that the run holds is of a type that is gone.
     #[error("the event `{tag}` does not exist any more, but the run holds one")]
     EventGone {
@@ -69,7 +77,7 @@ pub enum Difference {
     },
 }
 
-fn list(differences: &[Difference]) -> String {
+pub(crate) fn list(differences: &[Difference]) -> String {
     differences.iter().map(|difference| format!("\n  - {difference}")).collect()
 }
 
@@ -80,6 +88,14 @@ impl StateSnapshot {
     /// [`RestoreError::Refused`] with every difference if the definition changed in what the run depends on,
     /// [`RestoreError::Inconsistent`] if the snapshot was damaged.
     pub fn restore(self, def: &WorkflowDef) -> Result<RunState, RestoreError> {
+        self.restore_with(def, Vec::new())
+    }
+
+    /// As [`restore`](Self::restore), with differences that were found beside the state.
+    ///
+    /// # Errors
+    /// As for [`restore`](Self::restore).
+    pub fn restore_with(self, def: &WorkflowDef, beside: Vec<Difference>) -> Result<RunState, RestoreError> {
         let mut mapping = Mapping {
             def,
             old: &self.steps,
@@ -90,6 +106,12 @@ impl StateSnapshot {
         };
         let mut state = self.state;
         mapping.state(&mut state)?;
+        for difference in beside {
+            let text = difference.to_string();
+            if !mapping.differences.iter().any(|known| known.to_string() == text) {
+                mapping.differences.push(difference);
+            }
+        }
         if !mapping.differences.is_empty() {
             return Err(RestoreError::Refused { workflow: def.name.clone(), differences: mapping.differences });
         }
@@ -113,7 +135,7 @@ impl WorkflowDef {
         let Some(stored) = payload.stored() else { return Ok(()) };
         let found = self.event_by_tag(&stored.tag);
         let ix = found.ok_or_else(|| Difference::EventGone { tag: stored.tag.clone() })?;
-        let event = self.event(ix).decode(stored.value.clone());
+        let event = self.decode(ix, stored.value.clone());
         let event = event.map_err(|source| Difference::EventData { tag: stored.tag.clone(), source })?;
         *payload = Payload::from_box(event);
         Ok(())
@@ -194,7 +216,7 @@ impl Mapping<'_> {
     /// An announcement is typed again if the workflow declares its type, and else kept as it came.
     fn announcement(&mut self, event: &mut crate::AnyEvent) {
         let Some(ix) = self.def.event_by_tag(event.tag()) else { return };
-        match self.def.event(ix).decode(event.value()) {
+        match self.def.decode(ix, event.value()) {
             Ok(typed) => *event = crate::AnyEvent::from_payload(Payload::from_box(typed)),
             Err(source) => self.differences.push(Difference::EventData { tag: event.tag().to_owned(), source }),
         }

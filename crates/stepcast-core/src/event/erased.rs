@@ -146,6 +146,31 @@ impl ErasedEvent for StoredEvent {
     }
 }
 
+/// An event of a definition that is known by its description alone: its data as it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct PastEvent {
+    pub(crate) meta: &'static EventMeta,
+    pub(crate) value: Value,
+}
+
+impl ErasedEvent for PastEvent {
+    fn meta(&self) -> &'static EventMeta {
+        self.meta
+    }
+
+    fn to_value(&self) -> Result<Value, serde_json::Error> {
+        Ok(self.value.clone())
+    }
+
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        &self.value
+    }
+
+    fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
+        Box::new(self.clone())
+    }
+}
+
 impl Payload {
     /// The stored form behind the payload, before its type is resolved.
     pub(crate) fn stored(&self) -> Option<&StoredEvent> {

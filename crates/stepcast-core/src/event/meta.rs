@@ -120,6 +120,14 @@ impl EventMeta {
         }
     }
 
+    /// An event type that is known by its tag and role alone.
+    pub(crate) const fn past(tag: &'static str, role: Role) -> Self {
+        let (hash, none) = (hash::fnv1a(tag), &[] as &[&str]);
+        let (type_name, qualified_name) = (tag, tag);
+        let base = <super::StopEvent as Event>::META;
+        EventMeta { tag, hash, type_name, qualified_name, role, fields: none, secret: none, ..base }
+    }
+
     /// The Rust type described.
     pub fn type_id(&self) -> TypeId {
         self.type_id

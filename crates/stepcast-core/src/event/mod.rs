@@ -14,6 +14,7 @@ pub mod schema_probe;
 pub use any::{AnyEvent, DecodeEventError, EventEnvelope};
 pub use call::{CallEvent, CallReason, CallStatus};
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
+pub(crate) use erased::PastEvent;
 pub use erased::{ErasedEvent, Payload};
 pub use lifecycle::{
     ErrorInfo, InputExpiredEvent, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged,

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::JournalError;
-use super::{ExecLog, VERSION, shape};
+use super::{ExecLog, Shape, VERSION, describe};
 use crate::definition::WorkflowDef;
-use crate::engine::{RunState, StateSnapshot};
+use crate::engine::{Difference, RestoreError, RunState, StateSnapshot};
 use crate::hash;
 
 /// A run at one row of its journal.
@@ -20,6 +20,9 @@ pub struct Checkpoint {
     pub(super) row: u64,
     /// The definition that its rows were written under.
     pub(super) def: u64,
+    /// The same as data. Without it, a changed definition reads no rows after this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shape: Option<Box<Shape>>,
     pub(super) state: StateSnapshot,
     /// Waiters whose predicates existed in the process that wrote this, and exist for the rows it wrote afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -67,7 +70,9 @@ impl Checkpoint {
     /// A run after this row of its journal, in the process that applied the row.
     pub fn of(def: &WorkflowDef, row: u64, state: &RunState, kept: Kept) -> Self {
         let armed = state.armed();
-        Checkpoint { version: VERSION, row, def: fingerprint(def), state: StateSnapshot::of(def, state), armed, kept }
+        let shape = Some(Box::new(Shape::of(def)));
+        let state = StateSnapshot::of(def, state);
+        Checkpoint { version: VERSION, row, def: fingerprint(def), shape, state, armed, kept }
     }
 
     /// Reads a checkpoint's bytes, which are said to hold the rows up to this one.
@@ -83,6 +88,23 @@ impl Checkpoint {
         }
     }
 
+    /// What it holds under a definition, with every event in its type.
+    /// `beside` are differences that were found already.
+    pub(super) fn resolve(
+        self,
+        def: &WorkflowDef,
+        mut beside: Vec<Difference>,
+    ) -> Result<(RunState, Kept), RestoreError> {
+        let Checkpoint { state, armed, mut kept, .. } = self;
+        let clock = state.last_tick();
+        let recorded = kept.logs.0.values_mut().flat_map(|log| log.payloads_mut());
+        beside.extend(recorded.filter_map(|payload| def.resolve_stored(payload).err()));
+        let mut state = state.restore_with(def, beside)?;
+        state.set_last_tick(clock);
+        state.set_armed(&armed, true);
+        Ok((state, kept))
+    }
+
     /// The last row that is in it.
     pub fn row(&self) -> u64 {
         self.row
@@ -92,14 +114,5 @@ impl Checkpoint {
 /// A number for everything in a definition that decides where a tick leads. Policies that a tick brings the verdict of
 /// (retries, timeouts), and those that only schedule (workers), are not in it.
 pub fn fingerprint(def: &WorkflowDef) -> u64 {
-    *def.fingerprint.get_or_init(|| fingerprint_of(def))
-}
-
-fn fingerprint_of(def: &WorkflowDef) -> u64 {
-    let steps = def.steps.iter().flat_map(|step| shape::step_lines(def, step));
-    let event = |event: &crate::definition::EventDef| {
-        format!("event {} {:?} {}", event.meta.tag, event.meta.role, event.waited)
-    };
-    let lines = steps.chain(def.events.iter().map(event)).chain(shape::whole_lines(def));
-    lines.fold(hash::fnv1a(&def.name), |sum, line| hash::extend(hash::extend(sum, line.as_bytes()), b"\n"))
+    *def.fingerprint.get_or_init(|| hash::fnv1a(&describe(def)))
 }

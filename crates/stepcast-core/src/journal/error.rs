@@ -1,4 +1,4 @@
-use crate::engine::{Difference, RestoreError};
+use crate::engine::{Difference, RestoreError, list};
 
 use super::VERSION;
 
@@ -91,6 +91,17 @@ pub enum JournalError {
         workflow: String,
         /// The row that was written under another definition; of a checkpoint, its last.
         row: u64,
+    },
+    /// The workflow has changed in what the run still refers to.
+    #[error(
+        "The workflow `{workflow}` has changed in what the stored run still needs:{}\nKeep these as they were, or let the program that began the run finish it.",
+        list(differences)
+    )]
+    Refused {
+        /// The workflow at hand.
+        workflow: String,
+        /// Every difference found.
+        differences: Vec<Difference>,
     },
     /// A row names a step that the workflow does not have.
     #[error("The row {row} of the journal names the step `{step}`, which the workflow does not have any more.")]

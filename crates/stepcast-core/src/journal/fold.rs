@@ -63,6 +63,8 @@ pub struct Fold<'a> {
     pub(super) row: u64,
     /// The last row of the checkpoint.
     base: u64,
+    /// There was a checkpoint, or the row of the start.
+    begun: bool,
     /// The definition that the rows up to here were written under.
     written_under: u64,
     here: u64,
@@ -85,6 +87,7 @@ impl<'a> Fold<'a> {
             kept: Kept::default(),
             row: 0,
             base: 0,
+            begun: false,
             written_under: here,
             here,
             out: Commands::new(false),
@@ -92,18 +95,12 @@ impl<'a> Fold<'a> {
             outcome: None,
         };
         let Some(checkpoint) = checkpoint else { return Ok(fold) };
-        let Checkpoint { version, row, def: written_under, state, armed, mut kept } = checkpoint;
-        if version != VERSION {
-            return Err(JournalError::Version { found: version });
+        if checkpoint.version != VERSION {
+            return Err(JournalError::Version { found: checkpoint.version });
         }
-        let clock = state.last_tick();
-        fold.state = state.restore(def)?;
-        fold.state.set_last_tick(clock);
-        fold.state.set_armed(&armed, true);
-        for payload in kept.logs.0.values_mut().flat_map(|log| log.payloads_mut()) {
-            def.resolve_stored(payload).map_err(|source| JournalError::Event { row, source })?;
-        }
-        (fold.kept, fold.row, fold.base, fold.written_under) = (kept, row, row, written_under);
+        let (row, written_under) = (checkpoint.row, checkpoint.def);
+        (fold.state, fold.kept) = checkpoint.resolve(def, Vec::new())?;
+        (fold.row, fold.base, fold.written_under, fold.begun) = (row, row, written_under, true);
         Ok(fold)
     }
 
@@ -124,7 +121,7 @@ impl<'a> Fold<'a> {
             return Err(JournalError::Gap { expected: self.row + 1, found: number });
         }
         self.begins(&row)?;
-        self.row = number;
+        (self.row, self.begun) = (number, true);
         self.apply(row)
     }
 
@@ -137,10 +134,10 @@ impl<'a> Fold<'a> {
     fn begins(&mut self, row: &Row) -> Result<(), JournalError> {
         let number = row.number;
         let changed = |row| Err(JournalError::Changed { workflow: self.def.name.clone(), row });
-        match (&row.kind, self.row) {
-            (Kind::Start { def, .. }, 0) if *def != self.here => changed(number),
-            (Kind::Start { .. }, 0) => Ok(()),
-            (_, 0) => Err(JournalError::NoStart { row: number }),
+        match (&row.kind, self.begun) {
+            (Kind::Start { def, .. }, false) if *def != self.here => changed(number),
+            (Kind::Start { .. }, false) => Ok(()),
+            (_, false) => Err(JournalError::NoStart { row: number }),
             (Kind::Start { .. }, _) => Err(self.odd("a run starts once")),
             // Each process writes only under its own definition, so one that changes writes a checkpoint first.
             (Kind::TakenOver { def, .. }, _) if *def != self.here => changed(number),

@@ -18,7 +18,8 @@
 //!
 //! **Names.** Steps are written by name, events by tag, executions by serial number; the fold finds the numbers of the
 //! definition at hand. Rows lead where the definition routes them, so they are read only by one with the same
-//! [`fingerprint`]; a [`Checkpoint`] alone may meet a changed one, under the rules of a restored snapshot.
+//! [`fingerprint`]. A [`Checkpoint`] may meet a changed one, under the rules of a restored snapshot; so may rows with the
+//! [description](describe) of the definition that they were written under, which folds them first ([`open`]).
 //!
 //! **The format** is JSON, with events by their own serde code straight into the row, without a `Value` between. Measured
 //! on a report with one event of three fields (204 bytes): 0.5 us to write, of which 0.2 us are serde_json's and the rest
@@ -38,6 +39,8 @@ mod entry;
 mod error;
 mod fold;
 mod log;
+mod open;
+mod past;
 mod read;
 mod resolve;
 mod scan;
@@ -50,6 +53,7 @@ pub use entry::{Answered, Attempt, CommitOp, CommitPoint, Entry, EntryKind, Give
 pub use error::{JournalError, WriteRowError};
 pub use fold::{Fold, Folded, fold};
 pub use log::{CallRecord, ExecLog, LabelDelta, LabelLog, Recorded};
+pub use open::{Opened, open};
 pub use read::Row;
 pub use shape::{Shape, describe};
 pub use write::{RowExtras, write_between, write_takeover, write_tick};

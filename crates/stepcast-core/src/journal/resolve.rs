@@ -103,8 +103,7 @@ impl Fold<'_> {
 
     fn event(&self, TagValue(tag, value): TagValue) -> Resolved<Payload> {
         let ix = self.event_ix(&tag)?;
-        let event =
-            self.def.event(ix).decode(value).map_err(|source| self.unfit(Difference::EventData { tag, source }))?;
+        let event = self.def.decode(ix, value).map_err(|source| self.unfit(Difference::EventData { tag, source }))?;
         Ok(Payload::from_box(event))
     }
 

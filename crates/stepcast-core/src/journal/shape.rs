@@ -1,72 +1,92 @@
-//! What the meaning of a journal's rows rests on, part by part: whether a changed definition reads a row as the one did
-//! that it was written under.
-
-use std::collections::BTreeMap;
+//! A definition as data: all of it that decides where the rows of a journal lead.
 
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{StepDef, Taker, WorkflowDef};
-use crate::hash;
+use crate::definition::{EventIx, InputShape, RunPolicy, StepDef, StepIx, WorkflowDef};
+use crate::{OnFailure, Role};
 
-/// A number for each part of a definition that rows refer to.
+/// The structural description of a definition. Steps and events are numbered by their places here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
-    /// Of each step: what it takes, waits for and opens, and what becomes of its failures.
-    pub(super) steps: BTreeMap<String, u64>,
-    /// Of each event, by tag: its role, who takes it, and whether anybody may wait for it.
-    pub(super) events: BTreeMap<String, u64>,
-    /// Of what concerns every row.
-    pub(super) whole: u64,
+    pub(super) name: String,
+    pub(super) start: EventIx,
+    pub(super) stop: EventIx,
+    pub(super) events: Vec<(String, Role)>,
+    pub(super) steps: Vec<StepShape>,
+    pub(super) bounds: Bounds,
 }
 
-/// The parts of a definition as a text: what a store keeps of it with each run.
+/// What a step takes, waits for and opens, and what becomes of its failures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StepShape {
+    pub(super) name: String,
+    pub(super) shape: InputShape,
+    pub(super) takes: Vec<EventIx>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) waits: Vec<EventIx>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) opens: Vec<(u64, Vec<StepIx>)>,
+    pub(super) on_failure: OnFailure,
+    /// How often it recovers a lineage, if it is a catch step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) catches: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) caught_by: Option<StepIx>,
+}
+
+/// The bounds that decide what becomes of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Bounds {
+    pub(super) queued: usize,
+    pub(super) mailbox: usize,
+    pub(super) collect: usize,
+    pub(super) records: usize,
+}
+
+/// The structural description of a definition as a text: what a store keeps of it with each run.
 pub fn describe(def: &WorkflowDef) -> String {
-    serde_json::to_string(&Shape::of(def)).unwrap_or_default()
+    let text = || serde_json::to_string(&Shape::of(def)).unwrap_or_default();
+    def.description.get_or_init(text).clone()
 }
 
 impl Shape {
-    /// The parts of a definition.
+    /// The description of a definition.
     pub fn of(def: &WorkflowDef) -> Self {
-        let steps = def.steps.iter().map(|step| (step.name.clone(), number(&step_lines(def, step)))).collect();
-        let events = (0..).zip(&def.events).map(|(ix, event)| {
-            let mut lines = vec![format!("event {} {:?} {}", event.meta.tag, event.meta.role, event.waited)];
-            for taker in def.takers(ix) {
-                lines.push(match taker {
-                    Taker::Single(step) => format!("single {}", def.step(*step).name),
-                    other => format!("{other:?}"),
-                });
-            }
-            (event.meta.tag.to_owned(), number(&lines))
-        });
-        Shape { steps, events: events.collect(), whole: number(&whole_lines(def)) }
+        let policy = &def.policy;
+        Shape {
+            name: def.name.clone(),
+            start: def.start,
+            stop: def.stop,
+            events: def.events.iter().map(|event| (event.meta.tag.to_owned(), event.meta.role)).collect(),
+            steps: def.steps.iter().map(StepShape::of).collect(),
+            bounds: Bounds {
+                queued: policy.max_queued,
+                mailbox: policy.max_mailbox,
+                collect: policy.max_collect,
+                records: policy.max_records,
+            },
+        }
     }
 }
 
-/// What the fingerprint of a definition is made of, for one step.
-pub(super) fn step_lines(def: &WorkflowDef, step: &StepDef) -> Vec<String> {
-    let tag = |ix: &u32| def.event(*ix).tag;
-    let mut lines = vec![
-        format!("step {} {:?} {:?}", step.name, step.shape, step.on_failure),
-        format!("takes {:?}", step.inputs.iter().map(tag).collect::<Vec<_>>()),
-        format!("waits {:?}", step.waits.iter().map(tag).collect::<Vec<_>>()),
-    ];
-    for opener in &step.openers {
-        let collectors = opener.collectors.iter().map(|step| &def.steps[*step as usize].name);
-        lines.push(format!("opens {} {:?}", opener.kind, collectors.collect::<Vec<_>>()));
+impl StepShape {
+    fn of(step: &StepDef) -> Self {
+        StepShape {
+            name: step.name.clone(),
+            shape: step.shape,
+            takes: step.inputs.clone(),
+            waits: step.waits.clone(),
+            opens: step.openers.iter().map(|opener| (opener.kind, opener.collectors.clone())).collect(),
+            on_failure: step.on_failure,
+            catches: step.catch.as_ref().map(|catch| catch.max_recoveries),
+            caught_by: step.caught_by,
+        }
     }
-    let budget = step.catch.as_ref().map(|catch| catch.max_recoveries);
-    let caught_by = step.caught_by.map(|step| &def.steps[step as usize].name);
-    lines.push(format!("catches {budget:?}, caught by {caught_by:?}"));
-    lines
 }
 
-/// What it is made of that concerns every row.
-pub(super) fn whole_lines(def: &WorkflowDef) -> Vec<String> {
-    let (start, stop) = (def.event(def.start()).tag, def.event(def.stop()).tag);
-    let policy = &def.policy;
-    vec![format!("start {start} stop {stop} keeps {} {}", policy.max_mailbox, policy.max_collect)]
-}
-
-fn number(lines: &[String]) -> u64 {
-    lines.iter().fold(hash::fnv1a(""), |sum, line| hash::extend(hash::extend(sum, line.as_bytes()), b"\n"))
+impl Bounds {
+    pub(super) fn policy(&self) -> RunPolicy {
+        let policy = RunPolicy::new().max_queued(self.queued).max_mailbox(self.mailbox);
+        policy.max_collect(self.collect).max_records(self.records)
+    }
 }

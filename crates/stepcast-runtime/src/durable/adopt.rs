@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use stepcast_core::backend::*;
+use stepcast_core::engine::Time;
 use stepcast_core::{Payload, Workflow};
 
-use super::{AttachError, Found, Host, Keeping, ask, load_claimed, new_run};
+use super::{AttachError, Found, Host, Keeping, ask, load, load_claimed, new_run};
 use crate::clock;
 use crate::dispatch::Journal;
 use crate::program::Program;
@@ -44,18 +45,21 @@ impl Runtime {
     /// Claims runs and goes on with those that were to be had.
     pub(super) async fn adopt(&self, host: &Arc<Host>, records: Vec<RunRecord>) {
         let _one_at_a_time = host.taking_up.lock().await;
-        let wanted: Vec<(RunId, Registered)> = records
+        let wanted: Vec<(RunId, Registered, Time)> = records
             .iter()
             .filter_map(|record| {
                 let id = RunId::from(Arc::clone(&record.run));
+                if host.refused(&id, record.changed) {
+                    return None;
+                }
                 let found = self.find(&record.workflow).ok()?;
-                self.get(&id).is_none().then_some((id, found))
+                self.get(&id).is_none().then_some((id, found, record.changed))
             })
             .collect();
         if wanted.is_empty() {
             return;
         }
-        let programs: Vec<_> = wanted.iter().map(|(id, found)| (id.clone(), Arc::clone(&found.program))).collect();
+        let programs: Vec<_> = wanted.iter().map(|(id, found, _)| (id.clone(), Arc::clone(&found.program))).collect();
         let loaded = ask(&host.backend, move |backend| {
             let ids: Vec<&str> = programs.iter().map(|(id, _)| id.as_str()).collect();
             let leases = backend.claim(&ids);
@@ -65,11 +69,14 @@ impl Runtime {
             programs.iter().zip(leases).map(load).collect::<Vec<_>>()
         });
         let loaded = loaded.await.unwrap_or_default();
-        for ((id, found), loaded) in wanted.into_iter().zip(loaded) {
+        for ((id, found, changed), loaded) in wanted.into_iter().zip(loaded) {
             match loaded {
                 Ok(loaded) => drop(self.go_on(host, found, &id, loaded, RunOptions::default(), None)),
                 Err(AttachError::Claim(_)) => {}
                 Err(error) => {
+                    if matches!(error, AttachError::Journal { .. }) {
+                        host.refuse(id.clone(), changed);
+                    }
                     tracing::error!(target: "stepcast", run = %id, %error, "a stored run cannot go on; it is left as it is");
                 }
             }
@@ -172,12 +179,12 @@ impl Runtime {
 fn read(backend: &dyn Backend, program: &Program, id: &RunId, record: &RunRecord) -> Result<Found, AttachError> {
     if record.status.is_end() {
         let lease = Lease { fence: record.fence };
-        return load_claimed(backend, program, id, lease);
+        return load(backend, program, id, lease);
     }
     let lease = backend.claim(&[id.as_str()]).pop().unwrap_or(Err(ClaimError::Storage(StorageError::Closed)));
     match lease {
         // It came to its end while it was asked for.
-        Err(ClaimError::Ended { .. }) => load_claimed(backend, program, id, Lease { fence: record.fence }),
+        Err(ClaimError::Ended { .. }) => load(backend, program, id, Lease { fence: record.fence }),
         lease => load_claimed(backend, program, id, lease?),
     }
 }

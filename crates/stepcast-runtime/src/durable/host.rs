@@ -1,7 +1,7 @@
 //! A runtime's care for the runs of its store: it takes up those that nobody holds, brings them what was left for them,
 //! wakes them at their deadlines, and lets those that rest leave memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub(crate) struct Host {
     idle_micros: AtomicU64,
     /// Stored runs are taken up only where they are asked for.
     only_asked: AtomicBool,
+    /// Runs that cannot go on here, with the time of their last change: they are left to others until they change.
+    refused: Mutex<HashMap<RunId, Time>>,
     /// Runs are taken up one page at a time.
     pub(crate) taking_up: tokio::sync::Mutex<()>,
 }
@@ -54,6 +56,7 @@ impl Host {
             sleepers: Mutex::default(),
             idle_micros: AtomicU64::new(IDLE.as_micros() as u64),
             only_asked: AtomicBool::new(false),
+            refused: Mutex::default(),
             taking_up: tokio::sync::Mutex::new(()),
         });
         let weak = Arc::downgrade(&host);
@@ -91,6 +94,16 @@ impl Host {
 
     fn idle(&self) -> Duration {
         Duration::from_micros(self.idle_micros.load(Ordering::Relaxed))
+    }
+
+    /// A run that was last changed then cannot go on here.
+    pub(crate) fn refuse(&self, run: RunId, changed: Time) {
+        lock(&self.refused).insert(run, changed);
+    }
+
+    /// Whether the run could not go on here, and has not changed since.
+    pub(crate) fn refused(&self, run: &RunId, changed: Time) -> bool {
+        lock(&self.refused).get(run) == Some(&changed)
     }
 
     /// A run that has left memory is to be taken up again then.

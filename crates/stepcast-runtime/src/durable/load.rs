@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use stepcast_core::backend::*;
 use stepcast_core::engine::{OpKind, Outcome, RunState};
-use stepcast_core::journal::{Checkpoint, Fold, JournalError};
+use stepcast_core::journal::{Checkpoint, JournalError, Opened, open};
 use stepcast_core::{ErrorInfo, Payload, WorkflowDef};
 
 use super::AttachError;
+use crate::clock;
 use crate::dispatch::{Journal, Place, StoredFailure};
 use crate::exec::OpLog;
 use crate::program::Program;
@@ -41,13 +42,33 @@ pub(crate) fn new_run(def: &WorkflowDef, parent: Option<&RunId>, start: &Payload
     })
 }
 
-/// Reads a run that is claimed under this lease. Blocks.
+/// Reads a run that is claimed under this lease, and gives the lease back if it cannot go on here. Blocks.
 pub(crate) fn load_claimed(
     backend: &dyn Backend,
     program: &Program,
     run: &RunId,
     lease: Lease,
 ) -> Result<Found, AttachError> {
+    let loaded = load(backend, program, run, lease);
+    if loaded.is_err() {
+        release(backend, run, lease);
+    }
+    loaded
+}
+
+/// Gives a lease back, so that whoever can go on with the run may have it. Blocks.
+fn release(backend: &dyn Backend, run: &RunId, lease: Lease) {
+    let mut batch = Batch::of(Arc::from(run.as_str()), lease.fence, clock::now());
+    batch.release = true;
+    let (done, receipt) = std::sync::mpsc::sync_channel(1);
+    backend.write(batch, Done::new(move |result| drop(done.send(result))));
+    if let Ok(Err(error)) = receipt.recv() {
+        tracing::warn!(target: "stepcast", %run, %error, "a run that cannot go on here could not be released");
+    }
+}
+
+/// Reads a run that has ended, or is claimed under this lease. Blocks.
+pub(crate) fn load(backend: &dyn Backend, program: &Program, run: &RunId, lease: Lease) -> Result<Found, AttachError> {
     let stored = backend.load(run.as_str())?;
     let letters = backend.mail(run.as_str(), 0)?;
     if stored.record.status.is_end() {
@@ -55,7 +76,14 @@ pub(crate) fn load_claimed(
     }
     let journal_error = |source| AttachError::Journal { run: run.clone(), source };
     let since = stored.rows.iter().map(|row| row.data.len()).sum();
-    let folded = fold(&program.def, &stored).map_err(journal_error)?.take_over(&program.def);
+    let Opened { folded, checkpoint, .. } = opened(&program.def, &stored).map_err(journal_error)?;
+    if folded.outcome.is_some() {
+        let what = "its rows end the run, which the store says goes on";
+        return Err(journal_error(JournalError::Inconsistent { row: folded.row, what }));
+    }
+    let changed = checkpoint.as_ref().map(serde_json::to_vec).transpose();
+    let changed = changed.map_err(|source| journal_error(JournalError::Undecodable { after: folded.row, source }))?;
+    let folded = folded.take_over(&program.def);
     let mut records = std::collections::BTreeMap::new();
     let all_logs = folded.kept.logs.0.values().flat_map(|log| &log.labels);
     let has_children = all_logs.into_iter().any(|label| label.kind == OpKind::Child);
@@ -75,6 +103,7 @@ pub(crate) fn load_claimed(
         due: stored.record.due,
         letters,
         since,
+        snapshot: changed.map(|data| Box::new(SnapshotRow { covers: folded.row, data })),
     };
     let store = StoreSnapshot::new(folded.kept.store.into_iter().collect(), folded.kept.states.into_iter().collect());
     let restored = Restored {
@@ -90,16 +119,13 @@ pub(crate) fn load_claimed(
     Ok(Found::Alive(Box::new(Loaded { restored, journal, has_children })))
 }
 
-fn fold(def: &WorkflowDef, stored: &StoredRun) -> Result<stepcast_core::journal::Folded, JournalError> {
+fn opened(def: &WorkflowDef, stored: &StoredRun) -> Result<Opened, JournalError> {
     let checkpoint = match &stored.snapshot {
         None => None,
         Some(row) => Some(Checkpoint::decode(&row.data, row.covers)?),
     };
-    let mut fold = Fold::new(def, checkpoint)?;
-    for row in &stored.rows {
-        fold.add(&row.data)?;
-    }
-    Ok(fold.finish())
+    let rows: Vec<&[u8]> = stored.rows.iter().map(|row| row.data.as_slice()).collect();
+    open(def, &stored.description, checkpoint, &rows)
 }
 
 /// A run that had ended, as its handle shows it.
@@ -136,7 +162,7 @@ fn ended(program: &Program, run: &RunId, stored: &StoredRun) -> Restored {
 
 /// How many executions were given up on the way to a stop event: at least one, if the rows do not say it any more.
 fn failures_of(def: &WorkflowDef, stored: &StoredRun) -> u32 {
-    match fold(def, stored).map(|folded| folded.outcome) {
+    match opened(def, stored).map(|opened| opened.folded.outcome) {
         Ok(Some(Outcome::Completed { failures, .. })) => failures,
         _ => 1,
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::backend::{Batch, FIRST_FENCE, JournalRow, Letter, Mail, MailKind, NewRun};
+use stepcast_core::backend::{Batch, FIRST_FENCE, JournalRow, Letter, Mail, MailKind, NewRun, SnapshotRow};
 use stepcast_core::engine::{Command, ExecKey, RunState, Time};
 use stepcast_core::journal::{WriteRowError, write_takeover};
 use stepcast_core::{AnyEvent, WorkflowDef};
@@ -35,6 +35,8 @@ pub(crate) struct Journal {
     pub(super) left: Vec<super::capture::New>,
     /// Whether this process has written a row.
     pub(super) began: bool,
+    /// What the batch with its first row brings too: it stands for rows that were written under another definition.
+    pub(super) first: Option<Box<SnapshotRow>>,
     /// Whether the store says that the run waits.
     pub(super) waits: bool,
     /// The deadline that the store knows.
@@ -90,6 +92,8 @@ pub(crate) struct Place {
     pub(crate) letters: Vec<Mail>,
     /// Bytes of rows since the last checkpoint.
     pub(crate) since: usize,
+    /// Stands for rows that were written under another definition.
+    pub(crate) snapshot: Option<Box<SnapshotRow>>,
 }
 
 impl Journal {
@@ -106,7 +110,7 @@ impl Journal {
     pub(crate) fn go_on(run: Arc<str>, place: Place) -> Self {
         let mut journal = Journal::at(run, place.fence, place.row, place.seq);
         (journal.waits, journal.due, journal.since) = (place.waits, place.due, place.since);
-        (journal.found, journal.parent) = (place.letters, place.parent);
+        (journal.found, journal.parent, journal.first) = (place.letters, place.parent, place.snapshot);
         journal
     }
 
@@ -125,6 +129,7 @@ impl Journal {
             changes: Changes::default(),
             left: Vec::new(),
             began: false,
+            first: None,
             waits: false,
             due: None,
             last_letter: 0,
@@ -152,10 +157,18 @@ impl Journal {
         if !self.began {
             let mut row = Vec::new();
             write_takeover(&mut row, def, state, self.row + 1, at)?;
-            self.push_row(row);
-            self.began = true;
+            self.begin_with(row);
         }
         Ok(())
+    }
+
+    /// Adds the row of the takeover.
+    pub(super) fn begin_with(&mut self, takeover: Vec<u8>) {
+        if let Some(first) = self.first.take() {
+            self.batch.snapshot.get_or_insert(first);
+        }
+        self.push_row(takeover);
+        self.began = true;
     }
 
     /// Wakes the parent with the next batch, wherever it sleeps: this run has ended.

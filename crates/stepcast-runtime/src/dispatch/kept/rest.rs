@@ -43,7 +43,7 @@ impl Dispatch {
         match serde_json::to_vec(&checkpoint) {
             Ok(data) => {
                 journal.batch.snapshot = Some(Box::new(SnapshotRow { covers: journal.row, data }));
-                journal.since = 0;
+                (journal.since, journal.first) = (0, None);
             }
             // The rows say the same.
             Err(error) => {

@@ -54,8 +54,7 @@ impl Dispatch {
         })?;
         if written {
             if !journal.began {
-                journal.push_row(first);
-                journal.began = true;
+                journal.begin_with(first);
             }
             journal.push_row(row);
             journal.changes = Changes::default();
