@@ -96,8 +96,7 @@ pub(crate) fn set_up(run: &RunShared, options: &RunOptions) {
 /// What the cache is for the run's calls, if it was told.
 pub(super) fn policy(run: &RunShared) -> Option<CachePolicy> {
     let cell = run.data().cell_if_any::<Ledger>()?;
-    let policy = lock(&cell.value).policy;
-    policy
+    lock(&cell.value).policy
 }
 
 /// What the run and its children have used up, and what is left of its own budget.
