@@ -88,6 +88,17 @@ fn a_question_that_was_left_is_asked_by_answer() {
 }
 
 #[test]
+fn fields_that_are_missing_are_asked_for() {
+    let place = Place::new();
+    place.run(&["run", "approval", "--id", "news"]).exits(3);
+    let Some(ran) = typed(&place, "answer news --arg comment=longer", "no\n") else { return };
+    shows(&ran, &["review asks:", "approved (yes/no): ", "answered"]);
+    assert!(!ran.out.contains("comment (text"), "it was given: {}", ran.out);
+    let answered = place.run(&["inputs", "news/2", "--json"]).json().remove(0);
+    assert_eq!(answered["answer"], serde_json::json!({ "approved": false, "comment": "longer" }));
+}
+
+#[test]
 fn running_steps_have_a_line_each() {
     let place = Place::new();
     let Some(ran) = typed(&place, "--store memory run fan-out", "") else { return };

@@ -48,9 +48,10 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     }
     let def = app.linked(&found.workflow).ok().flatten();
     let question = Question::of_stored(&found, def.as_ref());
-    let value = match given(args, &question)? {
+    let terminal = args.manner.here(app, true).ask;
+    let value = match given(args, &question, terminal)? {
         Some(value) => value,
-        None if args.manner.here(app, true).ask => match ask_all(question.clone())? {
+        None if terminal => match ask_all(question.clone())? {
             Some(value) => value,
             None => return Ok(Exit::Waiting),
         },
@@ -96,7 +97,9 @@ fn find_input(store: &dyn Backend, text: &str) -> Result<InputRecord, CliError> 
 }
 
 /// The answer that the options give, held against the type that the input takes.
-fn given(args: &Args, question: &Question) -> Result<Option<Value>, CliError> {
+///
+/// On a terminal the fields that are missing are asked for.
+fn given(args: &Args, question: &Question, terminal: bool) -> Result<Option<Value>, CliError> {
     let choice = args.choice.clone().map(Value::from);
     let given = Given::read(args.value.as_deref(), &args.args)?;
     if let Some(choice) = choice {
@@ -111,7 +114,17 @@ fn given(args: &Args, question: &Question) -> Result<Option<Value>, CliError> {
     }
     match (question.choices.is_empty(), question.expects) {
         (false, _) => check_choice(question, given.value()?).map(Some),
-        (true, Some(meta)) => given.value_for(meta, "SC0058").map(Some),
+        (true, Some(meta)) => {
+            let mut rest = question.clone();
+            rest.fields.retain(|field| !field.optional && given.lacks(&field.name));
+            if !terminal || rest.fields.is_empty() {
+                return given.value_for(meta, "SC0058").map(Some);
+            }
+            match ask_all(rest)? {
+                Some(value) => given.or_base(value).value_for(meta, "SC0058").map(Some),
+                None => Err(CliError::new("SC0007", "The answer was not finished; nothing was recorded.")),
+            }
+        }
         (true, None) => given.value().map(Some),
     }
 }

@@ -46,6 +46,11 @@ impl Given {
         self.base.is_none() && self.args.is_empty()
     }
 
+    /// Whether nothing but fields was given, and this is none of them.
+    pub(crate) fn lacks(&self, field: &str) -> bool {
+        self.base.is_none() && !self.args.iter().any(|(path, _)| path[0] == field)
+    }
+
     /// Takes this value where no other whole one was given.
     #[must_use]
     pub(crate) fn or_base(mut self, value: Value) -> Given {
