@@ -150,7 +150,8 @@ impl Coded for RespondError {
             RespondError::Data { .. } => "SC0058",
             RespondError::Filtered { .. } => "SC0059",
             RespondError::Ended { .. } => "SC0031",
-            RespondError::Storage { source, .. } => source.code(),
+            RespondError::Schema { .. } => "SC0057",
+            RespondError::Refused { source, .. } => source.code(),
             _ => UNKNOWN,
         }
     }
