@@ -5,11 +5,22 @@ use stepcast::EventMeta;
 
 use super::Kind;
 
-/// What serde says of one field with this value, unless all it misses is other fields.
+/// What the type says of one field with this value, unless all it misses is other fields.
 fn refused(meta: &EventMeta, field: &str, value: Value) -> Option<String> {
+    fault(meta, field, value).map(|(_, said)| said)
+}
+
+/// As `refused`, with the place of the fault.
+fn fault(meta: &EventMeta, field: &str, value: Value) -> Option<(String, String)> {
     let alone = Map::from_iter([(field.to_owned(), value)]);
     let text = meta.decode(Value::Object(alone)).err()?.to_string();
-    (!text.starts_with("missing field")).then_some(text)
+    // The text begins with the place in ticks, where serde could tell.
+    let place = text.strip_prefix('`').and_then(|text| text.split_once("`: "));
+    match place {
+        Some((place, said)) if place != "." => Some((place.to_owned(), said.to_owned())),
+        _ if text.starts_with("missing field") => None,
+        _ => Some((field.to_owned(), text)),
+    }
 }
 
 /// What kind of value the field takes.
@@ -73,8 +84,8 @@ fn required(meta: &EventMeta) -> Option<Vec<String>> {
 pub(crate) fn blame(meta: &EventMeta, value: &Value) -> Option<String> {
     let fields = value.as_object()?;
     fields.iter().find_map(|(name, value)| {
-        let said = refused(meta, name, value.clone())?;
-        Some(format!("{name}: {}", said.trim_end_matches('.')))
+        let (place, said) = fault(meta, name, value.clone())?;
+        Some(format!("{place}: {}", said.trim_end_matches('.')))
     })
 }
 
