@@ -106,14 +106,13 @@ impl SqliteBackend {
             return if self.read_only { Ok(()) } else { Err(StorageError::Closed) };
         };
         let (told, answer) = mpsc::channel();
-        let result = match jobs.send(Job::Close(told)) {
-            Ok(()) => answer.recv().unwrap_or(Err(StorageError::Closed)),
-            Err(_) => Err(StorageError::Closed),
-        };
-        // From within a `Done` the thread would wait for itself.
-        if thread.thread().id() != std::thread::current().id() {
-            let _ = thread.join();
+        let sent = jobs.send(Job::Close(told)).is_ok();
+        if thread.thread().id() == std::thread::current().id() {
+            // The last holder let go within a `Done`: the thread closes when it comes to it, and cannot wait for itself.
+            return Ok(());
         }
+        let result = if sent { answer.recv().unwrap_or(Err(StorageError::Closed)) } else { Err(StorageError::Closed) };
+        let _ = thread.join();
         result
     }
 

@@ -64,6 +64,7 @@ on_every_backend! {
     concurrent_writers_keep_the_order_of_each_run
     odd_ids_and_large_values_are_kept
     a_closed_backend_says_so
+    a_backend_may_be_let_go_within_a_receipt
 }
 
 fn a_run_is_read_back_as_it_was_written(store: &dyn Store) {
@@ -603,4 +604,35 @@ fn a_closed_backend_says_so(store: &dyn Store) {
     assert!(matches!(claim(&*backend, "a"), Err(ClaimError::Storage(StorageError::Closed))));
     assert!(matches!(backend.close(), Err(StorageError::Closed)));
     assert_eq!(claim(&*store.open(), "a").unwrap(), 2);
+}
+
+fn a_backend_may_be_let_go_within_a_receipt(store: &dyn Store) {
+    let other = store.open();
+    let (told, heard) = std::sync::mpsc::channel();
+    other.watch(Arc::new({
+        let told = Mutex::new(told);
+        move |notice| drop(told.lock().unwrap().send(notice))
+    }));
+    let backend: Arc<dyn Backend> = store.open().into();
+    create(&*backend, "a");
+    let (last, here) = (backend.clone(), std::thread::current().id());
+    let done = Done::new(move |result| {
+        result.unwrap();
+        // Where the receipt comes from another thread, nobody else has the backend any more.
+        while Arc::strong_count(&last) > 1 && std::thread::current().id() != here {
+            std::thread::yield_now();
+        }
+        drop(last);
+    });
+    backend.write(rows("a", 1, [1]), done);
+    drop(backend);
+    let bound = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let fence = loop {
+        match claim(&*other, "a") {
+            Ok(fence) => break fence,
+            Err(error) => assert!(std::time::Instant::now() < bound, "{error}"),
+        }
+        let _ = heard.recv_timeout(std::time::Duration::from_millis(20));
+    };
+    assert_eq!((fence, numbers(&other.load("a").unwrap())), (2, vec![1]));
 }
