@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use stepcast_core::backend::{StorageError, WriteError};
+use stepcast_core::backend::{Batch, StorageError, WriteError};
 
 use super::work::Work;
 use super::{FaultPoint, Job, More, is_final};
@@ -33,11 +33,13 @@ impl Work<'_> {
     fn tell(&mut self, jobs: &mut Vec<Job>, result: Stored<Vec<Outcome>>) {
         match result {
             Ok(outcomes) => {
+                // Freed when everybody is told, and at work again.
+                let mut written = Vec::with_capacity(jobs.len());
                 for (job, outcome) in jobs.drain(..).zip(outcomes) {
                     if let (Job::Batch(batch, _), Err(error)) = (&job, &outcome) {
                         self.stop_after(batch, error);
                     }
-                    answer(job, outcome);
+                    written.extend(answer(job, outcome));
                     self.fault(FaultPoint::Told);
                 }
             }
@@ -46,7 +48,7 @@ impl Work<'_> {
                     if let Job::Batch(batch, _) = &job {
                         self.stop_after(batch, &WriteError::Storage(error.clone()));
                     }
-                    answer(job, Err(WriteError::Storage(error.clone())));
+                    drop(answer(job, Err(WriteError::Storage(error.clone()))));
                 }
             }
         }
@@ -148,9 +150,13 @@ impl Work<'_> {
     }
 }
 
-fn answer(job: Job, outcome: Outcome) {
+/// Gives the batch back, which is of no more use.
+fn answer(job: Job, outcome: Outcome) -> Option<Box<Batch>> {
     match job {
-        Job::Batch(_, done) => done.call(outcome),
+        Job::Batch(batch, done) => {
+            done.call(outcome);
+            return Some(batch);
+        }
         Job::Call(call) => call.answer(outcome.map_err(|error| match error {
             WriteError::Storage(error) => error,
             // A call's own refusal is in its answer.
@@ -158,4 +164,5 @@ fn answer(job: Job, outcome: Outcome) {
         })),
         Job::Close(_) | Job::Watched => {}
     }
+    None
 }
