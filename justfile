@@ -29,6 +29,11 @@ doc:
 bench *args:
     cargo run --release --manifest-path benches/Cargo.toml --features peers -- {{args}}
 
+# What is durable, beside SQLite and duroxide.
+bench-durable *args:
+    cargo build --release --manifest-path benches/duroxide/Cargo.toml --target-dir benches/target
+    cargo run --release --manifest-path benches/Cargo.toml --features peers --target-dir benches/target -- --shape durable {{args}}
+
 # Licences, advisories and sources of all dependencies.
 deny:
     cargo deny check
