@@ -321,13 +321,20 @@ impl Runtime {
 
     /// Goes on with a run of a registered workflow from its snapshot, under its own id.
     ///
+    /// A backend keeps it from there on: as a run of its own, whose stream is numbered anew from 1, and whose start event
+    /// is not known. A run that had ended is shown, but not kept.
+    ///
     /// # Errors
-    /// When the workflow is not registered, or the snapshot does not fit it.
+    /// When the workflow is not registered, or the snapshot does not fit it; with a backend, also when it holds children.
     pub fn restore(&self, snapshot: RunSnapshot, options: RunOptions) -> Result<AnyRun, RuntimeError> {
         let found = self.find(snapshot.workflow())?;
         let id = snapshot.run_id().clone();
         let restored = snapshot.restore(&found.program)?;
         let name = found.program.def.name().to_owned();
+        if self.inner.host.is_some() && restored.end.is_none() && !restored.children.is_empty() {
+            let children = restored.children.into_iter().map(|(child, _)| child).collect();
+            return Err(RestoreRunError::Children { run: id, children }.into());
+        }
         Ok(self.launch(&name, found, Begin::Restored(Box::new(restored)), options, Some(id)))
     }
 
@@ -354,6 +361,9 @@ impl Runtime {
         options.run_id = Some(id.clone());
         match (&self.inner.host, begin) {
             (Some(host), Begin::Start(start)) => self.begin_kept(host, (name, found), start, options, &id, None),
+            (Some(host), Begin::Restored(restored)) if restored.end.is_none() => {
+                self.restore_kept(host, found, restored, options, &id)
+            }
             (_, begin) => self.launch_kept(found, begin, options, &id, None, None),
         }
     }

@@ -118,6 +118,18 @@ pub enum RestoreRunError {
     /// The store is not one: it was edited by hand.
     #[error("The stored run's store cannot be read: {0}")]
     Store(#[from] StoreError),
+    /// A store of runs takes no snapshot with children inside: they are runs of their own there.
+    #[error(
+        "The snapshot holds {} of the run `{run}`, and a runtime with a backend takes up only runs without: {}. Restore it with a runtime in memory, or store it once they have ended.",
+        if children.len() == 1 { "a child" } else { "children" },
+        children.join(", ")
+    )]
+    Children {
+        /// The run.
+        run: RunId,
+        /// Ids of its children.
+        children: Vec<String>,
+    },
     /// The stored end does not fit the workflow any more.
     #[error("The stored stop event does not fit the workflow any more: {source}.")]
     Stop {
@@ -261,6 +273,12 @@ impl StoreSnapshot {
 
     pub(crate) fn of_parts(store: Value, cells: Map<String, Value>) -> Self {
         StoreSnapshot { store, cells }
+    }
+
+    /// The store by top-level key, and the typed state by name.
+    pub(crate) fn cells(&self) -> (BTreeMap<String, Value>, BTreeMap<String, Value>) {
+        let named = |map: &Map<String, Value>| map.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        (self.store.as_object().map(named).unwrap_or_default(), named(&self.cells))
     }
 
     /// The same without one of its states.

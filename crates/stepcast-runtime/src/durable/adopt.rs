@@ -6,14 +6,17 @@ use std::sync::atomic::Ordering;
 
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
+use stepcast_core::journal::{Checkpoint, Kept, Logs, describe};
 use stepcast_core::{Payload, Workflow};
 
 use super::{AttachError, Found, Host, Keeping, ask, load, load_claimed, new_run};
 use crate::clock;
 use crate::dispatch::Journal;
+use crate::exec::OpLog;
 use crate::program::Program;
 use crate::run::{AnyRun, Begin, RunError, RunId, RunOptions, RunShared, SharedError, lock, refused};
 use crate::runtime::{Registered, Runtime, RuntimeLink};
+use crate::snapshot::Restored;
 
 impl Runtime {
     /// A handle of a run, live or stored: one that sleeps is brought back to memory, one that has ended shows its end.
@@ -126,6 +129,38 @@ impl Runtime {
         let journal = Box::new(Journal::create(Arc::from(id.as_str()), new));
         let keeping = Keeping::new(Arc::clone(&host.backend), Some(journal));
         self.launch_kept(found, Begin::Start(start), options, id, Some(keeping), parent)
+    }
+
+    /// Goes on with a run from its snapshot, in a store that does not have it yet.
+    pub(crate) fn restore_kept(
+        &self,
+        host: &Arc<Host>,
+        found: Registered,
+        mut restored: Box<Restored>,
+        options: RunOptions,
+        id: &RunId,
+    ) -> AnyRun {
+        host.start(self.inner());
+        let def = Arc::clone(&found.program.def);
+        // The store has nothing of the stream before.
+        restored.seq = 0;
+        let (store, states) = restored.store.cells();
+        let logs = restored.records.iter().map(|(serial, log)| (*serial, log.snapshot())).collect();
+        let kept = Kept { logs: Logs(logs), store, states, seq: 0 };
+        let checkpoint = match serde_json::to_vec(&Checkpoint::of(&def, 0, &restored.state, kept)) {
+            Ok(checkpoint) => checkpoint,
+            Err(source) => {
+                let source = SharedError::new(Box::new(source));
+                return AnyRun::first(refused(def.name(), RunError::NotKept { source }));
+            }
+        };
+        restored.records.values_mut().for_each(OpLog::all_told);
+        let (workflow, description) = (def.name().to_owned(), describe(&def));
+        // What it was started with is not in a snapshot.
+        let new = NewRun { workflow, description, parent: None, start: "null".to_owned() };
+        let journal = Journal::restored(Arc::from(id.as_str()), new, checkpoint, &def, &restored.state);
+        let keeping = Keeping::new(Arc::clone(&host.backend), Some(Box::new(journal)));
+        self.launch_kept(found, Begin::Restored(restored), options, id, Some(keeping), None)
     }
 
     /// A child of a kept run: attached to if it lives, taken up if it is stored, else begun.

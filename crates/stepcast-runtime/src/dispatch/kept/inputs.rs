@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use stepcast_core::backend::{InputChange as Change, NewInput};
-use stepcast_core::engine::{InputChange, InputReason, PendingInput, Time};
+use stepcast_core::engine::{InputChange, InputReason, PendingInput, RunState, Time};
 use stepcast_core::{InputRequiredEvent, WorkflowDef};
 
 use crate::dispatch::{Dispatch, RunCore};
@@ -29,6 +29,12 @@ impl Dispatch {
         // A question that was answered within the batch that asks it was never seen by anybody.
         journal.batch.inputs.push(change);
     }
+}
+
+/// The questions that a run has open, for a store that does not have them yet.
+pub(super) fn pending(def: &WorkflowDef, state: &RunState) -> Vec<Change> {
+    let open = state.pending_inputs(def).into_iter().filter_map(|input| state.pending_input(def, input.id));
+    open.map(|(input, expires)| Change::Opened(Box::new(record(def, input, expires)))).collect()
 }
 
 pub(in crate::dispatch) fn record(def: &WorkflowDef, input: PendingInput, expires: Option<Time>) -> NewInput {

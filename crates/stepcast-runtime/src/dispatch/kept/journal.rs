@@ -8,6 +8,7 @@ use stepcast_core::journal::{WriteRowError, write_takeover};
 use stepcast_core::{AnyEvent, WorkflowDef};
 use tokio::sync::oneshot;
 
+use super::inputs::pending;
 use crate::dispatch::place::LocalDone;
 use crate::run::RunEnd;
 
@@ -103,6 +104,22 @@ impl Journal {
         journal.began = true;
         journal.parent.clone_from(&new.parent);
         journal.batch.created = Some(Box::new(new));
+        journal
+    }
+
+    /// The journal of a run that is new to the store, but not to itself: it goes on from this checkpoint, which covers no
+    /// row.
+    pub(crate) fn restored(
+        run: Arc<str>,
+        new: NewRun,
+        checkpoint: Vec<u8>,
+        def: &WorkflowDef,
+        state: &RunState,
+    ) -> Self {
+        let mut journal = Journal::create(run, new);
+        journal.began = false;
+        journal.batch.snapshot = Some(Box::new(SnapshotRow { covers: 0, data: checkpoint }));
+        journal.batch.inputs = pending(def, state);
         journal
     }
 
