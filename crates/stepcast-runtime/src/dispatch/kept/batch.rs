@@ -9,7 +9,7 @@ use super::capture::{New, Take};
 use super::journal::{Changes, Held};
 use super::tick::with_extras;
 use crate::dispatch::{Dispatch, RunCore};
-use crate::run::RunError;
+use crate::run::{RunError, lock};
 
 impl Dispatch {
     /// Sends what there is to the backend. Whether anything was.
@@ -82,7 +82,8 @@ impl Dispatch {
 
     /// The store learns whether the run waits, and until when, with the batch that makes it so.
     fn note_status(&mut self, core: &mut RunCore) {
-        let waits = core.rests();
+        // An attempt that has parked may have left word of its wait, which is not in the journal yet.
+        let waits = core.rests() && lock(&self.env.run.inbox).messages.is_empty();
         let due = core.state.next_timer();
         let RunCore { journal: Some(journal), state, .. } = core else { return };
         if state.has_ended() || !(journal.has_batch() || waits) {
