@@ -1,16 +1,16 @@
 //! One run, in as many processes as it takes.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use stepcast::backend::{Backend, InputFilter};
-use stepcast::{AnyEvent, EventEnvelope, RunId, RunOptions, Runtime};
-use stepcast_sqlite::SqliteOptions;
+use stepcast::backend::{Backend, ClaimError, InputFilter};
+use stepcast::{AnyEvent, AttachError, EventEnvelope, RunId, RunOptions, Runtime};
+use stepcast_sqlite::{FaultPoint, SqliteOptions};
 
 use super::flows::{self, Effects};
 
@@ -23,6 +23,10 @@ pub struct Plan {
     flow: String,
     /// At which fault point it stops for good.
     fatal: u64,
+    /// Whether it only waits until it can have the run.
+    waits: bool,
+    /// Whether it stops only between two transactions, so that others can use the file.
+    between: bool,
 }
 
 /// How a run ended.
@@ -58,7 +62,9 @@ impl Plan {
         let text = std::env::var(PLAN).ok()?;
         let mut parts = text.split('|');
         let (folder, flow, fatal) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Plan { folder: folder.into(), flow: flow.to_owned(), fatal: fatal.parse().ok()? })
+        let how = parts.next();
+        let (waits, between) = (how == Some("waits"), how == Some("between"));
+        Some(Plan { folder: folder.into(), flow: flow.to_owned(), fatal: fatal.parse().ok()?, waits, between })
     }
 }
 
@@ -71,8 +77,11 @@ fn say(text: &str) {
 /// The run's life in this process.
 pub fn child(plan: &Plan) {
     let passed = Arc::new(AtomicU64::new(0));
-    let (counter, fatal) = (Arc::clone(&passed), plan.fatal);
-    let options = SqliteOptions::default().on_fault_point(move |_| {
+    let (counter, fatal, between) = (Arc::clone(&passed), plan.fatal, plan.between);
+    let options = SqliteOptions::default().on_fault_point(move |point| {
+        if between && !matches!(point, FaultPoint::Committed) {
+            return;
+        }
         if counter.fetch_add(1, Ordering::SeqCst) == fatal {
             say("kill");
             loop {
@@ -86,6 +95,9 @@ pub fn child(plan: &Plan) {
         let runtime = Runtime::on(backend);
         flows::register(&runtime, &Effects(plan.folder.join("effects")));
         let id = RunId::from("run");
+        if plan.waits {
+            return take_over(&runtime, &id).await;
+        }
         let known = runtime.find_run(&id).await.expect("it is read").is_some();
         let run = match known {
             true => runtime.attach(&id).await.expect("it goes on"),
@@ -112,6 +124,20 @@ fn start_of(flow: &str) -> Value {
         "fan_out" => json!({"width": 100}),
         _ => json!({}),
     }
+}
+
+/// Goes on with the run as soon as its holder is gone.
+async fn take_over(runtime: &Runtime, id: &RunId) {
+    let refused = runtime.attach(id).await;
+    assert!(matches!(refused, Err(AttachError::Claim(ClaimError::Held { .. }))), "{refused:?}");
+    say("held");
+    let ended = async {
+        while !runtime.find_run(id).await.expect("it is read").expect("it is there").status.is_end() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), ended).await.expect("nobody takes the run over");
+    say("end");
 }
 
 /// Answers the question once it is asked, and sends the event that the run waits for.
@@ -166,14 +192,7 @@ impl Work {
 
     /// One process: `None` if it was killed, else the fault points it passed.
     fn process(&self, fatal: u64) -> Option<u64> {
-        let plan = format!("{}|{}|{fatal}", self.folder.path().display(), self.flow);
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["child", "--exact", "--nocapture", "--test-threads=1"])
-            .env(PLAN, plan)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("it starts");
+        let mut child = self.spawn(&fatal.to_string());
         let out = BufReader::new(child.stdout.take().expect("its output"));
         let mut points = None;
         for line in out.lines() {
@@ -192,6 +211,30 @@ impl Work {
         let status = child.wait().expect("it ends");
         assert!(points.is_none() || status.success(), "{}: the process failed: {status}", self.flow);
         points
+    }
+
+    /// A process that stops after so many commits while it holds the run, another that waits for the run, and the first one is
+    /// killed. What the second one made of it.
+    pub fn handed_over(&self, fatal: u64) -> Option<(Outcome, Vec<String>)> {
+        let mut first = self.spawn(&format!("{fatal}|between"));
+        said(&mut first, "kill")?;
+        let mut second = self.spawn(&format!("{NEVER}|waits"));
+        said(&mut second, "held").expect("it is refused as long as the other one lives");
+        first.kill().expect("it is killed");
+        first.wait().expect("it is gone");
+        said(&mut second, "end").expect("it takes the run over");
+        assert!(second.wait().expect("it ends").success());
+        Some(self.stored())
+    }
+
+    fn spawn(&self, what: &str) -> Child {
+        Command::new(std::env::current_exe().expect("this program"))
+            .args(["child", "--exact", "--nocapture", "--test-threads=1"])
+            .env(PLAN, format!("{}|{}|{what}", self.folder.path().display(), self.flow))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("it starts")
     }
 
     fn effects(&self) -> BTreeMap<String, u64> {
@@ -233,6 +276,21 @@ impl Work {
         stream.sort();
         (outcome, stream)
     }
+}
+
+/// Waits until a process says a word. `None` if it ends before.
+fn said(child: &mut Child, word: &str) -> Option<()> {
+    // One byte at a time, so that what it says next is left to the next one who asks.
+    let out = child.stdout.as_mut().expect("its output");
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while out.read(&mut byte).expect("it is read") == 1 {
+        match byte[0] {
+            b'\n' if String::from_utf8_lossy(&line).ends_with(&format!("@{word}")) => return Some(()),
+            b'\n' => line.clear(),
+            other => line.push(other),
+        }
+    }
+    None
 }
 
 fn open(folder: &Path) -> stepcast_sqlite::SqliteBackend {

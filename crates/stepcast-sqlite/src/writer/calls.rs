@@ -41,6 +41,8 @@ impl Work<'_> {
                 run(self.conn, "UPDATE runs SET holder = NULL WHERE holder = ?1 AND status < 2", [owner])?;
                 run(self.conn, "DELETE FROM owners WHERE id = ?1", [owner])?;
                 self.owners.bury(owner);
+                // Whoever asked for something else would not look again.
+                self.notices.push(Notice::Unclaimed);
             }
         }
         Ok(())
