@@ -89,6 +89,17 @@ impl Dispatch {
     }
 }
 
+impl Dispatch {
+    /// What a new run begins with of another run's store and states goes into its first row.
+    pub(super) fn take_first_state(&self, core: &mut RunCore) {
+        let data = self.env.run.data();
+        let Some(journal) = core.journal.as_deref_mut() else { return };
+        let store = data.store.as_deref().map(|store| store.to_json()).and_then(object).unwrap_or_default();
+        journal.changes.store.extend(store.into_iter().map(|(key, value)| (key, Some(value))));
+        journal.changes.states.extend(data.stored_cells());
+    }
+}
+
 /// A cell as it was under the locks.
 struct Cell {
     name: &'static str,

@@ -35,6 +35,7 @@ impl Dispatch {
         self.shorten(core);
         let mut worked = match core.start.take() {
             Some(event) => {
+                self.take_first_state(core);
                 self.tick(core, TickKind::Start { event });
                 true
             }
