@@ -17,6 +17,8 @@ const WIDTH: f64 = 960.0;
 const RIGHT: f64 = 28.0;
 const ROW: f64 = 24.0;
 const TOP: f64 = 26.0;
+/// How narrow a bar may be.
+const LEAST: f64 = 2.0;
 /// More rows than that are no picture any more.
 const MOST_LANES: usize = 60;
 
@@ -63,7 +65,15 @@ pub(super) fn chart(story: &Story) -> String {
     let mut y = TOP;
     for ((_, step, lane), spans) in lanes.into_iter().take(MOST_LANES) {
         label(&mut svg, y, &if lane == 0 { step.to_owned() } else { String::new() });
-        spans.into_iter().for_each(|span| bar(&mut svg, y, span, began, &x));
+        // Of bars that would lie on each other one is drawn, and every one that failed.
+        let mut last = f64::NEG_INFINITY;
+        for span in spans {
+            let left = x(span.began);
+            if left >= last + LEAST || span.error().is_some() {
+                bar(&mut svg, y, span, began, &x);
+                last = left;
+            }
+        }
         y += ROW;
     }
     if !story.inputs.is_empty() {
@@ -115,7 +125,7 @@ fn bar(svg: &mut String, y: f64, span: &Span, began: Time, x: &impl Fn(Time) -> 
         title += &format!(": {}", error.exception_message);
     }
     let title = format!("{} at {}", title, offset(span.began.0.saturating_sub(began.0)));
-    let width = (right - left).max(2.0);
+    let width = (right - left).max(LEAST);
     _ = writeln!(
         svg,
         "<g class=\"bar {class}\"><title>{}</title><rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\" \
@@ -157,7 +167,7 @@ fn questions(svg: &mut String, y: f64, story: &Story, x: &impl Fn(Time) -> f64) 
             input.asked.input,
             escape(&cut(&question(input), 200)),
             y + 7.0,
-            (right - left).max(2.0),
+            (right - left).max(LEAST),
             ROW - 14.0
         );
     }

@@ -12,3 +12,4 @@ mod graph;
 mod linked;
 mod real;
 mod report;
+mod secrets;
