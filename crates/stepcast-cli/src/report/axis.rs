@@ -41,17 +41,11 @@ impl Axis {
         }
         let long = |times: &(Time, Time)| times.1.0 - times.0.0;
         let all = to.0 - from.0;
-        // The longest are left out until what is left is mostly what happened.
         pauses.sort_by_key(|pause| std::cmp::Reverse(long(pause)));
-        let mut left = all;
-        let mut skipped: Vec<(Time, Time)> = Vec::new();
-        for pause in pauses.into_iter().take(8) {
-            if long(&pause) * 3 < left {
-                break;
-            }
-            left -= long(&pause);
-            skipped.push(pause);
-        }
+        let count = dominant(&pauses.iter().map(long).collect::<Vec<_>>(), all);
+        pauses.truncate(count);
+        let mut skipped = pauses;
+        let left = all - skipped.iter().map(long).sum::<u64>();
         skipped.sort_unstable();
         let room = width * (1.0 - SKIP * skipped.len() as f64);
         let (mut stretches, mut at, mut x) = (Vec::new(), from, 0.0);
@@ -100,6 +94,20 @@ impl Axis {
     }
 }
 
+/// How many of the pauses, the longest first, take the place of all else: together they are more than twice as long as
+/// what is left without them, and each is longer than that.
+fn dominant(pauses: &[u64], all: u64) -> usize {
+    let mut skipped = 0_u64;
+    for (at, pause) in pauses.iter().take(8).enumerate() {
+        skipped += pause;
+        let left = all - skipped;
+        if skipped / 2 > left && *pause > left {
+            return at + 1;
+        }
+    }
+    0
+}
+
 /// The next of 1, 2, 5, 10, .. in microseconds, and in what clocks have above a second.
 fn round(micros: u64) -> u64 {
     const STEPS: [u64; 16] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 86_400];
@@ -143,6 +151,15 @@ mod tests {
         assert_eq!(skipped, [false, true, false]);
         assert!((axis.x(Time(1_000)) - 475.0).abs() < 0.01, "{axis:?}");
         assert!((axis.x(Time(day + 1_000)) - 1_000.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn only_pauses_that_hide_the_rest_are_short() {
+        assert_eq!(dominant(&[1_000, 14, 10], 1_033), 1);
+        assert_eq!(dominant(&[1_000, 900, 3], 1_910), 2);
+        assert_eq!(dominant(&[10; 20], 210), 0);
+        assert_eq!(dominant(&[50, 40], 200), 0);
+        assert_eq!(dominant(&[], 5), 0);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(crate) struct Wait {
     pub(crate) to: Time,
     /// It still does.
     pub(crate) open: bool,
+    /// The input that a person is asked with, if one is.
+    pub(crate) input: Option<u64>,
 }
 
 impl Span {
@@ -107,11 +109,11 @@ struct Begun {
 
 pub(super) fn spans(entries: &[Entry], inputs: &[InputRecord], run: &RunRecord) -> Vec<Span> {
     let (mut all, mut begun) = (Vec::new(), BTreeMap::<(u64, u32), (String, Begun)>::new());
-    let mut waiting: Waiting = HashMap::new();
+    let mut waiting = Waiting::default();
     let mut last = run.changed;
     for entry in entries {
         last = last.max(entry.at);
-        release(&mut begun, &mut waiting, entry);
+        waiting.release(&mut begun, entry);
         match &entry.kind {
             EntryKind::Commit(commit) => {
                 let key = (commit.of.execution, commit.of.attempt);
@@ -122,7 +124,7 @@ pub(super) fn spans(entries: &[Entry], inputs: &[InputRecord], run: &RunRecord) 
                 known.outputs.extend(commit.outputs.iter().map(|given| given.event.clone()));
                 let wait = wait(commit, entry.at, inputs);
                 if let Some(wait) = wait.as_ref().filter(|wait| wait.open) {
-                    waiting.entry(wait.event.clone()).or_default().push_back(key);
+                    waiting.add(key, wait);
                 }
                 known.waits.extend(wait);
             }
@@ -168,33 +170,64 @@ fn close(known: &mut Begun, at: Time) {
     }
 }
 
-/// Attempts by the event that they wait for, the oldest first. Some have gone on since.
-type Waiting = HashMap<String, VecDeque<(u64, u32)>>;
+/// Attempts by what they wait for, the oldest first. Some have gone on since.
+#[derive(Default)]
+struct Waiting {
+    events: HashMap<String, VecDeque<(u64, u32)>>,
+    inputs: HashMap<u64, (u64, u32)>,
+}
 
-/// A wait ends with an event of its type. Who among several got it is in no row: the first one is taken for it.
-fn release(begun: &mut BTreeMap<(u64, u32), (String, Begun)>, waiting: &mut Waiting, entry: &Entry) {
-    for given in entry.given() {
-        let Some(keys) = waiting.get_mut(&given.event) else { continue };
-        while let Some(key) = keys.pop_front() {
-            let waits = begun.get_mut(&key).into_iter().flat_map(|(_, known)| known.waits.iter_mut());
-            if let Some(wait) = waits.rev().find(|wait| wait.open && wait.event == given.event) {
-                (wait.to, wait.open) = (entry.at, false);
-                break;
+impl Waiting {
+    fn add(&mut self, key: (u64, u32), wait: &Wait) {
+        match wait.input {
+            Some(input) => _ = self.inputs.insert(input, key),
+            None => self.events.entry(wait.event.clone()).or_default().push_back(key),
+        }
+    }
+
+    /// A wait that asks a person ends with the row of the answer: it is then that the run has it, which may be long
+    /// after it was given. Another one ends with an event of its type; who among several got that is in no row, so the
+    /// first is taken for it.
+    fn release(&mut self, begun: &mut BTreeMap<(u64, u32), (String, Begun)>, entry: &Entry) {
+        if let EntryKind::Answered { input, .. } = &entry.kind
+            && let Some(key) = self.inputs.remove(input)
+            && end(begun, key, entry.at, |wait| wait.input == Some(*input))
+        {
+            return;
+        }
+        for given in entry.given() {
+            let Some(keys) = self.events.get_mut(&given.event) else { continue };
+            while let Some(key) = keys.pop_front() {
+                if end(begun, key, entry.at, |wait| wait.input.is_none() && wait.event == given.event) {
+                    break;
+                }
             }
         }
     }
 }
 
+/// Ends the last open wait of an attempt that is meant, if there is one.
+fn end(
+    begun: &mut BTreeMap<(u64, u32), (String, Begun)>,
+    key: (u64, u32),
+    at: Time,
+    meant: impl Fn(&Wait) -> bool,
+) -> bool {
+    let mut waits = begun.get_mut(&key).into_iter().flat_map(|(_, known)| known.waits.iter_mut()).rev();
+    let found = waits.find(|wait| wait.open && meant(wait));
+    found.map(|wait| (wait.to, wait.open) = (at, false)).is_some()
+}
+
 fn wait(commit: &CommitPoint, at: Time, inputs: &[InputRecord]) -> Option<Wait> {
     let CommitOp::Wait { event, announced, .. } = &commit.op else { return None };
-    // A wait that asks a person ends when the input does.
-    let asked =
-        inputs.iter().find(|input| announced.is_some() && input.opened == at && input.asked.step == commit.of.step);
+    let asked = inputs.iter().filter(|_| announced.is_some());
+    let asked = asked.filter(|input| input.opened == at).find(|input| input.asked.step == commit.of.step);
     let ended = asked.and_then(|input| match input.status {
-        InputStatus::Answered { at, .. } | InputStatus::Withdrawn { at } | InputStatus::Expired { at } => Some(at),
+        InputStatus::Withdrawn { at } | InputStatus::Expired { at } => Some(at),
         _ => None,
     });
-    Some(Wait { event: event.clone(), from: at, to: ended.unwrap_or(at), open: ended.is_none() })
+    let input = asked.map(|input| input.asked.input);
+    Some(Wait { event: event.clone(), from: at, to: ended.unwrap_or(at), open: ended.is_none(), input })
 }
 
 /// Gives every span the first lane of its step that is free.

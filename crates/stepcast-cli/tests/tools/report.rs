@@ -73,6 +73,18 @@ fn a_waiting_run_says_what_for() {
     assert!(page.contains("<span class=\"badge wait\">pending</span>"));
 }
 
+/// An answer ends the wait when the run has it, which may be long after it was given.
+#[test]
+fn a_run_still_waits_while_nobody_drives_it() {
+    let store = Store::with([asking("open")]);
+    store.answer_and_go_on("open", 30, 5_000);
+    let attempt = &store.json(&["report", "open"])[0]["attempts"][0];
+    assert_eq!((&attempt["end"], &attempt["busy_micros"]), (&json!("done"), &json!(1_000)), "{attempt}");
+    let waited = attempt["waits"][0]["to"].as_u64().unwrap() - attempt["waits"][0]["from"].as_u64().unwrap();
+    assert_eq!(waited, 4_980_000);
+    assert!(html(&store, "open").contains("by Bo 2001-09-09 01:46:40Z after 10ms"));
+}
+
 #[test]
 fn what_a_snapshot_took_is_said() {
     let run = Stored::of("cut", "greet").attempt((0, 5), "write", 1, &["Draft"]).snapshot();

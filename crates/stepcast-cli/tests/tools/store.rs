@@ -45,6 +45,24 @@ impl Store {
         self.folder.path().join("runs.db")
     }
 
+    /// Another process answers, and later a third goes on with the run and ends the attempt.
+    pub(crate) fn answer_and_go_on(&self, run: &str, answered: u64, gone_on: u64) {
+        let backend = self.read();
+        let at = |ms: u64| Time(BEGAN + ms * MS);
+        let answer = Answer { run: run.into(), input: 1, answer: "{}".into(), by: Some("Bo".into()), at: at(answered) };
+        backend.answer(answer).unwrap();
+        let fence = backend.claim(&[run]).pop().unwrap().unwrap().fence;
+        let rows = Stored::of(run, "greet")
+            .row(0, json!("time"))
+            .row(gone_on, json!({ "answer": { "input": 1, "answer": { "event": [["Draft", {}], []] } } }))
+            .attempt((20, gone_on + 1), "write", 1, &["Draft"])
+            .batch
+            .rows;
+        let batch = Batch { rows: rows[2..].to_vec(), ..Batch::of(run.into(), fence, at(gone_on + 1)) };
+        write(&backend, batch);
+        backend.close().unwrap();
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
