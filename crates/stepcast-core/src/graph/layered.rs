@@ -103,16 +103,17 @@ fn ways_back(nodes: usize, links: &[(usize, usize)]) -> Vec<bool> {
     back
 }
 
-/// Every node below all that lead to it; what nothing leads to directly above what it leads to.
+/// Every node below all that lead to it; what the first node does not lead to is as low as what it leads to allows.
 fn layers(nodes: usize, down: &[(usize, usize)]) -> Vec<usize> {
     let (mut out, mut open) = (vec![Vec::new(); nodes], vec![0_usize; nodes]);
     for &(from, to) in down.iter().filter(|(from, to)| from != to) {
         out[from].push(to);
         open[to] += 1;
     }
-    let roots: Vec<usize> = (0..nodes).filter(|node| open[*node] == 0).collect();
-    let (mut layers, mut next) = (vec![0_usize; nodes], roots.clone());
+    let mut next: Vec<usize> = (0..nodes).filter(|node| open[*node] == 0).collect();
+    let (mut layers, mut order) = (vec![0_usize; nodes], Vec::with_capacity(nodes));
     while let Some(node) = next.pop() {
+        order.push(node);
         for &to in &out[node] {
             layers[to] = layers[to].max(layers[node] + 1);
             open[to] -= 1;
@@ -121,9 +122,16 @@ fn layers(nodes: usize, down: &[(usize, usize)]) -> Vec<usize> {
             }
         }
     }
-    for root in roots {
-        if let Some(first) = out[root].iter().map(|to| layers[*to]).min() {
-            layers[root] = first.saturating_sub(1);
+    let mut below_first = vec![false; nodes];
+    for &node in &order {
+        below_first[node] |= node == 0;
+        if below_first[node] {
+            out[node].iter().for_each(|to| below_first[*to] = true);
+        }
+    }
+    for &node in order.iter().rev().filter(|node| !below_first[**node]) {
+        if let Some(first) = out[node].iter().map(|to| layers[*to]).min() {
+            layers[node] = first.saturating_sub(1);
         }
     }
     layers
