@@ -250,7 +250,7 @@ impl Layered {
         self.slots.iter_mut().for_each(|slot| slot.x -= least);
     }
 
-    /// Takes out bends of a column or two, where there is room.
+    /// Takes out bends of a few columns, where there is room.
     fn straighten(&mut self, near: &Near) {
         for layer in 1..self.layers.len() {
             for at in 0..self.layers[layer].len() {
@@ -270,7 +270,7 @@ impl Layered {
                 };
                 let row = &self.layers[layer];
                 let before = at.checked_sub(1).and_then(|at| row.get(at));
-                let near_enough = (wished - self.slots[slot].x).abs() <= 2 && wished >= reach.left;
+                let near_enough = (wished - self.slots[slot].x).abs() <= 4 && wished >= reach.left;
                 if near_enough && clear(before, true) && clear(row.get(at + 1), false) {
                     self.slots[slot].x = wished;
                 }
