@@ -99,3 +99,46 @@ pub(crate) fn count(many: usize, what: &str) -> String {
     let s = if many == 1 { "" } else { "s" };
     format!("{many} {what}{s}")
 }
+
+#[cfg(test)]
+mod tests {
+    use stepcast::prelude::*;
+    use stepcast::{DefinitionError, Workflow};
+
+    use super::*;
+
+    #[event(start)]
+    struct Begin {}
+
+    #[event(stop)]
+    struct Finish {}
+
+    #[step]
+    async fn pass(_begin: Begin) -> Finish {
+        Finish {}
+    }
+
+    flow!(Checked: Begin => Finish { pass });
+
+    /// What only a generic workflow can have, since the compiler finds the faults of all others.
+    fn faulty() -> Result<stepcast::WorkflowDef, DefinitionError> {
+        Err(DefinitionError::Panicked { workflow: "Checked".to_owned(), message: "no policy".to_owned() })
+    }
+
+    #[test]
+    fn faults_and_what_cannot_be_made_are_told() {
+        let spec = const { &Checked::SPEC };
+        let entry = CatalogueWorkflow {
+            name: "Checked",
+            spec,
+            type_id: std::any::TypeId::of::<Checked>,
+            define: faulty,
+            create: None,
+            location: "src/here.rs:1:1",
+        };
+        let found = look(&entry);
+        assert_eq!((found.faults.len(), found.warnings.len(), found.steps), (1, 1, 1));
+        assert!(found.faults[0].contains("a retry policy panicked while it was made: no policy"), "{:?}", found.faults);
+        assert!(found.warnings[0].contains("main_with"), "{:?}", found.warnings);
+    }
+}
