@@ -46,6 +46,9 @@ pub(crate) fn html(story: &Story, graph: Option<&WorkflowGraph>) -> String {
     if !story.inputs.is_empty() {
         section(&mut page, "Questions and answers", &questions(story));
     }
+    if !story.children.is_empty() {
+        section(&mut page, "Runs that it started", &children(story));
+    }
     if !story.calls.is_empty() {
         section(&mut page, "Calls", &calls(story));
     }
@@ -214,6 +217,20 @@ fn questions(story: &Story) -> String {
         )
     });
     table(&["at", "input", "step", "question", "answer"], rows) + &more(story.inputs.len())
+}
+
+fn children(story: &Story) -> String {
+    let rows = story.children.iter().rev().take(MOST_ROWS).map(|child| {
+        let ended = if child.status.is_end() { between(child.created, child.changed) } else { String::new() };
+        format!(
+            "{}<td><b>{}</b></td><td><code>{}</code></td><td>{}</td><td class=\"num\">{ended}</td>",
+            at(story, child.created),
+            escape(&child.workflow),
+            escape(&child.run),
+            words(child)
+        )
+    });
+    table(&["at", "workflow", "run", "status", "took"], rows) + &more(story.children.len())
 }
 
 fn calls(story: &Story) -> String {

@@ -42,6 +42,7 @@ pub(crate) fn markdown(story: &Story, graph: Option<&WorkflowGraph>) -> String {
     }
     attempts(&mut page, story);
     questions(&mut page, story);
+    children(&mut page, story);
     calls(&mut page, story);
     stream(&mut page, story);
     page
@@ -97,6 +98,16 @@ fn questions(page: &mut String, story: &Story) {
         ]
     });
     table(page, &["at", "input", "step", "question", "answer"], rows, story.inputs.len());
+}
+
+fn children(page: &mut String, story: &Story) {
+    if story.children.is_empty() {
+        return;
+    }
+    page.push_str("\n## Runs that it started\n\n");
+    let rows = story.children.iter().rev();
+    let rows = rows.map(|run| vec![at(story, run.created), plain(&run.workflow), code(&run.run), words(run)]);
+    table(page, &["at", "workflow", "run", "status"], rows, story.children.len());
 }
 
 fn calls(page: &mut String, story: &Story) {

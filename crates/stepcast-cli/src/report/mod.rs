@@ -49,6 +49,7 @@ pub(crate) fn as_json(story: &Story) -> Value {
         "events": story.events.iter().map(row_json).collect::<Vec<_>>(),
         "inputs": story.inputs.iter().map(input_json).collect::<Vec<_>>(),
         "calls": story.calls.iter().map(call_json).collect::<Vec<_>>(),
+        "children": story.children.iter().map(record_json).collect::<Vec<_>>(),
         "usage": usage(story),
         "overlay": overlay(story),
     })

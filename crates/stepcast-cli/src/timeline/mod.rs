@@ -7,9 +7,10 @@ mod overlay;
 mod spans;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast::backend::{Backend, InputRecord, InputStatus, RunRecord, StreamRow};
+use stepcast::backend::{Backend, InputRecord, InputStatus, RunFilter, RunRecord, StreamRow};
 use stepcast::engine::Time;
 use stepcast::journal::Entry;
 use stepcast::{Catalogue, EventMeta};
@@ -47,6 +48,8 @@ pub(crate) struct Story {
     pub(crate) calls: Vec<CallRow>,
     pub(crate) events: Vec<StreamRow>,
     pub(crate) inputs: Vec<InputRecord>,
+    /// Runs that it started, the latest first.
+    pub(crate) children: Vec<RunRecord>,
     /// Executions under way, where the run's workflow is linked.
     pub(crate) alive: BTreeMap<u64, Alive>,
     /// Answers and events that nobody has taken yet.
@@ -78,12 +81,32 @@ impl Story {
         let inputs =
             inputs::of_run(store, run, false)?.into_iter().filter(|input| *input.run == *run).collect::<Vec<_>>();
         let events = events(store, run)?;
+        let mut children = Vec::new();
+        let filter = RunFilter { parent: Some(Arc::clone(&stored.record.run)), ..RunFilter::default() };
+        crate::find::each(store, &filter, |child| {
+            children.push(child);
+            true
+        })?;
         let mail = store.mail(run, 0)?.len();
         let record = stored.record;
         let spans = spans::spans(&entries, &inputs, &record);
         let failure = record.error.as_deref().and_then(Failure::parse);
         let start = covered_by(wire::stored_or_text(&stored.start), linked.map(|linked| linked.spec.start));
-        Ok(Story { record, start, failure, covered, entries, unreadable, spans, calls, events, inputs, alive, mail })
+        Ok(Story {
+            record,
+            start,
+            failure,
+            covered,
+            entries,
+            unreadable,
+            spans,
+            calls,
+            events,
+            inputs,
+            children,
+            alive,
+            mail,
+        })
     }
 
     /// The stop event of a run that completed.

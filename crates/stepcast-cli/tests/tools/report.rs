@@ -112,6 +112,16 @@ fn markdown_is_the_form_by_itself() {
 }
 
 #[test]
+fn runs_that_it_started_are_listed() {
+    let store = Store::with([greeted("parent"), broken("parent.1").child_of("parent")]);
+    assert!(html(&store, "parent").contains("<code>parent.1</code></td><td>failed</td>"));
+    let said = store.run(&["report", "parent"]);
+    assert!(said.out.contains("## Runs that it started\n\n| at | workflow | run | status |\n"), "{}", said.out);
+    assert!(said.out.contains("| 0 | greet | `parent.1` | failed |"), "{}", said.out);
+    assert!(html(&store, "parent.1").contains("<dt>child of</dt><dd>parent</dd>"));
+}
+
+#[test]
 fn scripts_get_data() {
     let all = Store::with([broken("bad")]).json(&["report", "bad"]);
     assert_eq!(all[0]["attempts"][1]["error"]["causes"][0], "the cable <out>");

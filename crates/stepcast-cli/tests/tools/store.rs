@@ -115,6 +115,13 @@ impl Stored {
         Stored { created, batch }.row(0, json!({ "start": { "event": ["Guest", start], "def": 1 } }))
     }
 
+    pub(crate) fn child_of(mut self, parent: &str) -> Stored {
+        if let Some(created) = &mut self.created.created {
+            created.parent = Some(Arc::from(parent));
+        }
+        self
+    }
+
     /// A row, so many milliseconds after the beginning.
     pub(crate) fn row(self, ms: u64, kind: Value) -> Stored {
         self.whole_row(ms, json!({ "do": kind }))
