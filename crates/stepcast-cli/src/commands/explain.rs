@@ -131,9 +131,22 @@ fn run(app: &App, what: &str, only_calls: bool) -> Outcome {
     Ok(Exit::Completed)
 }
 
+/// So many failures and questions are told, the last ones.
+const TOLD: usize = 20;
+
+/// Says how many were left out before these.
+fn earlier(all: usize, what: &str) -> std::io::Result<usize> {
+    let skipped = all.saturating_sub(TOLD);
+    if skipped > 0 {
+        out::line(paint(DIM, format!("  … {} before", count(skipped, what))))?;
+    }
+    Ok(skipped)
+}
+
 /// Why attempts were made again.
 fn repeated(story: &Story) -> std::io::Result<()> {
-    for span in &story.spans {
+    let failed: Vec<_> = story.spans.iter().filter(|span| span.error().is_some()).collect();
+    for span in &failed[earlier(failed.len(), "failed attempt")?..] {
         let End::Failed { error, again, .. } = &span.end else { continue };
         let then = if *again { "and is repeated" } else { "and was the last" };
         let head =
@@ -148,7 +161,7 @@ fn repeated(story: &Story) -> std::io::Result<()> {
 
 /// What was asked, and what became of it.
 fn waited(story: &Story) -> std::io::Result<()> {
-    for input in &story.inputs {
+    for input in &story.inputs[earlier(story.inputs.len(), "question")?..] {
         let became = match &input.status {
             InputStatus::Pending => "has no answer yet".to_owned(),
             InputStatus::Answered { by, at, .. } => {

@@ -59,3 +59,11 @@ fn a_run_says_why_it_failed() {
          No calls are on record.\n"
     );
 }
+
+#[test]
+fn of_many_failures_the_last_are_told() {
+    let run = (1..=25).fold(Stored::of("many", "greet"), |run, at| run.failed((at, at + 1), "write", 1, 1, true));
+    let said = Store::with([run]).run(&["explain", "many"]);
+    assert!(said.out.contains("  … 5 failed attempts before\n"), "{}", said.out);
+    assert_eq!(said.out.matches("and is repeated").count(), 20);
+}
