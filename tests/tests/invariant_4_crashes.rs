@@ -3,6 +3,7 @@
 //! Each seed starts a real process on an SQLite file, stops it at a fault point of the writer, kills it with SIGKILL, and
 //! starts it again, until the run has ended. Result, stream, state and effects are then those of an undisturbed run.
 
+#[allow(dead_code)]
 mod crashes {
     pub mod flows;
     pub mod process;

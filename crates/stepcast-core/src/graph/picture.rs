@@ -17,6 +17,7 @@ pub(super) struct Shape<'a> {
     /// What the run did there, as a second line.
     pub(super) note: Option<String>,
     /// What the run did there, if it is a step that the run came by.
+    #[cfg_attr(not(feature = "svg"), allow(dead_code))]
     pub(super) did: Option<StepOverlay>,
     pub(super) look: Look,
     pub(super) trace: Trace,

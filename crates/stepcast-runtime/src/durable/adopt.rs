@@ -99,7 +99,7 @@ impl Runtime {
             Found::Ended(restored) => (*restored, None, false),
             Found::Alive(loaded) => (loaded.restored, Some(loaded.journal), loaded.has_children),
         };
-        let keeping = Keeping::new(Arc::clone(&host.backend), journal);
+        let keeping = Keeping::new(host, journal);
         let _ = keeping.recorded.set(Ok(()));
         keeping.has_children.store(has_children, Ordering::Relaxed);
         let begin = Begin::Restored(Box::new(restored));
@@ -127,7 +127,7 @@ impl Runtime {
         };
         name.clone_into(&mut new.workflow);
         let journal = Box::new(Journal::create(Arc::from(id.as_str()), new));
-        let keeping = Keeping::new(Arc::clone(&host.backend), Some(journal));
+        let keeping = Keeping::new(host, Some(journal));
         self.launch_kept(found, Begin::Start(start), options, id, Some(keeping), parent)
     }
 
@@ -159,7 +159,7 @@ impl Runtime {
         // What it was started with is not in a snapshot.
         let new = NewRun { workflow, description, parent: None, start: "null".to_owned() };
         let journal = Journal::restored(Arc::from(id.as_str()), new, checkpoint, &def, &restored.state);
-        let keeping = Keeping::new(Arc::clone(&host.backend), Some(Box::new(journal)));
+        let keeping = Keeping::new(host, Some(Box::new(journal)));
         self.launch_kept(found, Begin::Restored(restored), options, id, Some(keeping), None)
     }
 

@@ -11,7 +11,7 @@ use stepcast_core::engine::Time;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::ask;
+use super::{Landing, ask};
 use crate::clock;
 use crate::run::{Message, RunId, RunShared, lock};
 use crate::runtime::{Inner, Runtime};
@@ -28,6 +28,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// What a runtime knows of its store.
 pub(crate) struct Host {
     pub(crate) backend: Arc<dyn Backend>,
+    pub(super) landing: Arc<Landing>,
     started: AtomicBool,
     news: Notify,
     /// Runs of this runtime that were left letters.
@@ -49,6 +50,7 @@ impl Host {
     pub(crate) fn new(backend: Arc<dyn Backend>) -> Arc<Self> {
         let host = Arc::new(Host {
             backend,
+            landing: Arc::default(),
             started: AtomicBool::new(false),
             news: Notify::new(),
             mailed: Mutex::default(),
@@ -125,9 +127,16 @@ impl Host {
     /// Begins to care, once there is a tokio runtime to do it on.
     pub(crate) fn start(self: &Arc<Self>, inner: &Arc<Inner>) {
         let Ok(tokio) = Handle::try_current() else { return };
+        self.landing.start(&tokio);
         if !self.started.swap(true, Ordering::AcqRel) {
             tokio.spawn(care(Arc::clone(self), Arc::downgrade(inner)));
         }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.landing.close();
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use stepcast_core::AnyEvent;
-use stepcast_core::backend::{Backend, WriteError};
+use stepcast_core::backend::{Backend, Batch, Done, WriteError};
 
-use super::{AttachError, Loaded};
+use super::{AttachError, Host, Landing, Loaded};
 use crate::dispatch::Journal;
 use crate::exec::{ExecShared, OpLog};
 use crate::run::{Cell, RunShared, lock};
@@ -16,6 +16,7 @@ use crate::run::{Cell, RunShared, lock};
 /// Its locks are the last to be taken: nothing else is locked while one of them is held.
 pub(crate) struct Keeping {
     pub(crate) backend: Arc<dyn Backend>,
+    landing: Arc<Landing>,
     /// What the dispatcher begins with, until it is made.
     journal: Mutex<Option<Box<Journal>>>,
     /// Executions with something on record that the journal does not have yet.
@@ -28,6 +29,8 @@ pub(crate) struct Keeping {
     /// What became of the batch under way.
     receipt: Mutex<Option<Result<(), WriteError>>>,
     landed: AtomicBool,
+    /// Whether the dispatcher is handing a batch over.
+    sending: AtomicBool,
     /// The state as it was read anew.
     reloaded: Mutex<Option<Result<Loaded, AttachError>>>,
     /// Whether it is settled that the store has the run, and if it has not, why.
@@ -40,9 +43,10 @@ pub(crate) struct Keeping {
 
 impl Keeping {
     /// Without a journal, the run has ended.
-    pub(crate) fn new(backend: Arc<dyn Backend>, journal: Option<Box<Journal>>) -> Self {
+    pub(crate) fn new(host: &Host, journal: Option<Box<Journal>>) -> Self {
         Keeping {
-            backend,
+            backend: Arc::clone(&host.backend),
+            landing: Arc::clone(&host.landing),
             journal: Mutex::new(journal),
             touched: Mutex::default(),
             written: Mutex::default(),
@@ -50,6 +54,7 @@ impl Keeping {
             sealed: AtomicBool::new(false),
             receipt: Mutex::new(None),
             landed: AtomicBool::new(false),
+            sending: AtomicBool::new(false),
             reloaded: Mutex::new(None),
             recorded: OnceLock::new(),
             has_children: AtomicBool::new(false),
@@ -89,10 +94,27 @@ impl Keeping {
         self.sealed.store(true, Ordering::Relaxed);
     }
 
+    /// Hands a batch to the backend.
+    pub(crate) fn send(&self, run: &Arc<RunShared>, batch: Batch) {
+        self.sending.store(true, Ordering::SeqCst);
+        let run = Arc::clone(run);
+        let done = move |result| {
+            if let Some(keeping) = run.keeping() {
+                keeping.land(Arc::clone(&run), result);
+            }
+        };
+        self.backend.write(batch, Done::new(done));
+        self.sending.store(false, Ordering::SeqCst);
+    }
+
     /// Leaves word of a batch.
-    pub(crate) fn land(&self, result: Result<(), WriteError>) {
+    fn land(&self, run: Arc<RunShared>, result: Result<(), WriteError>) {
         *lock(&self.receipt) = Some(result);
-        self.landed.store(true, Ordering::Release);
+        self.landed.store(true, Ordering::SeqCst);
+        // A dispatcher that is still sending looks by itself afterwards.
+        if !self.sending.load(Ordering::SeqCst) {
+            self.landing.tell(run);
+        }
     }
 
     pub(super) fn put_reloaded(&self, loaded: Result<Loaded, AttachError>) {
@@ -105,7 +127,7 @@ impl Keeping {
 
     /// Whether there is word of the batch under way, or of what is read anew.
     pub(crate) fn has_landed(&self) -> bool {
-        self.landed.load(Ordering::Acquire) || lock(&self.reloaded).is_some()
+        self.landed.load(Ordering::SeqCst) || lock(&self.reloaded).is_some()
     }
 
     /// What became of the batch under way, once it is known.

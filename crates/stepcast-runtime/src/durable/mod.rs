@@ -6,6 +6,7 @@ mod check;
 mod error;
 mod host;
 mod keeping;
+mod landing;
 mod load;
 mod records;
 
@@ -14,5 +15,6 @@ pub(crate) use check::{Misfit, misfit};
 pub use error::{AnswerRunError, AttachError, SendRunError};
 pub(crate) use host::{Host, fetch_letters};
 pub(crate) use keeping::Keeping;
+pub(crate) use landing::Landing;
 pub(crate) use load::{Found, Loaded, load, load_claimed, new_run, read_anew};
 pub(crate) use records::{ask, older_events};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepcast_core::backend::{Done, Due, StatusChange, WriteError};
+use stepcast_core::backend::{Due, StatusChange, WriteError};
 use stepcast_core::journal::write_between;
 
 use super::capture::{New, Take};
@@ -35,17 +35,9 @@ impl Dispatch {
         let Some(journal) = core.journal.as_deref_mut() else { return };
         journal.flight = Some(std::mem::take(&mut journal.held));
         let batch = journal.take_batch(core.now);
-        let run = Arc::clone(&self.env.run);
-        let Some(keeping) = self.env.run.keeping() else { return };
-        keeping.backend.write(
-            batch,
-            Done::new(move |result| {
-                if let Some(keeping) = run.keeping() {
-                    keeping.land(result);
-                    run.nudge();
-                }
-            }),
-        );
+        if let Some(keeping) = self.env.run.keeping() {
+            keeping.send(&self.env.run, batch);
+        }
     }
 
     /// What executions have on record beside their ticks, and what changed without one.
