@@ -287,8 +287,8 @@ fn refused<F: SharedWorkflow + 'static>(flow: impl Fn() -> F, waiting: bool, exp
                 }
             }
             // Nobody holds it while this process lives, so that another can have it.
-            until(&runtime, |record| record.holder == Holder::Nobody).await;
             let is = record(&runtime).await;
+            assert_eq!(is.holder, Holder::Nobody, "{}", store.name());
             assert_eq!((is.status, is.changed, is.due), (was.status, was.changed, was.due));
 
             let other = store.open();

@@ -39,9 +39,10 @@ impl Runtime {
         let found = self
             .find(&record.workflow)
             .map_err(|_| AttachError::Unregistered { run: run.clone(), workflow: record.workflow.clone() })?;
-        let (program, id) = (Arc::clone(&found.program), run.clone());
+        let (program, id, changed) = (Arc::clone(&found.program), run.clone(), record.changed);
         let loaded = ask(&host.backend, move |backend| read(backend, &program, &id, &record)).await;
-        let loaded = loaded.unwrap_or(Err(AttachError::ShuttingDown))?;
+        let loaded = loaded.unwrap_or(Err(AttachError::ShuttingDown));
+        let loaded = loaded.inspect_err(|error| host.note_refusal(run, changed, error))?;
         Ok(self.go_on(host, found, run, loaded, RunOptions::default(), None))
     }
 
@@ -77,9 +78,7 @@ impl Runtime {
                 Ok(loaded) => drop(self.go_on(host, found, &id, loaded, RunOptions::default(), None)),
                 Err(AttachError::Claim(_)) => {}
                 Err(error) => {
-                    if matches!(error, AttachError::Journal { .. }) {
-                        host.refuse(id.clone(), changed);
-                    }
+                    host.note_refusal(&id, changed, &error);
                     tracing::error!(target: "stepcast", run = %id, %error, "a stored run cannot go on; it is left as it is");
                 }
             }

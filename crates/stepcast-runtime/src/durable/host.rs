@@ -11,7 +11,7 @@ use stepcast_core::engine::Time;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::{Landing, ask};
+use super::{AttachError, Landing, ask};
 use crate::clock;
 use crate::run::{Message, RunId, RunShared, lock};
 use crate::runtime::{Inner, Runtime};
@@ -98,9 +98,12 @@ impl Host {
         Duration::from_micros(self.idle_micros.load(Ordering::Relaxed))
     }
 
-    /// A run that was last changed then cannot go on here.
-    pub(crate) fn refuse(&self, run: RunId, changed: Time) {
-        lock(&self.refused).insert(run, changed);
+    /// A run that was last changed then cannot go on here, unless only the store failed: it is not taken up again by
+    /// itself.
+    pub(crate) fn note_refusal(&self, run: &RunId, changed: Time, error: &AttachError) {
+        if matches!(error, AttachError::Journal { .. }) {
+            lock(&self.refused).insert(run.clone(), changed);
+        }
     }
 
     /// Whether the run could not go on here, and has not changed since.
