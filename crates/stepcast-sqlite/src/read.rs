@@ -14,7 +14,7 @@ use crate::owner::Who;
 use crate::sql::{Stored, all, db, first, input_status, mail_kind, status, status_code, time, un};
 
 const RUN: &str =
-    "SELECT id, run, workflow, parent, status, result, error, created, changed, due, holder, fence FROM runs";
+    "SELECT id, run, workflow, parent, status, result, error, created, changed, due, holder, fence, failures FROM runs";
 
 fn record(row: &Row<'_>, who: Who<'_>) -> rusqlite::Result<RunRecord> {
     Ok(RunRecord {
@@ -30,6 +30,7 @@ fn record(row: &Row<'_>, who: Who<'_>) -> rusqlite::Result<RunRecord> {
         due: row.get::<_, Option<i64>>(9)?.map(|due| stepcast_core::engine::Time(un(due))),
         holder: who.holds(row.get(10)?),
         fence: un(row.get(11)?),
+        failures: u32::try_from(row.get::<_, i64>(12)?).unwrap_or(u32::MAX),
     })
 }
 

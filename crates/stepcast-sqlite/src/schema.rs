@@ -28,7 +28,8 @@ CREATE TABLE runs(
     due INTEGER,
     holder INTEGER,
     fence INTEGER NOT NULL,
-    head INTEGER NOT NULL DEFAULT 0
+    head INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX runs_live ON runs(holder) WHERE status < 2;
 CREATE INDEX runs_free ON runs(status, workflow) WHERE status < 2 AND holder IS NULL;

@@ -264,6 +264,12 @@ fn an_end_closes_everything(store: &dyn Store) {
     assert!(matches!(write(&*backend, rows("a", 1, [3])), Err(WriteError::Ended { .. })));
     assert!(matches!(claim(&*backend, "a"), Err(ClaimError::Ended { .. })));
     assert_eq!(backend.events("a", 0, 9).unwrap().len(), 1);
+    assert_eq!(record.failures, 0);
+    create(&*backend, "b");
+    let end = StatusChange::Completed { result: "1".to_owned(), failures: 3 };
+    write(&*backend, Batch { status: Some(end), ..rows("b", 1, [1]) }).unwrap();
+    let record = store.open().run("b").unwrap().unwrap();
+    assert_eq!((record.status, record.failures), (RunStatus::CompletedWithFailures, 3));
 }
 
 fn the_first_answer_wins(store: &dyn Store) {

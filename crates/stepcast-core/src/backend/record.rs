@@ -33,6 +33,8 @@ pub struct RunRecord {
     pub parent: Option<Arc<str>>,
     /// What it has become.
     pub status: RunStatus,
+    /// Executions that were given up on the way of a completed run.
+    pub failures: u32,
     /// The stop event of a completed run, as JSON.
     pub result: Option<String>,
     /// The error of a run that ended otherwise, as JSON.

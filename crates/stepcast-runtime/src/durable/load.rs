@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use stepcast_core::backend::*;
-use stepcast_core::engine::{OpKind, Outcome, RunState};
+use stepcast_core::engine::{OpKind, RunState};
 use stepcast_core::journal::{Checkpoint, JournalError, Opened, open};
 use stepcast_core::{ErrorInfo, Payload, WorkflowDef};
 
@@ -131,15 +131,13 @@ fn opened(def: &WorkflowDef, stored: &StoredRun) -> Result<Opened, JournalError>
 /// A run that had ended, as its handle shows it.
 fn ended(program: &Program, run: &RunId, stored: &StoredRun) -> Restored {
     let (record, last_seq) = (&stored.record, stored.last_seq);
-    let failures =
-        if record.status == RunStatus::CompletedWithFailures { failures_of(&program.def, stored) } else { 0 };
     let at = record.changed;
     let end = match (record.status, &record.result) {
         (RunStatus::Completed | RunStatus::CompletedWithFailures, Some(result)) => {
             let meta = program.def.event(program.def.stop());
             let stop = serde_json::from_str(result).and_then(|value| meta.decode(value));
             match stop {
-                Ok(stop) => RunEnd::completed(Payload::from_box(stop), failures, at),
+                Ok(stop) => RunEnd::completed(Payload::from_box(stop), record.failures, at),
                 Err(source) => {
                     let source = crate::snapshot::RestoreRunError::Stop { source };
                     RunEnd::refused(RunError::Restore(Arc::new(source)), at)
@@ -157,14 +155,6 @@ fn ended(program: &Program, run: &RunId, stored: &StoredRun) -> Restored {
         seq: last_seq.saturating_sub(1),
         children: Vec::new(),
         end: Some(end),
-    }
-}
-
-/// How many executions were given up on the way to a stop event: at least one, if the rows do not say it any more.
-fn failures_of(def: &WorkflowDef, stored: &StoredRun) -> u32 {
-    match opened(def, stored).map(|opened| opened.folded.outcome) {
-        Ok(Some(Outcome::Completed { failures, .. })) => failures,
-        _ => 1,
     }
 }
 

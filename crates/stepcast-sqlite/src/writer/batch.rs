@@ -205,6 +205,10 @@ impl Work<'_> {
             end = status.is_end();
             sql.push_str(", status = ?, result = ?, error = ?, changed = ?");
             values.extend([status_code(status).into(), result.into(), error.into(), at.into()]);
+            if change.failures() > 0 {
+                sql.push_str(", failures = ?");
+                values.push(i64::from(change.failures()).into());
+            }
         }
         let due = if end { Some(Due::Never) } else { batch.due };
         if let Some(due) = due {

@@ -10,6 +10,7 @@ pub(super) struct MemoryRun {
     pub(super) key: u64,
     pub(super) new: NewRun,
     pub(super) status: RunStatus,
+    pub(super) failures: u32,
     pub(super) result: Option<String>,
     pub(super) error: Option<String>,
     pub(super) created: Time,
@@ -43,6 +44,7 @@ impl MemoryRun {
             key,
             new,
             status: RunStatus::Running,
+            failures: 0,
             result: None,
             error: None,
             created: at,
@@ -87,6 +89,7 @@ impl MemoryRun {
     }
 
     pub(super) fn set_status(&mut self, change: StatusChange, at: Time) {
+        self.failures = change.failures();
         let (status, result, error) = change.parts();
         (self.status, self.result, self.error, self.changed) = (status, result, error, at);
         if status.is_end() {
@@ -106,6 +109,7 @@ impl MemoryRun {
             workflow: self.new.workflow.clone(),
             parent: self.new.parent.clone(),
             status: self.status,
+            failures: self.failures,
             result: self.result.clone(),
             error: self.error.clone(),
             created: self.created,
@@ -134,6 +138,14 @@ impl MemoryRun {
 }
 
 impl StatusChange {
+    /// Executions that were given up, of a run that has ended with a stop event.
+    pub fn failures(&self) -> u32 {
+        match self {
+            StatusChange::Completed { failures, .. } => *failures,
+            _ => 0,
+        }
+    }
+
     /// The status, the result and the error that it stands for.
     pub fn parts(self) -> (RunStatus, Option<String>, Option<String>) {
         match self {
