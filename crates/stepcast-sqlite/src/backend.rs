@@ -163,6 +163,13 @@ impl Drop for SqliteBackend {
     }
 }
 
+/// So that a runtime takes it as it is.
+impl From<SqliteBackend> for Arc<dyn Backend> {
+    fn from(backend: SqliteBackend) -> Self {
+        Arc::new(backend)
+    }
+}
+
 impl fmt::Debug for SqliteBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteBackend").field("path", &self.path).finish_non_exhaustive()

@@ -48,6 +48,13 @@ impl World {
     }
 }
 
+/// So that a runtime takes it as it is.
+impl From<MemoryBackend> for Arc<dyn Backend> {
+    fn from(backend: MemoryBackend) -> Self {
+        Arc::new(backend)
+    }
+}
+
 impl MemoryBackend {
     /// An empty store.
     pub fn new() -> Self {
