@@ -31,6 +31,7 @@ examples! {
     branch_and_loop,
     calls_and_budget,
     child_workflow,
+    durable,
     fan_out,
     hello,
     human_in_the_loop,
