@@ -26,6 +26,8 @@ pages! {
     Streaming "docs/streaming.md",
     Bounds "docs/bounds.md",
     SnapshotsAndReExecution "docs/snapshots-and-re-execution.md",
+    Durable "docs/durable.md",
+    Inputs "docs/inputs.md",
     Resources "docs/resources.md",
 }
 
