@@ -276,6 +276,53 @@
 //! # }
 //! ```
 //!
+//! # Durable runs
+//! A [`Runtime`] [on a backend](Runtime::on) keeps its runs: they survive their process and go on as soon as their
+//! workflow is registered with a runtime on the same store. `stepcast_sqlite::SqliteBackend` is an SQLite file;
+//! [`MemoryBackend`](backend::MemoryBackend) is the same for tests. What people are asked are records, answered from
+//! anywhere.
+//!
+//! ```
+//! # use stepcast::prelude::*;
+//! # use stepcast::{RunId, Runtime};
+//! # #[event(start)] struct Draft { text: String }
+//! # #[event(input_required)] struct Question { prompt: String }
+//! # #[event(human_response)] struct Approval { approved: bool }
+//! # #[event(stop)] struct Published { approved: bool }
+//! # #[step(waits(Approval))]
+//! # async fn review(draft: Draft, ctx: Context) -> Result<Published> {
+//! #     let question = Question { prompt: format!("publish {:?}?", draft.text) };
+//! #     let answer = ctx.wait_for_event::<Approval>().announce(question).await?;
+//! #     Ok(Published { approved: answer.approved })
+//! # }
+//! # flow!(Review: Draft => Published { review });
+//! use std::time::Duration;
+//!
+//! use stepcast::backend::{InputFilter, MemoryBackend};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let store = MemoryBackend::new();
+//! let runtime = Runtime::on(store.beside());
+//! let run = runtime.run(Review, Draft { text: "Hello".into() }, RunOptions::new().run_id("news"));
+//! run.recorded().await?;
+//! let mut events = run.stream_events();
+//! while events.next().await.is_some_and(|item| item.get::<Question>().is_none()) {}
+//! runtime.shutdown(Duration::from_secs(5)).await;
+//!
+//! // Another runtime on the store, as after a restart.
+//! let runtime = Runtime::on(store.beside());
+//! runtime.register(Review)?;
+//! for input in runtime.list_inputs(InputFilter { pending: true, ..Default::default() }, None, 10).await? {
+//!     let answer = serde_json::json!({ "approved": true });
+//!     runtime.answer_input(&RunId::from(input.run), input.asked.input, answer, Some("Ada".into())).await?;
+//! }
+//! let end = runtime.attach(&RunId::from("news")).await?.outcome().await?;
+//! assert!(end.get::<Published>().is_some_and(|published| published.approved));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Drawing a workflow
 //! ```
 //! # use stepcast::prelude::*;
@@ -292,6 +339,8 @@
 //!
 //! # Features
 //! - `testing`: the test kit, `stepcast::testing`.
+//! - `json-schema`: answers to questions that bring a JSON schema of their own are held against it.
+//! - `svg`: graphs drawn as SVG, `WorkflowGraph::to_svg`.
 //! - `schemars`: events that are `JsonSchema` show their own schema instead of one made from their fields' names.
 //!
 //! The repository's `docs` folder has a page for every promise a running workflow makes.
