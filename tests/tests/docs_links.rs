@@ -16,7 +16,11 @@ fn root() -> PathBuf {
 fn pages() -> Vec<(PathBuf, String)> {
     let mut files = vec![PathBuf::from("README.md"), PathBuf::from("CHANGELOG.md")];
     for entry in std::fs::read_dir(root().join("docs")).unwrap() {
-        files.push(Path::new("docs").join(entry.unwrap().file_name()));
+        let file = Path::new("docs").join(entry.unwrap().file_name());
+        // Images have a folder of their own.
+        if file.extension().is_some_and(|extension| extension == "md") {
+            files.push(file);
+        }
     }
     files.sort();
     let pages: Vec<_> = files
