@@ -63,6 +63,13 @@ impl RunState {
         self.last_tick = Time(u64::MAX);
     }
 
+    /// From now on the time of a run that was brought back counts, if none did since its last tick.
+    pub fn start_clock(&mut self, now: Time) {
+        if self.last_tick == Time(u64::MAX) {
+            self.last_tick = now;
+        }
+    }
+
     /// The run's timeout.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout_micros.map(Duration::from_micros)

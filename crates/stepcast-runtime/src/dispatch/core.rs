@@ -125,6 +125,8 @@ impl RunCore {
         if let Some(timeout) = timeout {
             core.state.set_timeout(timeout);
         }
+        // Its next tick may be the one that says that its time is used up.
+        core.state.start_clock(crate::clock::now());
         if !records.is_empty() {
             core.more().restored = records;
         }

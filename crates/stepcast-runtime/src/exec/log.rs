@@ -432,13 +432,15 @@ impl Label {
             .zip(&all[first..])
             .filter_map(|(ordinal, result)| Some((ordinal, result.clone()?)))
             .collect();
+        // What is in the outbox is lost with the process, so it counts as not sent.
+        let done = if self.kind == OpKind::Send { self.committed } else { self.done };
         // After a failure there may be fewer than before.
-        if self.done == *told && results.is_empty() {
+        if done == *told && results.is_empty() {
             return None;
         }
-        *told = self.done;
+        *told = done;
         *told_results = all.iter().skip(first).position(Option::is_none).map_or(all.len(), |at| first + at) as u32;
-        Some(LabelDelta { kind: self.kind, label: self.label.to_string(), done: self.done, results })
+        Some(LabelDelta { kind: self.kind, label: self.label.to_string(), done, results })
     }
 }
 

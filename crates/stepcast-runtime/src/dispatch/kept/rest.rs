@@ -138,6 +138,7 @@ impl Dispatch {
                 restored.store.fill(&mut data);
                 drop(data);
                 core.state = restored.state;
+                core.state.start_clock(core.now);
                 core.more().restored = restored.records;
                 core.journal = Some(journal);
             }
