@@ -274,7 +274,6 @@ cases! {
     questions_to_people: case("Ask", 1);
     a_returned_question: case("Returned", 1);
     collected_events: case("Collects", 6);
-    children_and_theirs: case("Parent", 2);
     a_child_that_fails: case("BadParent", 1);
     heavy_steps: case("Heavy", 3);
     a_run_that_times_out: Case { timeout: Some(30), ..case("Endless", 1) };

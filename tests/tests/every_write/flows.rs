@@ -552,7 +552,7 @@ impl Endless {
         ctx.write_event_to_stream(note("asleep"));
         match ev.n {
             0 => drop(ctx.wait_for_event::<Other>().await?),
-            _ => std::future::pending().await,
+            _ => tokio::time::sleep(Duration::from_secs(1_000_000)).await,
         }
         Ok(done("never"))
     }
