@@ -24,7 +24,7 @@ fn a_run_is_taken_over_as_soon_as_its_holder_is_killed() {
     for flow in ["chain", "fan_out", "retry", "child", "calls"] {
         let undisturbed = Work::new(flow).to_the_end(|_| None);
         let mut handed = 0;
-        for commits in [0, 1, 2, 4] {
+        for commits in [0, 1, 2] {
             // The first one stops while it holds the run: what it has written by then is durable, and it knows nothing.
             let Some((outcome, stream)) = Work::new(flow).handed_over(commits) else { continue };
             handed += 1;

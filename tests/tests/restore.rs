@@ -308,7 +308,7 @@ async fn data_that_does_not_fit_its_type_any_more_is_named() {
     assert_eq!(differences.len(), 2, "{differences:?}");
     assert!(
         differences[0].contains(
-            "a stored event `Pick` does not fit its type any more: invalid type: string \"gold\", expected u32"
+            "a stored event `Pick` does not fit its type any more: `item`: invalid type: string \"gold\", expected u32"
         )
     );
     assert!(

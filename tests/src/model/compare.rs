@@ -1,6 +1,6 @@
 //! The model against the engine, after every act.
 
-use stepcast::UnhandledEvent;
+use stepcast::{InputExpiredEvent, UnhandledEvent};
 use stepcast::engine::{Command, ExecKey, InputReason, OpResult, Outcome, RunFailure, RunState, StuckReason};
 
 use super::{Asked, Ending, Model};
@@ -72,6 +72,8 @@ impl Model<'_> {
         let (mut unhandled, mut published, mut resumed) = (Vec::new(), Vec::new(), Vec::new());
         for command in commands {
             match command {
+                // That a question expired is seen in the result of its wait.
+                Command::Publish(event) if event.is::<InputExpiredEvent>() => {}
                 Command::Publish(event) => published.push(identify_any(event)),
                 Command::Frame(event) => {
                     unhandled.extend(event.get::<UnhandledEvent>().map(|event| event.event_type.clone()));
