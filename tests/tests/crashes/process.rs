@@ -218,6 +218,13 @@ impl Work {
     pub fn handed_over(&self, fatal: u64) -> Option<(Outcome, Vec<String>)> {
         let mut first = self.spawn(&format!("{fatal}|between"));
         said(&mut first, "kill")?;
+        // How many commits a run takes depends on what goes together into one.
+        let ended = self.open().run("run").expect("it is read").is_some_and(|record| record.status.is_end());
+        if ended {
+            first.kill().expect("it is killed");
+            first.wait().expect("it is gone");
+            return None;
+        }
         let mut second = self.spawn(&format!("{NEVER}|waits"));
         said(&mut second, "held").expect("it is refused as long as the other one lives");
         first.kill().expect("it is killed");
