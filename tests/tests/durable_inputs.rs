@@ -249,6 +249,55 @@ fn an_expired_question_takes_no_answer() {
     }
 }
 
+/// Takes only some answers, by code.
+#[derive(Default)]
+struct Picky;
+
+#[workflow(Draft => Published)]
+impl Picky {
+    #[step(waits(Approval))]
+    async fn review(&self, draft: Draft, ctx: Context) -> Result<Published> {
+        let question = ApprovalNeeded { prompt: "Why?".into(), text: draft.text };
+        let wait = ctx.wait_for_event::<Approval>().announce(question);
+        let answer = wait.matching(|answer| answer.comment.is_some()).await?;
+        Ok(Published { text: answer.comment.unwrap_or_default(), approved: answer.approved })
+    }
+}
+
+#[test]
+fn an_answer_that_the_wait_refuses_is_asked_again() {
+    for store in Store::all() {
+        store.process(async {
+            let runtime = Runtime::on(store.open());
+            runtime.register(Picky).expect("it is registered");
+            let run = start(&runtime, "Picky", "picky");
+            let id = run.run_id().clone();
+            let input = asked(&runtime, "picky").await.asked.input;
+            for _ in 0..2 {
+                let no = json!({"approved": true, "comment": null});
+                runtime.answer_input(&id, input, no, Some("ada".into())).await.expect("it is recorded");
+                // The run finds out that it cannot use it, and asks again.
+                within(async {
+                    while asked(&runtime, "picky").await.status != InputStatus::Pending {
+                        tokio::task::yield_now().await;
+                    }
+                })
+                .await;
+            }
+            let yes = json!({"approved": true, "comment": "it is good"});
+            runtime.answer_input(&id, input, yes, Some("bob".into())).await.expect("it is recorded");
+            let stop = within(run.outcome()).await.expect("it ends");
+            assert_eq!(stop.get::<Published>().expect("the stop event").text, "it is good", "{}", store.name());
+            let kept = asked(&runtime, "picky").await;
+            assert!(
+                matches!(&kept.status, InputStatus::Answered { by: Some(by), .. } if by == "bob"),
+                "{:?}",
+                kept.status
+            );
+        });
+    }
+}
+
 /// Asks with an event that says by itself what it takes.
 #[derive(Default)]
 struct Dynamic;

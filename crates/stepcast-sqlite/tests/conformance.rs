@@ -52,6 +52,7 @@ on_every_backend! {
     an_end_closes_everything
     the_first_answer_wins
     an_answer_beats_an_expiry
+    a_refused_answer_is_asked_again
     mail_is_kept_until_it_is_taken
     letters_are_deduplicated
     a_full_mailbox_refuses_all_but_a_wake
@@ -307,6 +308,26 @@ fn an_answer_beats_an_expiry(store: &dyn Store) {
     assert!(matches!(write(&*backend, expiry), Err(WriteError::AnsweredBefore { input: 1, .. })));
     assert!(backend.load("a").unwrap().rows.is_empty());
     assert_eq!(backend.mail("a", 0).unwrap().len(), 1);
+}
+
+fn a_refused_answer_is_asked_again(store: &dyn Store) {
+    let backend = store.open();
+    create(&*backend, "a");
+    write(&*backend, Batch { inputs: vec![question(1), question(2)], ..batch("a", 1) }).unwrap();
+    backend.answer(answer("a", 1, "ada")).unwrap();
+    let mail = backend.mail("a", 0).unwrap();
+    let reopened = vec![InputChange::Reopened { input: 1 }, InputChange::Reopened { input: 9 }];
+    write(&*backend, Batch { inputs: reopened, taken: vec![mail[0].id], ..batch("a", 1) }).unwrap();
+    let one = InputFilter { input: Some(1), pending: true, ..InputFilter::default() };
+    assert_eq!(backend.inputs(&one, None, 9).unwrap()[0].status, InputStatus::Pending);
+    backend.answer(answer("a", 1, "bob")).unwrap();
+    assert_eq!(backend.mail("a", 0).unwrap().len(), 1);
+    // What is not answered stays as it is.
+    let closed = vec![InputChange::Withdrawn { input: 2 }, InputChange::Reopened { input: 2 }];
+    write(&*backend, Batch { inputs: closed, ..batch("a", 1) }).unwrap();
+    let kept = backend.inputs(&InputFilter::default(), None, 9).unwrap();
+    assert!(matches!(&kept[0].status, InputStatus::Answered { by: Some(by), .. } if by == "bob"));
+    assert!(matches!(kept[1].status, InputStatus::Withdrawn { .. }));
 }
 
 fn mail_is_kept_until_it_is_taken(store: &dyn Store) {

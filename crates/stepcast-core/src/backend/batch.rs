@@ -133,6 +133,11 @@ pub enum InputChange {
         /// The input's number in the run.
         input: u64,
     },
+    /// The recorded answer is not one that the run takes: it is asked again. No effect on one that is not answered.
+    Reopened {
+        /// The input's number in the run.
+        input: u64,
+    },
     /// Nobody answered in time. If somebody has meanwhile, the batch is refused with
     /// [`WriteError::AnsweredBefore`](super::WriteError::AnsweredBefore).
     Expired {

@@ -17,6 +17,16 @@ impl Work<'_> {
                     }
                     continue;
                 }
+                InputChange::Reopened { input } => {
+                    run(
+                        self.conn,
+                        "UPDATE inputs SET status = ?3, answer = NULL, answered_by = NULL, closed = NULL \
+                         WHERE run = ?1 AND input = ?2 AND status = ?4",
+                        params![key, db(*input), PENDING, ANSWERED],
+                    )?;
+                    self.fault(FaultPoint::Statement);
+                    continue;
+                }
                 InputChange::Answered { input, answer, by } => (*input, ANSWERED, Some(answer), by.as_ref()),
                 InputChange::Expired { input } => (*input, EXPIRED, None, None),
                 InputChange::Withdrawn { input } => (*input, WITHDRAWN, None, None),

@@ -199,6 +199,13 @@ fn apply_input(
         }
         InputChange::Answered { input, answer, by } => (input, InputStatus::Answered { answer, by, at }),
         InputChange::Withdrawn { input } => (input, InputStatus::Withdrawn { at }),
+        InputChange::Reopened { input } => {
+            let answered = inputs.get_mut(&input).filter(|known| matches!(known.status, InputStatus::Answered { .. }));
+            if let Some(known) = answered {
+                known.status = InputStatus::Pending;
+            }
+            return Ok(());
+        }
         InputChange::Expired { input } => (input, InputStatus::Expired { at }),
     };
     let Some(input) = inputs.get_mut(&number) else { return Ok(()) };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::backend::{InputCursor, InputRecord, InputStatus, Mail, MailKind};
+use stepcast_core::backend::{InputChange, InputCursor, InputRecord, InputStatus, Mail, MailKind};
 use stepcast_core::engine::{self, External, TickKind};
 use stepcast_core::{AnyEvent, EventEnvelope, Payload};
 use tokio::sync::oneshot;
@@ -42,13 +42,26 @@ impl Dispatch {
                 self.tick(core, TickKind::Cancel);
                 true
             }
-            // It was only to make the run look.
-            _ => true,
+            _ => {
+                self.wake_letter(core, &mail);
+                true
+            }
         };
         let Some(journal) = core.journal.as_deref_mut() else { return };
         match taken {
             true => journal.batch.taken.push(mail.id),
             false => journal.early.push(mail),
+        }
+    }
+
+    /// Most are only to make the run look; some bring what a child asks.
+    fn wake_letter(&mut self, core: &mut RunCore, mail: &Mail) {
+        let RunCore { journal: Some(journal), state, now, .. } = core else { return };
+        let asked: Option<AnyEvent> =
+            serde_json::from_str::<Option<EventEnvelope>>(&mail.json).ok().flatten().map(AnyEvent::from_envelope);
+        if let Some(asked) = asked.filter(|_| !state.has_ended()) {
+            journal.changes.stream = true;
+            journal.add_event(asked.with_type_of(self.env.run.def()), *now);
         }
     }
 
@@ -78,6 +91,11 @@ impl Dispatch {
             Ok(None) => false,
             Err(error) => {
                 tracing::warn!(target: "stepcast", run = %self.env.run.id(), %error, "a recorded answer does not fit what the run asks");
+                let is_asked = core.state.expected(input).is_some();
+                if let Some(journal) = core.journal.as_deref_mut().filter(|_| is_asked) {
+                    // Nobody could answer any more, and the run would wait for ever.
+                    journal.batch.inputs.push(InputChange::Reopened { input });
+                }
                 true
             }
         }
