@@ -459,7 +459,7 @@ impl Runtime {
         let mut cancelled = 0;
         for run in &rest {
             if kept(run) {
-                run.shared().post(Message::Stop);
+                run.shared().post(Message::Stop(RunError::ShuttingDown));
             } else if !in_time {
                 run.cancel();
                 cancelled += 1;

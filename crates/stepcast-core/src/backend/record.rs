@@ -235,7 +235,8 @@ pub enum MailKind {
     },
     /// A request to end.
     Cancel,
-    /// Nothing but a call: what the run waits for has changed elsewhere. The mailbox is never too full for it.
+    /// A call: what the run waits for has changed elsewhere. Its text may bring what a child asks a person, which those
+    /// who follow this run see too. The mailbox is never too full for it.
     Wake,
 }
 

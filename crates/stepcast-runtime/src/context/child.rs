@@ -9,7 +9,7 @@ use super::call::{child_ended, tell_parent};
 use super::op::{Gone, OpFuture};
 use super::{Context, SendSet};
 use crate::exec::{ExecShared, Recorded};
-use crate::run::{Message, Request, RunEnd, RunId, RunOptions, RunShared, start_child};
+use crate::run::{Message, Request, RunEnd, RunError, RunId, RunOptions, RunShared, start_child};
 
 /// A child run, made by [`Context::run_child`]. Await it.
 #[must_use = "a child run does nothing until it is awaited"]
@@ -152,6 +152,11 @@ async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: 
     }
     let end = match child.outcome().map(RunEnd::result) {
         Some(Ok(stop)) => stop.as_erased().to_value().map_err(|error| stepcast_core::StepError::from(error).info()),
+        // It has not ended, it only goes on no longer here; and so it is with its parent.
+        Some(Err(error @ (RunError::Storage { .. } | RunError::ShuttingDown))) if child.keeping().is_some() => {
+            exec.run.post(Message::Stop(error.clone()));
+            return;
+        }
         Some(Err(error)) => Err(stepcast_core::StepError::from(error.clone()).info()),
         None => return,
     };

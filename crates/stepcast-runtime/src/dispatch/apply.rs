@@ -62,12 +62,14 @@ impl Dispatch {
     }
 
     pub(super) fn publish(&self, event: AnyEvent) {
-        let asks = event.meta().is_some_and(|meta| meta.role == Role::InputRequired);
+        // A kept run brings it there with the batch that it is in.
+        let is_kept = self.env.run.keeping().is_some();
+        let asks = !is_kept && event.meta().is_some_and(|meta| meta.role == Role::InputRequired);
         if asks {
             // A parent's readers see what its children ask.
             let mut above = self.env.run.parent();
             while let Some(run) = above {
-                run.publish_from_below(event.clone());
+                run.publish(event.clone());
                 above = run.parent();
             }
         }

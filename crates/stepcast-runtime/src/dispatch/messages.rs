@@ -14,7 +14,7 @@ use super::core::RunCore;
 use super::kept::{Held, record};
 use crate::clock;
 use crate::durable::{self, Misfit};
-use crate::run::{Given, Message, RespondError, RunEnd, RunError, lock};
+use crate::run::{Given, Message, RespondError, RunEnd, lock};
 
 impl Dispatch {
     /// Handles everything in the inbox. Whether there was anything.
@@ -67,7 +67,7 @@ impl Dispatch {
             Message::Letters(letters) => self.letters(core, letters),
             Message::Kept(reply) => core.hold(Held::Reply(reply)),
             Message::Leave => core.leave_soon(),
-            Message::Stop => self.stop(core, RunError::ShuttingDown),
+            Message::Stop(error) => self.stop(core, error),
             Message::Cancel => self.tick(core, TickKind::Cancel),
             Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),
             Message::Inputs(reply) => drop(reply.send(core.state.pending_inputs(self.env.run.def()))),

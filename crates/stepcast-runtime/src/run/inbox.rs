@@ -68,8 +68,8 @@ pub(crate) enum Message {
     Kept(oneshot::Sender<()>),
     /// Leave memory at the next rest.
     Leave,
-    /// Go on no longer: the runtime is shut down.
-    Stop,
+    /// Go on no longer here, and why: in the store the run stays as it is.
+    Stop(RunError),
     /// List the pending inputs.
     Inputs(oneshot::Sender<PendingInputs>),
     /// The last handle is gone.

@@ -310,21 +310,6 @@ impl RunShared {
         self.data().frames.as_deref().is_some_and(|frames| frames.listeners > 0)
     }
 
-    /// Shows an event of a child's on the stream: recorded first, where the run is kept.
-    pub(crate) fn publish_from_below(self: &Arc<Self>, event: AnyEvent) {
-        match self.keeping() {
-            None => self.publish(event),
-            Some(keeping) => {
-                let data = self.data();
-                if !data.ended {
-                    keeping.write(event);
-                }
-                drop(data);
-                self.nudge();
-            }
-        }
-    }
-
     /// Appends an event to the log and wakes its readers.
     pub(crate) fn publish(&self, event: AnyEvent) {
         let wakers = {

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::AnyEvent;
 use stepcast_core::backend::StreamRow;
 use stepcast_core::engine::{ExecKey, Time};
 use stepcast_core::journal::{Kept, LabelDelta, Logs};
+use stepcast_core::{AnyEvent, Event, InputRequiredEvent, Role};
 
 use super::journal::{Held, Journal};
 use crate::dispatch::{Dispatch, RunCore};
@@ -146,10 +146,22 @@ fn object(value: Value) -> Option<std::collections::BTreeMap<String, Value>> {
     }
 }
 
+/// Whether a person is to answer it.
+fn asks(event: &AnyEvent) -> bool {
+    match event.meta() {
+        Some(meta) => meta.role == Role::InputRequired,
+        None => event.to_envelope().types.iter().flatten().any(|name| name == InputRequiredEvent::META.tag),
+    }
+}
+
 impl Journal {
-    /// Gives an event the next number on the stream; it is seen once it is durable.
+    /// Gives an event the next number on the stream; it is seen once it is durable. Those who follow the parent see what
+    /// a person is asked: a letter in the same batch brings it there, so that no crash comes between the two.
     pub(super) fn add_event(&mut self, event: AnyEvent, at: Time) {
         self.add_event_row(&event, at);
+        if asks(&event) {
+            self.ask_above(&event, at);
+        }
         self.held.push(Held::Publish(event));
     }
 

@@ -201,6 +201,14 @@ impl Journal {
         self.batch.letters.push(letter);
     }
 
+    /// Brings a question to the parent with the next batch.
+    pub(super) fn ask_above(&mut self, event: &AnyEvent, at: Time) {
+        let Some(parent) = &self.parent else { return };
+        let json = serde_json::to_string(&event.to_envelope()).unwrap_or_else(|_| "null".to_owned());
+        let letter = Letter { run: Arc::clone(parent), kind: MailKind::Wake, json, dedup: None, at };
+        self.batch.letters.push(letter);
+    }
+
     /// The next batch, which is empty afterwards.
     pub(super) fn take_batch(&mut self, at: Time) -> Batch {
         let next = Batch::of(Arc::clone(&self.run), self.fence, at);
