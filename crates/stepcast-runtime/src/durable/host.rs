@@ -237,9 +237,12 @@ impl Runtime {
     async fn wake(&self, host: &Arc<Host>, runs: Vec<RunId>) {
         let mut asleep = Vec::new();
         for id in runs {
-            match self.shared_of(&id) {
+            let reached = match self.shared_of(&id) {
                 Some(run) => fetch_letters(&run).await,
-                None => asleep.push(id),
+                None => false,
+            };
+            if !reached {
+                asleep.push(id);
             }
         }
         for page in asleep.chunks(PAGE) {
@@ -249,6 +252,10 @@ impl Runtime {
             });
             let records = records.await.unwrap_or_default();
             self.adopt(host, records.into_iter().filter(|record| !record.status.is_end()).collect()).await;
+            // One that somebody else has taken up meanwhile may have been read before its letter came.
+            for run in page.iter().filter_map(|id| self.shared_of(id)) {
+                fetch_letters(&run).await;
+            }
         }
     }
 
@@ -260,15 +267,16 @@ impl Runtime {
     }
 }
 
-/// Brings a live run what is in its mailbox.
-pub(crate) async fn fetch_letters(run: &Arc<RunShared>) {
-    let Some(keeping) = run.keeping() else { return };
+/// Brings a live run what is in its mailbox. `false` if it has left memory meanwhile.
+pub(crate) async fn fetch_letters(run: &Arc<RunShared>) -> bool {
+    let Some(keeping) = run.keeping() else { return true };
     let id = run.id().clone();
     match ask(&keeping.backend, move |backend| backend.mail(id.as_str(), 0)).await {
-        Some(Ok(letters)) if !letters.is_empty() => drop(run.post(Message::Letters(letters))),
+        Some(Ok(letters)) if !letters.is_empty() => return run.post(Message::Letters(letters)).is_none(),
         Some(Err(error)) => {
             tracing::warn!(target: "stepcast", run = %run.id(), %error, "the run's letters cannot be read");
         }
         _ => {}
     }
+    true
 }
