@@ -12,16 +12,25 @@ pub struct Failing {
     pub inner: Arc<dyn Backend>,
     /// Writes that still succeed.
     pub left: AtomicU64,
+    /// Only writes of runs with this in their id count, and fail.
+    pub only: &'static str,
 }
 
 impl Failing {
     pub fn after(inner: Arc<dyn Backend>, writes: u64) -> Arc<Failing> {
-        Arc::new(Failing { inner, left: AtomicU64::new(writes) })
+        Failing::after_for(inner, writes, "")
+    }
+
+    pub fn after_for(inner: Arc<dyn Backend>, writes: u64, only: &'static str) -> Arc<Failing> {
+        Arc::new(Failing { inner, left: AtomicU64::new(writes), only })
     }
 }
 
 impl Backend for Failing {
     fn write(&self, batch: Batch, done: Done) {
+        if !batch.run.contains(self.only) {
+            return self.inner.write(batch, done);
+        }
         let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         match left {
             Ok(_) => self.inner.write(batch, done),
