@@ -19,6 +19,9 @@ use crate::runtime::{Inner, Runtime};
 /// Runs that are claimed at once.
 const PAGE: usize = 256;
 
+/// How often a run is looked for that comes and goes.
+const TRIES: usize = 3;
+
 /// How far ahead deadlines are looked for in the store.
 const HORIZON: Duration = Duration::from_secs(30);
 
@@ -235,27 +238,41 @@ impl Runtime {
 
     /// Brings live runs their letters, and takes up the others.
     async fn wake(&self, host: &Arc<Host>, runs: Vec<RunId>) {
-        let mut asleep = Vec::new();
-        for id in runs {
-            let reached = match self.shared_of(&id) {
-                Some(run) => fetch_letters(&run).await,
-                None => false,
-            };
-            if !reached {
-                asleep.push(id);
+        let mut left = runs;
+        // A run may leave memory, or come back, while it is looked for.
+        for _ in 0..TRIES {
+            let mut asleep = Vec::new();
+            for id in std::mem::take(&mut left) {
+                if !self.reach(&id).await {
+                    asleep.push(id);
+                }
+            }
+            for page in asleep.chunks(PAGE) {
+                let ids = page.to_vec();
+                let records = ask(&host.backend, move |backend| {
+                    ids.iter().filter_map(|id| backend.run(id.as_str()).ok().flatten()).collect::<Vec<_>>()
+                });
+                let mut records = records.await.unwrap_or_default();
+                let is_ours =
+                    |record: &RunRecord| record.holder != Holder::Other && self.find(&record.workflow).is_ok();
+                records.retain(|record| !record.status.is_end() && is_ours(record));
+                let ids: Vec<RunId> = records.iter().map(|record| RunId::from(Arc::clone(&record.run))).collect();
+                self.adopt(host, records).await;
+                // What somebody else has taken up meanwhile may have been read before its letter came.
+                for id in ids {
+                    if !self.reach(&id).await {
+                        left.push(id);
+                    }
+                }
             }
         }
-        for page in asleep.chunks(PAGE) {
-            let ids = page.to_vec();
-            let records = ask(&host.backend, move |backend| {
-                ids.iter().filter_map(|id| backend.run(id.as_str()).ok().flatten()).collect::<Vec<_>>()
-            });
-            let records = records.await.unwrap_or_default();
-            self.adopt(host, records.into_iter().filter(|record| !record.status.is_end()).collect()).await;
-            // One that somebody else has taken up meanwhile may have been read before its letter came.
-            for run in page.iter().filter_map(|id| self.shared_of(id)) {
-                fetch_letters(&run).await;
-            }
+    }
+
+    /// Brings a run its letters, if it lives.
+    async fn reach(&self, id: &RunId) -> bool {
+        match self.shared_of(id) {
+            Some(run) => fetch_letters(&run).await,
+            None => false,
         }
     }
 
