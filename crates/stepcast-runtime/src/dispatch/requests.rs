@@ -16,6 +16,8 @@ impl Dispatch {
         }
         match request {
             Request::SendNow { id, event } => self.send_now(core, exec, attempt, id, event),
+            // A wait from before the run was brought back got its event while the execution came to it again.
+            Request::Wait { id, .. } if core.is_answered(exec, &id) => {}
             Request::Wait { id, event, filter, predicate, shared, announce, deadline } => {
                 let (outputs, matches) = self.take_outbox(core, exec);
                 if let (Some(predicate), Some(shared)) =

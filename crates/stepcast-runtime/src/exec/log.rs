@@ -267,6 +267,11 @@ impl OpLog {
         self.pending.iter().any(|pending| open(pending) && matches!(pending.id.kind, OpKind::Wait | OpKind::Child))
     }
 
+    /// Whether somebody polls for an operation whose result has not come.
+    pub(crate) fn is_open(&self, id: &OpId) -> bool {
+        self.pending.iter().any(|pending| pending.id == *id && !pending.has_result())
+    }
+
     /// Whether a result is there that nobody has asked for yet.
     pub(crate) fn has_result(&self) -> bool {
         self.pending.iter().any(Pending::has_result)

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_util::StreamExt;
 use stepcast_core::backend::WriteError;
-use stepcast_core::engine::{Command, ExecKey, TickKind};
+use stepcast_core::engine::{Command, ExecKey, OpId, TickKind};
 
 use super::journal::{Held, Journal};
 use crate::clock;
@@ -141,6 +141,22 @@ impl RunCore {
         let Some(journal) = self.journal.as_deref() else { return false };
         let held = journal.held.iter().chain(journal.flight.iter().flatten());
         held.into_iter().any(|held| matches!(held, Held::Command(Command::Resume { exec, .. }) if *exec == key))
+    }
+
+    /// Whether an operation's result is there, or held until it is durable.
+    pub(in crate::dispatch) fn is_answered(&mut self, key: ExecKey, id: &OpId) -> bool {
+        let Some(journal) = self.journal.as_deref() else { return false };
+        let mut held = journal.held.iter().chain(journal.flight.iter().flatten());
+        let answers =
+            |held: &Held| matches!(held, Held::Command(Command::Resume { exec, op, .. }) if *exec == key && op == id);
+        if held.any(answers) {
+            return true;
+        }
+        let shared = self.entry(key).and_then(|entry| entry.shared.as_ref());
+        shared.is_some_and(|shared| {
+            let log = shared.log();
+            log.recorded(id.kind, &id.label, id.ordinal).is_some() && !log.is_open(id)
+        })
     }
 
     /// Whether nothing of the run goes on by itself.
