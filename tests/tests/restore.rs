@@ -306,11 +306,9 @@ mod data {
 async fn data_that_does_not_fit_its_type_any_more_is_named() {
     let differences = refused(data::Shop, &first::picking().await);
     assert_eq!(differences.len(), 2, "{differences:?}");
-    assert!(
-        differences[0].contains(
-            "a stored event `Pick` does not fit its type any more: `item`: invalid type: string \"gold\", expected u32"
-        )
-    );
+    assert!(differences[0].contains(
+        "a stored event `Pick` does not fit its type any more: `item`: invalid type: string \"gold\", expected u32"
+    ));
     assert!(
         differences[1].contains("a stored event `Picked`") && differences[1].contains("missing field `shelf`"),
         "{differences:?}"

@@ -1,7 +1,7 @@
 //! The model against the engine, after every act.
 
-use stepcast::{InputExpiredEvent, UnhandledEvent};
 use stepcast::engine::{Command, ExecKey, InputReason, OpResult, Outcome, RunFailure, RunState, StuckReason};
+use stepcast::{InputExpiredEvent, UnhandledEvent};
 
 use super::{Asked, Ending, Model};
 use crate::{POOL, identify, identify_any, number};

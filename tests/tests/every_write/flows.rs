@@ -110,14 +110,13 @@ pub enum Turn {
 }
 
 async fn bump(ctx: &Context, key: &str, by: u64) -> Result<u64> {
-    Ok(ctx
-        .store()
+    ctx.store()
         .edit(key, |value| {
             let next = value.as_u64().unwrap_or(0) + by;
             *value = next.into();
             Ok::<_, StepError>(next)
         })
-        .await??)
+        .await?
 }
 
 /// A chain, a branch and a loop, with edits whose results are used.
@@ -551,7 +550,9 @@ impl Endless {
         self.0.make(&ctx, "before").await?;
         ctx.write_event_to_stream(note("asleep"));
         match ev.n {
-            0 => drop(ctx.wait_for_event::<Other>().await?),
+            0 => {
+                ctx.wait_for_event::<Other>().await?;
+            }
             _ => tokio::time::sleep(Duration::from_secs(1_000_000)).await,
         }
         Ok(done("never"))

@@ -25,6 +25,9 @@ const TRIES: usize = 3;
 /// How far ahead deadlines are looked for in the store.
 const HORIZON: Duration = Duration::from_secs(30);
 
+/// When the store is asked again that could not be read.
+const AGAIN: Duration = Duration::from_millis(500);
+
 /// How long a run rests before it leaves memory, unless the runtime is told otherwise.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
@@ -156,9 +159,11 @@ impl std::fmt::Debug for Host {
 async fn care(host: Arc<Host>, inner: Weak<Inner>) {
     let mut looked = clock::now();
     let mut swept = clock::now();
+    let mut again: Option<Time> = None;
     loop {
         let sweep = host.idle().min(HORIZON).max(Duration::from_millis(1)) / 2;
         let next = looked.after(HORIZON).min(swept.after(sweep)).min(host.next_due().unwrap_or(Time(u64::MAX)));
+        let next = again.map_or(next, |at| next.min(at));
         tokio::select! {
             () = host.news.notified() => {}
             () = tokio::time::sleep_until(clock::instant(next)) => {}
@@ -172,9 +177,16 @@ async fn care(host: Arc<Host>, inner: Weak<Inner>) {
         let mut ids: Vec<RunId> = host.take_due(now);
         ids.extend(std::mem::take(&mut *lock(&host.mailed)).into_iter().map(RunId::from));
         runtime.wake(&host, ids).await;
-        if host.look.swap(false, Ordering::AcqRel) || now >= looked.after(HORIZON) {
+        if host.look.swap(false, Ordering::AcqRel) || now >= looked.after(HORIZON) || again.is_some_and(|at| now >= at)
+        {
             looked = now;
-            runtime.look_around(&host, now).await;
+            again = match runtime.look_around(&host, now).await {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::warn!(target: "stepcast", %error, "the store could not be looked through; it is tried again");
+                    Some(clock::now().after(AGAIN))
+                }
+            };
         }
         if now >= swept.after(sweep) {
             swept = now;
@@ -185,45 +197,44 @@ async fn care(host: Arc<Host>, inner: Weak<Inner>) {
 
 impl Runtime {
     /// Looks through the store: runs that nobody holds and that have something to do, letters, and deadlines.
-    async fn look_around(&self, host: &Arc<Host>, now: Time) {
-        if let Some(Ok(mailed)) = ask(&host.backend, |backend| backend.mailed()).await {
-            self.wake(host, mailed.into_iter().map(RunId::from).collect()).await;
-        }
+    async fn look_around(&self, host: &Arc<Host>, now: Time) -> Result<(), StorageError> {
+        let mailed = ask(&host.backend, |backend| backend.mailed()).await.unwrap_or(Err(StorageError::Closed))?;
+        self.wake(host, mailed.into_iter().map(RunId::from).collect()).await;
         if host.only_asked.load(Ordering::Relaxed) {
-            return;
+            return Ok(());
         }
         for workflow in self.workflows() {
             let of = |filter: RunFilter| RunFilter { workflow: Some(workflow.clone()), unclaimed: true, ..filter };
-            self.take_up(host, of(RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() })).await;
-            self.take_up(host, of(RunFilter { mailed: true, ..RunFilter::default() })).await;
-            self.note_deadlines(host, of(RunFilter { due_by: Some(now.after(HORIZON)), ..RunFilter::default() })).await;
+            self.take_up(host, of(RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() })).await?;
+            self.take_up(host, of(RunFilter { mailed: true, ..RunFilter::default() })).await?;
+            self.note_deadlines(host, of(RunFilter { due_by: Some(now.after(HORIZON)), ..RunFilter::default() }))
+                .await?;
         }
+        Ok(())
     }
 
-    async fn take_up(&self, host: &Arc<Host>, filter: RunFilter) {
+    async fn take_up(&self, host: &Arc<Host>, filter: RunFilter) -> Result<(), StorageError> {
         let mut after = None;
         loop {
             let wanted = filter.clone();
-            let Some(Ok(page)) = ask(&host.backend, move |backend| backend.runs(&wanted, after, PAGE)).await else {
-                return;
-            };
-            let Some(last) = page.last() else { return };
+            let page = ask(&host.backend, move |backend| backend.runs(&wanted, after, PAGE));
+            let page = page.await.unwrap_or(Err(StorageError::Closed))?;
+            let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.cursor);
             let full = page.len() == PAGE;
             self.adopt(host, page).await;
             if !full {
-                return;
+                return Ok(());
             }
         }
     }
 
-    async fn note_deadlines(&self, host: &Arc<Host>, filter: RunFilter) {
+    async fn note_deadlines(&self, host: &Arc<Host>, filter: RunFilter) -> Result<(), StorageError> {
         let mut after = None;
         loop {
             let wanted = filter.clone();
-            let Some(Ok(page)) = ask(&host.backend, move |backend| backend.runs(&wanted, after, PAGE)).await else {
-                return;
-            };
+            let page = ask(&host.backend, move |backend| backend.runs(&wanted, after, PAGE));
+            let page = page.await.unwrap_or(Err(StorageError::Closed))?;
             for record in &page {
                 if let Some(due) = record.due {
                     lock(&host.sleepers).insert((due, RunId::from(Arc::clone(&record.run))), ());
@@ -231,7 +242,7 @@ impl Runtime {
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.cursor),
-                _ => return,
+                _ => return Ok(()),
             }
         }
     }

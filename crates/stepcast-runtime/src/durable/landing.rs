@@ -3,20 +3,31 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::run::{RunShared, lock};
 
+/// Batches that land closer together than this are of one group.
+const TOGETHER: Duration = Duration::from_micros(30);
+
 /// Where runs wait to be told that their batch has landed.
 #[derive(Default)]
 pub(crate) struct Landing {
-    runs: Mutex<Vec<Arc<RunShared>>>,
+    waiting: Mutex<Waiting>,
     news: Notify,
     /// Whether the task is there.
     served: AtomicBool,
     closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    runs: Vec<Arc<RunShared>>,
+    /// When the last batch landed.
+    last: Option<Instant>,
 }
 
 impl Landing {
@@ -32,14 +43,19 @@ impl Landing {
         if !self.served.load(Ordering::SeqCst) {
             return run.nudge();
         }
-        let first = {
-            let mut runs = lock(&self.runs);
-            runs.push(run);
-            runs.len() == 1
-        };
-        if first {
+        let now = Instant::now();
+        let mut waiting = lock(&self.waiting);
+        // One that lands alone is told at once: the way by the task is longer.
+        let alone = waiting.last.replace(now).is_none_or(|last| now.duration_since(last) > TOGETHER);
+        if alone && waiting.runs.is_empty() {
+            drop(waiting);
+            return run.nudge();
+        }
+        waiting.runs.push(run);
+        if waiting.runs.len() == 1 {
             self.news.notify_one();
         }
+        drop(waiting);
         // The task may have gone with its tokio runtime in between.
         if !self.served.load(Ordering::SeqCst) {
             self.tell_all();
@@ -53,7 +69,7 @@ impl Landing {
 
     fn tell_all(&self) {
         loop {
-            let runs = std::mem::take(&mut *lock(&self.runs));
+            let runs = std::mem::take(&mut lock(&self.waiting).runs);
             if runs.is_empty() {
                 return;
             }
