@@ -1,8 +1,12 @@
 //! A runtime owns named workflows and live runs.
 
+mod error;
+mod link;
+mod shutdown;
+
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -11,12 +15,15 @@ use serde_json::Value;
 use stepcast_core::backend::Backend;
 use stepcast_core::engine::Time;
 use stepcast_core::{CatalogueWorkflow, EventMeta, Payload, SharedWorkflow, StepError, Workflow, WorkflowDef};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 
-use crate::durable::{Host, Keeping, ask};
+pub use self::error::RuntimeError;
+pub(crate) use self::link::RuntimeLink;
+
+use crate::durable::{Host, Keeping};
 use crate::program::Program;
 use crate::resources::Resources;
-use crate::run::{AnyRun, Begin, Message, Run, RunError, RunId, RunOptions, RunShared, Ties, launch, lock, refused};
+use crate::run::{AnyRun, Begin, Run, RunError, RunId, RunOptions, RunShared, Ties, launch, lock, refused};
 use crate::snapshot::{RestoreRunError, RunSnapshot};
 
 /// Owns named workflows and the live runs started through it.
@@ -43,112 +50,6 @@ pub(crate) struct Registered {
     pub(crate) program: Arc<Program>,
     instance: Arc<dyn Any + Send + Sync>,
     limit: Option<Arc<Semaphore>>,
-}
-
-/// A workflow could not be registered or started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RuntimeError {
-    /// No workflow of this name is registered.
-    #[error("There is no workflow `{name}`; registered are: {}.", known.join(", "))]
-    UnknownWorkflow {
-        /// The name.
-        name: String,
-        /// The registered ones.
-        known: Vec<String>,
-    },
-    /// A workflow of this name is registered already.
-    #[error("A workflow `{name}` is registered already; give one of them another name.")]
-    DuplicateWorkflow {
-        /// The name.
-        name: String,
-    },
-    /// The workflow's definition does not check.
-    #[error("{0}")]
-    Definition(#[source] Arc<stepcast_core::DefinitionError>),
-    /// Nobody can make a value of the workflow by its name alone.
-    #[error(
-        "The workflow `{name}` cannot be made by its name: it is not `Default`. Name its constructor with `#[workflow(.., new = ..)]`, or register a value of it."
-    )]
-    NotCreatable {
-        /// The name.
-        name: String,
-    },
-    /// The workflow's constructor failed.
-    #[error("The workflow `{name}` could not be made: {source}.")]
-    Create {
-        /// The name.
-        name: String,
-        /// What the constructor said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The start event's data does not fit its type.
-    #[error("The start event `{event}` of `{workflow}` does not fit its type: {source}.")]
-    Start {
-        /// The workflow.
-        workflow: String,
-        /// Tag of its start event.
-        event: &'static str,
-        /// What serde found.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// The snapshot cannot go on.
-    #[error("{0}")]
-    Restore(#[from] RestoreRunError),
-}
-
-/// Ties a run to its runtime.
-pub(crate) struct RuntimeLink {
-    runtime: Weak<Inner>,
-    limit: Option<Arc<Semaphore>>,
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
-}
-
-impl RuntimeLink {
-    pub(crate) fn inner(&self) -> Option<Arc<Inner>> {
-        self.runtime.upgrade()
-    }
-
-    pub(crate) fn runtime(&self) -> Option<Runtime> {
-        self.inner().map(Runtime::of)
-    }
-
-    /// Waits for a place among the workflow's concurrent runs.
-    pub(crate) async fn admit(&self) {
-        if let Some(limit) = &self.limit
-            && let Ok(permit) = Arc::clone(limit).acquire_owned().await
-        {
-            *lock(&self.permit) = Some(permit);
-        }
-    }
-
-    /// Gives the place back.
-    pub(crate) fn release(&self) {
-        drop(lock(&self.permit).take());
-    }
-
-    /// What keeps the runs of the runtime.
-    pub(crate) fn backend(&self) -> Option<Arc<dyn Backend>> {
-        self.runtime.upgrade()?.host.as_ref().map(|host| Arc::clone(&host.backend))
-    }
-
-    pub(crate) fn ended(&self, id: &RunId) {
-        self.release();
-        if let Some(runtime) = self.runtime.upgrade() {
-            // Its id may belong to another run by now.
-            let gone = runtime.runs.remove_if(id, |_, run| run.is_done());
-            runtime.drained.notify_waiters();
-            drop(gone);
-        }
-    }
-}
-
-impl std::fmt::Debug for RuntimeLink {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RuntimeLink").finish_non_exhaustive()
-    }
 }
 
 impl std::fmt::Debug for Inner {
@@ -440,56 +341,6 @@ impl Runtime {
         let mut ids: Vec<RunId> = self.inner.live().map(|run| run.run_id().clone()).collect();
         ids.sort();
         ids
-    }
-
-    /// Begins no new runs and waits until the live ones have ended, at most so long; then cancels the rest and waits
-    /// for their end. Gives how many were cancelled.
-    ///
-    /// Runs that a backend keeps are not cancelled: each leaves memory as soon as it rests, the rest stop where they are
-    /// at the deadline and are not counted. All of them go on when a runtime takes them up again; handles of them give
-    /// [`RunError::ShuttingDown`]. Then the backend is closed.
-    pub async fn shutdown(&self, deadline: Duration) -> usize {
-        self.inner.closing.store(true, Ordering::Release);
-        let kept = |run: &AnyRun| run.shared().keeping().is_some();
-        for run in self.inner.live().filter(kept) {
-            run.shared().post(Message::Leave);
-        }
-        let in_time = tokio::time::timeout(deadline, self.drain()).await.is_ok();
-        let rest: Vec<AnyRun> = self.inner.live().collect();
-        let mut cancelled = 0;
-        for run in &rest {
-            if kept(run) {
-                run.shared().post(Message::Stop(RunError::ShuttingDown));
-            } else if !in_time {
-                run.cancel();
-                cancelled += 1;
-            }
-        }
-        for run in &rest {
-            let _ = run.outcome().await;
-        }
-        if let Some(host) = &self.inner.host {
-            host.look();
-            match ask(&host.backend, |backend| backend.close()).await {
-                Some(Ok(())) | None => {}
-                Some(Err(error)) => tracing::error!(target: "stepcast", %error, "the backend could not be closed"),
-            }
-        }
-        cancelled
-    }
-
-    async fn drain(&self) {
-        loop {
-            let drained = self.inner.drained.notified();
-            tokio::pin!(drained);
-            drained.as_mut().enable();
-            // A kept run that somebody holds rests where it is.
-            let waits_for = |run: &AnyRun| run.shared().rests_since().is_none();
-            if !self.inner.live().any(|run| waits_for(&run)) {
-                return;
-            }
-            drained.await;
-        }
     }
 }
 
