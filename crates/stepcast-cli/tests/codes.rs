@@ -19,7 +19,7 @@ const ERRORS: [(&str, &str, &str); 15] = [
     ("stepcast-runtime/src/run/error.rs", "RunError", "RunError"),
     ("stepcast-runtime/src/run/error.rs", "RespondError", "RespondError"),
     ("stepcast-runtime/src/run/error.rs", "SendError", "stepcast::SendError"),
-    ("stepcast-runtime/src/runtime.rs", "RuntimeError", "RuntimeError"),
+    ("stepcast-runtime/src/runtime/error.rs", "RuntimeError", "RuntimeError"),
 ];
 
 /// The names of an enum's variants.
