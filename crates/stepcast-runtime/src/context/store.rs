@@ -133,7 +133,7 @@ impl Store {
                 log.record(OpKind::Edit, path, ordinal, record, bound);
                 self.exec.touch(&mut log);
                 drop((log, data));
-                self.exec.run.nudge();
+                self.exec.nudge();
                 Ok(Ok(result))
             }
             Err(EditError::Closure(Some(error))) => {
@@ -209,7 +209,7 @@ impl Store {
             Err(_) => log.uncount(OpKind::Edit, path),
         }
         drop((log, data));
-        self.exec.run.nudge();
+        self.exec.nudge();
         written
     }
 }

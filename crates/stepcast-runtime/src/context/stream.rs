@@ -35,7 +35,7 @@ impl<S: SendSet> Context<S> {
             }
         };
         wakers.wake();
-        self.exec.run.nudge();
+        self.exec.nudge();
     }
 
     /// Shows a passing event, such as a token or a percentage, to those who listen at this moment. It is not kept, has

@@ -171,7 +171,10 @@ impl Dispatch {
             self.env.run.frame(EventKind::Internal, AnyEvent::new(WorkflowIdleEvent {}));
         }
         let away = !core.ended && core.is_quiet() && !core.has_timer() && !writing;
-        let run = Arc::clone(&self.env.run);
+        if self.may_leave(&core) {
+            return self.try_to_leave(core, cx);
+        }
+        let run = &self.env.run;
         let mut inbox = lock(&run.inbox);
         // While a batch is under way, only its landing counts.
         let word = match (run.keeping(), writing) {
@@ -181,15 +184,6 @@ impl Dispatch {
         };
         if word {
             drop(inbox);
-            cx.waker().wake_by_ref();
-            self.core = Some(core);
-            return Poll::Pending;
-        }
-        if self.may_leave(&core) {
-            core = match self.leave_memory(core, inbox) {
-                Ok(()) => return Poll::Ready(()),
-                Err(core) => core,
-            };
             cx.waker().wake_by_ref();
             self.core = Some(core);
             return Poll::Pending;

@@ -168,8 +168,18 @@ impl RunShared {
 }
 
 impl ExecShared {
+    /// Makes the dispatcher look at what `touch` noted, once nothing is locked any more.
+    pub(crate) fn nudge(&self) {
+        if self.is_kept {
+            self.run.nudge();
+        }
+    }
+
     /// Notes that there is something new on record; called while what it changed is still locked.
     pub(crate) fn touch(self: &Arc<Self>, log: &mut OpLog) {
+        if !self.is_kept {
+            return;
+        }
         let Some(keeping) = self.run.keeping() else { return };
         if log.touch() {
             lock(&keeping.touched).push(Arc::clone(self));

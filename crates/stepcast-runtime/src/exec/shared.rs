@@ -23,11 +23,15 @@ pub(crate) struct ExecShared {
     /// The attempt is being polled in a task of its own.
     in_poll: AtomicBool,
     cancel: OnceLock<CancellationToken>,
+    /// Whether a backend keeps the run: asked at every operation.
+    pub(crate) is_kept: bool,
 }
 
 impl ExecShared {
     pub(crate) fn new(run: Arc<RunShared>, key: ExecKey, step: StepIx, attempt: u32, log: OpLog) -> Self {
+        let is_kept = run.keeping().is_some();
         ExecShared {
+            is_kept,
             run,
             key,
             step,
@@ -92,7 +96,7 @@ impl ExecShared {
 
     /// Waits until everything that the execution has on record is kept; at once where the run lives in memory alone.
     pub(crate) async fn kept(self: &Arc<Self>) {
-        if self.run.keeping().is_none() {
+        if !self.is_kept {
             return;
         }
         self.touch(&mut self.log());

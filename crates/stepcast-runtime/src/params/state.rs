@@ -117,7 +117,7 @@ impl<S: StateType> State<S> {
             if let Some(result) = log.count_if(OpKind::Edit, S::NAME, || edit(&mut value)) {
                 self.edited(&mut log, result.is_ok());
                 drop((log, value));
-                self.exec.run.nudge();
+                self.exec.nudge();
                 return Ok(result);
             }
             return serde_json::from_value(serde_json::Value::Null).map(Ok).map_err(fail);
@@ -140,7 +140,7 @@ impl<S: StateType> State<S> {
                     log.record(OpKind::Edit, S::NAME, ordinal, Recorded::Json(json), bound);
                     self.edited(&mut log, true);
                     drop((log, value));
-                    self.exec.run.nudge();
+                    self.exec.nudge();
                     Ok(Ok(result))
                 }
                 // The edit stays, and stays done: undoing it would take a copy of the state for every edit.
@@ -161,7 +161,7 @@ impl<S: StateType> State<S> {
 impl<S> State<S> {
     /// Notes an edit for a journal, while the cell is locked.
     fn edited(&self, log: &mut OpLog, done: bool) {
-        if done {
+        if done && self.exec.is_kept {
             self.cell.changed.store(true, Ordering::Relaxed);
             self.exec.touch(log);
         }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Poll};
 
 use stepcast_core::backend::{Done, SnapshotRow, WriteError};
 use stepcast_core::engine::RunState;
@@ -11,7 +12,7 @@ use super::capture::Take;
 use super::journal::Journal;
 use crate::dispatch::{Dispatch, Round, RunCore, place};
 use crate::durable::{self, Loaded};
-use crate::run::{AnyRun, Inbox, RunShared, Task};
+use crate::run::{AnyRun, Inbox, RunShared, Task, lock};
 
 /// So many bytes of rows are kept before a checkpoint stands for them.
 const LONG: usize = 256 * 1024;
@@ -63,12 +64,25 @@ impl Dispatch {
             && core.more.as_deref().is_none_or(|more| more.deferred.is_empty() && more.room.is_empty())
     }
 
+    /// Leaves memory unless word has come, or somebody holds the run after all.
+    pub(in crate::dispatch) fn try_to_leave(&mut self, mut core: Box<RunCore>, cx: &mut Context<'_>) -> Poll<()> {
+        let run = Arc::clone(&self.env.run);
+        let inbox = lock(&run.inbox);
+        if run.mail.load(Ordering::Acquire) {
+            drop(inbox);
+        } else {
+            core = match self.leave_memory(core, inbox) {
+                Ok(()) => return Poll::Ready(()),
+                Err(core) => core,
+            };
+        }
+        cx.waker().wake_by_ref();
+        self.core = Some(core);
+        Poll::Pending
+    }
+
     /// Leaves memory; the run is taken up again from the store. Gives what may only be dropped without a lock.
-    pub(in crate::dispatch) fn leave_memory(
-        &mut self,
-        mut core: Box<RunCore>,
-        mut inbox: MutexGuard<'_, Inbox>,
-    ) -> Result<(), Box<RunCore>> {
+    fn leave_memory(&mut self, mut core: Box<RunCore>, mut inbox: MutexGuard<'_, Inbox>) -> Result<(), Box<RunCore>> {
         let run = Arc::clone(&self.env.run);
         let link = run.extra_if_any().and_then(|extra| extra.runtime.get());
         let gone: Option<AnyRun> = link.and_then(|link| link.forget_idle(&run));
