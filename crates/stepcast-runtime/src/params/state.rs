@@ -115,9 +115,11 @@ impl<S: StateType> State<S> {
         // A result without data needs no record but its count.
         if size_of::<R>() == 0 {
             if let Some(result) = log.count_if(OpKind::Edit, S::NAME, || edit(&mut value)) {
-                self.edited(&mut log, result.is_ok());
-                drop((log, value));
-                self.exec.nudge();
+                if self.exec.is_kept {
+                    self.edited(&mut log, result.is_ok());
+                    drop((log, value));
+                    self.exec.nudge();
+                }
                 return Ok(result);
             }
             return serde_json::from_value(serde_json::Value::Null).map(Ok).map_err(fail);
@@ -160,6 +162,7 @@ impl<S: StateType> State<S> {
 
 impl<S> State<S> {
     /// Notes an edit for a journal, while the cell is locked.
+    #[cold]
     fn edited(&self, log: &mut OpLog, done: bool) {
         if done && self.exec.is_kept {
             self.cell.changed.store(true, Ordering::Relaxed);
