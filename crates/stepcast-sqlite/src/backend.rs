@@ -58,7 +58,9 @@ impl SqliteBackend {
             return Ok(SqliteBackend { path, me: 0, owners, readers, watcher, writer: Mutex::new(None), read_only });
         }
         let (conn, me, alive) = open::writer(&path, &owners, &options)?;
-        let setup = Setup { conn, me, alive, owners: owners.clone(), options, watcher: watcher.clone() };
+        let failed = |error| OpenError::Storage { path: path.clone(), source: storage(error) };
+        let version = conn.query_row("PRAGMA data_version", [], |row| row.get(0)).map_err(failed)?;
+        let setup = Setup { conn, version, me, alive, owners: owners.clone(), options, watcher: watcher.clone() };
         let (jobs, queue) = writer::queue();
         let thread = std::thread::Builder::new()
             .name("stepcast-sqlite".to_owned())

@@ -62,6 +62,7 @@ on_every_backend! {
     purged_runs_are_gone
     shared_results_are_kept_and_replaced
     watchers_hear_of_mail
+    a_new_watcher_hears_that_a_holder_left
     concurrent_writers_keep_the_order_of_each_run
     odd_ids_and_large_values_are_kept
     a_closed_backend_says_so
@@ -581,6 +582,20 @@ fn watchers_hear_of_mail(store: &dyn Store) {
         wait_for(Notice::Unclaimed);
     }
     assert_eq!(claim(&*mine, "b").unwrap(), 2);
+}
+
+fn a_new_watcher_hears_that_a_holder_left(store: &dyn Store) {
+    let mine = store.open();
+    create(&*mine, "a");
+    let new = store.open();
+    let (told, heard) = std::sync::mpsc::channel();
+    let told = Mutex::new(told);
+    new.watch(Arc::new(move |notice| drop(told.lock().unwrap().send(notice))));
+    assert_eq!(new.run("a").unwrap().unwrap().holder, Holder::Other);
+    drop(mine);
+    heard.recv_timeout(std::time::Duration::from_secs(20)).expect("a notice");
+    assert_eq!(new.run("a").unwrap().unwrap().holder, Holder::Nobody);
+    assert_eq!(claim(&*new, "a").unwrap(), 2);
 }
 
 fn concurrent_writers_keep_the_order_of_each_run(store: &dyn Store) {

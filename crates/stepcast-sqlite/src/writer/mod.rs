@@ -72,6 +72,8 @@ pub enum FaultPoint {
 /// What the thread needs besides the connection.
 pub(crate) struct Setup {
     pub(crate) conn: Connection,
+    /// What SQLite said of the writes of others when the file was opened: whoever opened it may have looked at once.
+    pub(crate) version: i64,
     pub(crate) me: i64,
     pub(crate) alive: Alive,
     pub(crate) owners: Owners,
@@ -81,12 +83,12 @@ pub(crate) struct Setup {
 
 /// The thread's work, until it is told to close.
 pub(crate) fn write_until_closed(setup: Setup, queue: &Queue) {
-    let Setup { conn, me, alive, owners, options, watcher } = setup;
+    let Setup { conn, version, me, alive, owners, options, watcher } = setup;
     let poll = options.poll;
     let mut look = Instant::now() + poll;
     // Opening the file has seen that they can be prepared; if not, everybody is told that the store is closed.
     let Ok(often) = Often::prepare(&conn) else { return };
-    let mut work = Work::new(&conn, often, me, owners, options);
+    let mut work = Work::new(&conn, often, version, me, owners, options);
     let mut group = Vec::new();
     let (mut company, mut awake) = (1, Duration::ZERO);
     let watching = || watcher.lock().unwrap_or_else(PoisonError::into_inner).clone();

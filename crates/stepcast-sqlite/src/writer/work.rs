@@ -32,7 +32,7 @@ pub(crate) struct Work<'c> {
     /// What SQLite says of the writes of others; `None` makes everything be read again.
     version: Option<i64>,
     /// What it said when somebody was last told of it.
-    told: Option<i64>,
+    told: i64,
     pub(super) tail: Tail,
     pub(super) broken: Option<StorageError>,
     pub(super) notices: Vec<Notice>,
@@ -77,7 +77,14 @@ impl<'c> Often<'c> {
 }
 
 impl<'c> Work<'c> {
-    pub(super) fn new(conn: &'c Connection, often: Often<'c>, me: i64, owners: Owners, options: SqliteOptions) -> Self {
+    pub(super) fn new(
+        conn: &'c Connection,
+        often: Often<'c>,
+        version: i64,
+        me: i64,
+        owners: Owners,
+        options: SqliteOptions,
+    ) -> Self {
         Work {
             conn,
             often,
@@ -89,7 +96,7 @@ impl<'c> Work<'c> {
             failing: HashSet::new(),
             epoch: 0,
             version: None,
-            told: None,
+            told: version,
             tail: Tail::default(),
             broken: None,
             notices: Vec::new(),
@@ -120,10 +127,10 @@ impl<'c> Work<'c> {
     }
 
     fn observe(&mut self, version: i64) {
-        if self.told.is_some_and(|told| told != version) {
+        if self.told != version {
             self.notices.push(Notice::Elsewhere);
+            self.told = version;
         }
-        self.told = Some(version);
     }
 
     fn data_version(&mut self) -> Stored<i64> {
