@@ -271,8 +271,9 @@ impl StoreSnapshot {
         Ok(self)
     }
 
-    pub(crate) fn of_parts(store: Value, cells: Map<String, Value>) -> Self {
-        StoreSnapshot { store, cells }
+    /// Of the store by top-level key, and the typed state by name.
+    pub(crate) fn of_parts(store: Map<String, Value>, cells: Map<String, Value>) -> Self {
+        StoreSnapshot { store: Value::Object(store), cells }
     }
 
     /// The store by top-level key, and the typed state by name.

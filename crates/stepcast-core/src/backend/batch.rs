@@ -47,6 +47,11 @@ impl Batch {
         Batch { run, fence, at, ..Batch::default() }
     }
 
+    /// A batch that gives the lease back and brings nothing else.
+    pub fn releasing(run: Arc<str>, fence: u64, at: Time) -> Self {
+        Batch { release: true, ..Batch::of(run, fence, at) }
+    }
+
     /// Whether it brings nothing but journal rows and stream events, as nearly all do.
     pub fn only_appends(&self) -> bool {
         self.created.is_none()

@@ -34,7 +34,7 @@ impl Dispatch {
             }
         }
         let parted = self.env.run.keeping().is_some_and(|keeping| keeping.has_children.load(Ordering::Relaxed));
-        if let (true, Some(link)) = (parted, self.env.run.extra_if_any().and_then(|extra| extra.runtime.get())) {
+        if let (true, Some(link)) = (parted, self.env.run.link()) {
             link.cancel_children(self.env.run.id());
         }
         for entry in core.entries.iter_mut().filter_map(Option::as_deref_mut) {

@@ -9,7 +9,7 @@ use stepcast_core::engine::Time;
 use stepcast_core::journal::{Checkpoint, Kept, Logs, describe};
 use stepcast_core::{Payload, Workflow};
 
-use super::{AttachError, Found, Host, Keeping, ask, load, load_claimed, new_run};
+use super::{AttachError, Found, Host, Keeping, ask, claim, load, load_claimed, new_run};
 use crate::clock;
 use crate::dispatch::Journal;
 use crate::exec::OpLog;
@@ -215,8 +215,7 @@ fn read(backend: &dyn Backend, program: &Program, id: &RunId, record: &RunRecord
         let lease = Lease { fence: record.fence };
         return load(backend, program, id, lease);
     }
-    let lease = backend.claim(&[id.as_str()]).pop().unwrap_or(Err(ClaimError::Storage(StorageError::Closed)));
-    match lease {
+    match claim(backend, id) {
         // It came to its end while it was asked for.
         Err(ClaimError::Ended { .. }) => load(backend, program, id, Lease { fence: record.fence }),
         lease => load_claimed(backend, program, id, lease?),

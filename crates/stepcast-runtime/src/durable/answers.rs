@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepcast_core::backend::*;
-use stepcast_core::{AnyEvent, Role, WorkflowDef};
+use stepcast_core::{AnyEvent, WorkflowDef};
 
 use super::check::{Misfit, misfit, normal};
 use super::records::ask;
 use super::{AnswerRunError, SendRunError};
 use crate::clock;
-use crate::run::RunId;
+use crate::run::{NotTaken, RunId, from_outside, taken_from_outside};
 use crate::runtime::Runtime;
 
 impl Runtime {
@@ -80,18 +80,15 @@ impl AnswerRunError {
 
 /// Whether a workflow takes this event from outside.
 pub(super) fn check_event(def: &WorkflowDef, event: &AnyEvent) -> Result<(), SendRunError> {
-    let outside = |role: Role| matches!(role, Role::External | Role::HumanResponse);
-    let known = def.event_by_tag(event.tag()).filter(|ix| outside(def.event(*ix).role) || def.is_waited(*ix));
-    let Some(ix) = known else {
-        let expected = def.events().filter(|meta| outside(meta.role)).map(|meta| meta.tag.to_owned()).collect();
-        return Err(SendRunError::NotExternal {
+    match from_outside(def, event) {
+        Ok(_) => Ok(()),
+        Err(NotTaken::Data(source)) => {
+            Err(SendRunError::Data { tag: event.tag().to_owned(), source: Arc::new(source) })
+        }
+        Err(_) => Err(SendRunError::NotExternal {
             workflow: def.name().to_owned(),
             event: event.tag().to_owned(),
-            expected,
-        });
-    };
-    let meta = def.event(ix);
-    meta.decode(event.value())
-        .map(drop)
-        .map_err(|source| SendRunError::Data { tag: meta.tag.to_owned(), source: Arc::new(source) })
+            expected: taken_from_outside(def),
+        }),
+    }
 }

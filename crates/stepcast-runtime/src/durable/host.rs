@@ -215,36 +215,32 @@ impl Runtime {
 
     async fn take_up(&self, host: &Arc<Host>, filter: RunFilter) -> Result<(), StorageError> {
         let mut after = None;
-        loop {
-            let wanted = filter.clone();
-            let page = ask(&host.backend, move |backend| backend.runs(&wanted, after, PAGE));
-            let page = page.await.unwrap_or(Err(StorageError::Closed))?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.cursor);
-            let full = page.len() == PAGE;
+        while let Some(page) = self.next_page(&filter, &mut after).await? {
             self.adopt(host, page).await;
-            if !full {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     async fn note_deadlines(&self, host: &Arc<Host>, filter: RunFilter) -> Result<(), StorageError> {
         let mut after = None;
-        loop {
-            let wanted = filter.clone();
-            let page = ask(&host.backend, move |backend| backend.runs(&wanted, after, PAGE));
-            let page = page.await.unwrap_or(Err(StorageError::Closed))?;
-            for record in &page {
-                if let Some(due) = record.due {
-                    lock(&host.sleepers).insert((due, RunId::from(Arc::clone(&record.run))), ());
-                }
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.cursor),
-                _ => return Ok(()),
-            }
+        while let Some(page) = self.next_page(&filter, &mut after).await? {
+            let mut sleepers = lock(&host.sleepers);
+            let due = page.into_iter().filter_map(|record| Some(((record.due?, RunId::from(record.run)), ())));
+            sleepers.extend(due);
         }
+        Ok(())
+    }
+
+    /// The next runs of a list; `None` after the last.
+    async fn next_page(
+        &self,
+        filter: &RunFilter,
+        after: &mut Option<RunCursor>,
+    ) -> Result<Option<Vec<RunRecord>>, StorageError> {
+        let page = self.list_runs(filter.clone(), *after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        *after = Some(last.cursor);
+        Ok(Some(page))
     }
 
     /// Brings live runs their letters, and takes up the others.

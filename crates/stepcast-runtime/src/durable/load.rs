@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use stepcast_core::backend::*;
 use stepcast_core::engine::{OpKind, RunState};
 use stepcast_core::journal::{Checkpoint, JournalError, Opened, open};
@@ -58,8 +57,7 @@ pub(crate) fn load_claimed(
 
 /// Gives a lease back, so that whoever can go on with the run may have it. Blocks.
 fn release(backend: &dyn Backend, run: &RunId, lease: Lease) {
-    let mut batch = Batch::of(Arc::from(run.as_str()), lease.fence, clock::now());
-    batch.release = true;
+    let batch = Batch::releasing(Arc::from(run.as_str()), lease.fence, clock::now());
     let (done, receipt) = std::sync::mpsc::sync_channel(1);
     backend.write(batch, Done::new(move |result| drop(done.send(result))));
     if let Ok(Err(error)) = receipt.recv() {
@@ -105,7 +103,8 @@ pub(crate) fn load(backend: &dyn Backend, program: &Program, run: &RunId, lease:
         since,
         snapshot: changed.map(|data| Box::new(SnapshotRow { covers: folded.row, data })),
     };
-    let store = StoreSnapshot::new(folded.kept.store.into_iter().collect(), folded.kept.states.into_iter().collect());
+    let store =
+        StoreSnapshot::of_parts(folded.kept.store.into_iter().collect(), folded.kept.states.into_iter().collect());
     let restored = Restored {
         run_id: run.clone(),
         state: folded.state,
@@ -150,7 +149,7 @@ fn ended(program: &Program, run: &RunId, stored: &StoredRun) -> Restored {
         run_id: run.clone(),
         state: RunState::default(),
         records: Default::default(),
-        store: StoreSnapshot::new(Map::new(), Map::new()),
+        store: StoreSnapshot::default(),
         // The last event is made of the end.
         seq: last_seq.saturating_sub(1),
         children: Vec::new(),
@@ -183,14 +182,17 @@ fn error_of(record: &RunRecord) -> RunError {
     }
 }
 
+/// Takes the lease of one run. Blocks.
+pub(crate) fn claim(backend: &dyn Backend, run: &RunId) -> Result<Lease, ClaimError> {
+    backend.claim(&[run.as_str()]).pop().unwrap_or(Err(ClaimError::Storage(StorageError::Closed)))
+}
+
 /// Claims and reads a run anew for its own dispatcher, and leaves it there.
 pub(crate) async fn read_anew(run: Arc<RunShared>) {
     let Some(keeping) = run.keeping() else { return };
     let (program, id) = (Arc::clone(&run.program), run.id().clone());
-    let loaded = super::ask(&keeping.backend, move |backend| {
-        let lease = backend.claim(&[id.as_str()]).pop().unwrap_or(Err(ClaimError::Storage(StorageError::Closed)))?;
-        load_claimed(backend, &program, &id, lease)
-    });
+    let loaded =
+        super::ask(&keeping.backend, move |backend| load_claimed(backend, &program, &id, claim(backend, &id)?));
     let loaded = match loaded.await {
         Some(Ok(Found::Alive(loaded))) => Ok(*loaded),
         Some(Ok(Found::Ended(_))) => Err(AttachError::Claim(ClaimError::Ended { run: Arc::from(run.id().as_str()) })),
@@ -199,10 +201,4 @@ pub(crate) async fn read_anew(run: Arc<RunShared>) {
     };
     keeping.put_reloaded(loaded);
     run.nudge();
-}
-
-impl StoreSnapshot {
-    fn new(store: Map<String, Value>, cells: Map<String, Value>) -> Self {
-        StoreSnapshot::of_parts(Value::Object(store), cells)
-    }
 }

@@ -16,5 +16,5 @@ pub use error::{AnswerRunError, AttachError, SendRunError};
 pub(crate) use host::{Host, fetch_letters};
 pub(crate) use keeping::Keeping;
 pub(crate) use landing::Landing;
-pub(crate) use load::{Found, Loaded, load, load_claimed, new_run, read_anew};
+pub(crate) use load::{Found, Loaded, claim, load, load_claimed, new_run, read_anew};
 pub(crate) use records::{ask, older_events};

@@ -9,9 +9,10 @@ use serde_json::Value;
 use stepcast_core::engine::FailureChoice;
 use stepcast_core::state_cell::State;
 use stepcast_core::store::StorePath;
-use stepcast_core::{AnyEvent, Event, GraphOverlay, Payload, Role, StepIx, StepStateChanged, Taker};
+use stepcast_core::{AnyEvent, Event, GraphOverlay, Payload, StepIx, StepStateChanged, Taker};
 use tokio::sync::oneshot;
 
+use super::outside::{NotTaken, from_outside, taken_from_outside};
 use super::{Given, Message, RespondError, RunEnd, RunError, RunId, RunShared, SendError, Task, lock};
 use crate::snapshot::{RunSnapshot, SnapshotError, StoreSnapshot};
 use crate::stream::{EventStream, StreamStart, Wanted};
@@ -245,28 +246,16 @@ impl AnyRun {
     /// The event as a typed one, if it may come from outside.
     fn outside_event(&self, event: AnyEvent) -> Result<(AnyEvent, Payload), SendError> {
         let def = self.shared.def();
-        let expected = || {
-            let outside = def.events().filter(|meta| may_come_from_outside(meta.role));
-            outside.map(|meta| meta.tag.to_owned()).collect::<Vec<_>>()
-        };
-        let workflow = || self.workflow().to_owned();
-        let Some(ix) = def.event_by_tag(event.tag()) else {
-            return Err(SendError::Undeclared { workflow: workflow(), event, expected: expected() });
-        };
-        let meta = def.event(ix);
-        if !may_come_from_outside(meta.role) && !def.is_waited(ix) {
-            return Err(SendError::NotExternal { workflow: workflow(), event, expected: expected() });
-        }
-        match event.as_erased() {
-            // A type of the same tag from elsewhere is decoded like any other data.
-            Some(typed) if typed.meta().type_id() == meta.type_id() => {
-                let payload = Payload::from_arc(Arc::clone(typed));
-                Ok((event, payload))
+        match from_outside(def, &event) {
+            Ok(payload) => Ok((event, payload)),
+            Err(NotTaken::Data(source)) => Err(SendError::Data { event, source: Arc::new(source) }),
+            Err(not_taken) => {
+                let (workflow, expected) = (self.workflow().to_owned(), taken_from_outside(def));
+                Err(match not_taken {
+                    NotTaken::Undeclared => SendError::Undeclared { workflow, event, expected },
+                    _ => SendError::NotExternal { workflow, event, expected },
+                })
             }
-            _ => match meta.decode(event.value()) {
-                Ok(typed) => Ok((event, Payload::from_box(typed))),
-                Err(source) => Err(SendError::Data { event, source: Arc::new(source) }),
-            },
         }
     }
 
@@ -416,8 +405,4 @@ impl AnyRun {
         let value = lock(&cell.value).clone();
         Some(value)
     }
-}
-
-fn may_come_from_outside(role: Role) -> bool {
-    matches!(role, Role::External | Role::HumanResponse)
 }

@@ -7,6 +7,7 @@ mod handle;
 mod id;
 mod inbox;
 mod options;
+mod outside;
 mod shared;
 mod start;
 
@@ -17,6 +18,7 @@ pub use handle::{AnyRun, Run};
 pub use id::RunId;
 pub(crate) use inbox::{Deadline, Given, Handed, Inbox, Message, Request, Task};
 pub use options::{Mailbox, RunOptions};
+pub(crate) use outside::{NotTaken, from_outside, taken_from_outside};
 pub(crate) use shared::{RunShared, lock};
 pub use start::RunWorkflow;
 pub(crate) use start::{Begin, Ties, launch, refused, start_child};

@@ -110,6 +110,11 @@ impl RunShared {
         self.extra_if_any()?.options.get()
     }
 
+    /// What ties the run to its runtime, if it was started by one.
+    pub(crate) fn link(&self) -> Option<&RuntimeLink> {
+        self.extra_if_any()?.runtime.get()
+    }
+
     pub(crate) fn data(&self) -> MutexGuard<'_, RunData> {
         lock(&self.data)
     }
@@ -290,7 +295,7 @@ impl RunShared {
         if let Some(token) = self.extra_if_any().and_then(|extra| extra.token.get()) {
             token.cancel();
         }
-        if let Some(link) = self.extra_if_any().and_then(|extra| extra.runtime.get()) {
+        if let Some(link) = self.link() {
             link.ended(self.id());
         }
     }

@@ -118,7 +118,7 @@ pub(crate) async fn start_child<W: Workflow>(
         options.resources = parent.options().and_then(|options| options.resources.clone());
     }
     if parent.keeping().is_some() {
-        let runtime = parent.extra().runtime.get().and_then(RuntimeLink::runtime);
+        let runtime = parent.link().and_then(RuntimeLink::runtime);
         return match runtime {
             Some(runtime) => runtime.child(parent, flow, start, options, &id).await,
             None => refused(W::SPEC.name, RunError::ShuttingDown),
@@ -268,14 +268,14 @@ async fn prelude(shared: Arc<RunShared>, first: First) {
         }
     }
     // A place that came too late for the run is free again.
-    if let (true, Some(link)) = (shared.has_ended(), shared.extra().runtime.get()) {
+    if let (true, Some(link)) = (shared.has_ended(), shared.link()) {
         link.release();
     }
 }
 
 /// What has to be there before the first step: a place among the concurrent runs, and the resources.
 async fn admit(shared: &RunShared) -> Result<(), RunError> {
-    if let Some(link) = shared.extra().runtime.get() {
+    if let Some(link) = shared.link() {
         link.admit().await;
     }
     let resources = shared.options().and_then(|options| options.resources.clone()).unwrap_or_default();

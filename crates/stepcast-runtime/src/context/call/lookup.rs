@@ -71,7 +71,7 @@ fn settings(run: &Arc<RunShared>, policy: Option<CachePolicy>) -> (CachePolicy, 
     while let Some(run) = next {
         policy = policy.or_else(|| spend::policy(&run));
         cache = cache.or_else(|| run.options()?.call_cache.clone());
-        backend = backend.or_else(|| run.extra_if_any()?.runtime.get()?.backend());
+        backend = backend.or_else(|| run.link()?.backend());
         next = run.parent();
     }
     (policy.unwrap_or_default(), cache.or_else(|| backend.map(CallCache::on)))

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use stepcast_core::WorkflowDef;
 use stepcast_core::backend::{Due, StatusChange, WriteError};
-use stepcast_core::journal::write_between;
+use stepcast_core::engine::{ExecKey, RunState, Time};
+use stepcast_core::journal::{LabelDelta, WriteRowError, write_between};
 
 use super::capture::{New, Take};
-use super::journal::{Changes, Held};
+use super::journal::{Held, Journal};
 use super::tick::with_extras;
 use crate::dispatch::{Dispatch, RunCore};
 use crate::run::{RunError, lock};
@@ -49,25 +51,10 @@ impl Dispatch {
         }
         let left = std::mem::take(&mut journal.left);
         for New { exec, ops } in left.into_iter().chain(new).filter(|new| !new.ops.is_empty()) {
-            journal.begin_rows(def, state, *now).map_err(RunError::not_kept)?;
-            let (mut row, number) = (Vec::new(), journal.row + 1);
-            let written = with_extras(&journal.changes, journal.seq, &ops, |extras| {
-                write_between(&mut row, def, state, number, *now, Some(exec), extras)
-            });
-            if written.map_err(RunError::not_kept)? {
-                journal.push_row(row);
-                journal.changes = Changes::default();
-            }
+            journal.write_between(def, state, *now, Some(exec), &ops).map_err(RunError::not_kept)?;
         }
         if !journal.changes.is_empty() {
-            journal.begin_rows(def, state, *now).map_err(RunError::not_kept)?;
-            let (mut row, number) = (Vec::new(), journal.row + 1);
-            let written = with_extras(&journal.changes, journal.seq, &[], |extras| {
-                write_between(&mut row, def, state, number, *now, None, extras)
-            });
-            written.map_err(RunError::not_kept)?;
-            journal.push_row(row);
-            journal.changes = Changes::default();
+            journal.write_between(def, state, *now, None, &[]).map_err(RunError::not_kept)?;
         }
         Ok(())
     }
@@ -117,5 +104,27 @@ impl Dispatch {
                 Held::Reply(reply) => drop(reply.send(())),
             }
         }
+    }
+}
+
+impl Journal {
+    /// Adds the row of what happened between two ticks, unless the execution is over.
+    fn write_between(
+        &mut self,
+        def: &WorkflowDef,
+        state: &RunState,
+        now: Time,
+        exec: Option<ExecKey>,
+        ops: &[LabelDelta],
+    ) -> Result<(), WriteRowError> {
+        let (mut row, number) = (Vec::new(), self.next_row());
+        let written = with_extras(&self.changes, self.seq, ops, |extras| {
+            write_between(&mut row, def, state, number, now, exec, extras)
+        })?;
+        if written {
+            self.begin_rows(def, state, now)?;
+            self.push_changes(row);
+        }
+        Ok(())
     }
 }

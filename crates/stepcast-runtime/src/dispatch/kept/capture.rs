@@ -160,7 +160,7 @@ impl Journal {
     pub(super) fn add_event(&mut self, event: AnyEvent, at: Time) {
         self.add_event_row(&event, at);
         if asks(&event) {
-            self.ask_above(&event, at);
+            self.ask_above(at);
         }
         self.held.push(Held::Publish(event));
     }

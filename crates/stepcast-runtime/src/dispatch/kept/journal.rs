@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::backend::{Batch, FIRST_FENCE, JournalRow, Letter, Mail, MailKind, NewRun, SnapshotRow};
+use stepcast_core::backend::{Batch, FIRST_FENCE, JournalRow, Letter, Mail, NewRun, SnapshotRow};
 use stepcast_core::engine::{Command, ExecKey, RunState, Time};
 use stepcast_core::journal::{WriteRowError, write_takeover};
 use stepcast_core::{AnyEvent, WorkflowDef};
@@ -163,7 +163,7 @@ impl Journal {
         self.flight.is_some() || self.reloading
     }
 
-    pub(super) fn push_row(&mut self, data: Vec<u8>) {
+    fn push_row(&mut self, data: Vec<u8>) {
         self.row += 1;
         self.since += data.len();
         self.batch.rows.push(JournalRow { n: self.row, data });
@@ -174,39 +174,42 @@ impl Journal {
         if !self.began {
             let mut row = Vec::new();
             write_takeover(&mut row, def, state, self.row + 1, at)?;
-            self.begin_with(row);
+            if let Some(first) = self.first.take() {
+                self.batch.snapshot.get_or_insert(first);
+            }
+            self.push_row(row);
+            self.began = true;
         }
         Ok(())
     }
 
-    /// Adds the row of the takeover.
-    pub(super) fn begin_with(&mut self, takeover: Vec<u8>) {
-        if let Some(first) = self.first.take() {
-            self.batch.snapshot.get_or_insert(first);
-        }
-        self.push_row(takeover);
-        self.began = true;
+    /// The number of the next row that is not the one of a takeover.
+    pub(super) fn next_row(&self) -> u64 {
+        self.row + 1 + u64::from(!self.began)
+    }
+
+    /// Adds a row that brings all changes so far.
+    pub(super) fn push_changes(&mut self, row: Vec<u8>) {
+        self.push_row(row);
+        self.changes = Changes::default();
     }
 
     /// Wakes the parent with the next batch, wherever it sleeps: this run has ended.
     pub(super) fn wake_parent(&mut self, at: Time) {
         let Some(parent) = &self.parent else { return };
-        let letter = Letter {
-            run: Arc::clone(parent),
-            kind: MailKind::Wake,
-            json: "null".to_owned(),
-            dedup: Some(format!("ended {}", self.run)),
-            at,
-        };
-        self.batch.letters.push(letter);
+        let dedup = Some(format!("ended {}", self.run));
+        self.batch.letters.push(Letter { dedup, ..Letter::wake(Arc::clone(parent), at) });
     }
 
-    /// Brings a question to the parent with the next batch.
-    pub(super) fn ask_above(&mut self, event: &AnyEvent, at: Time) {
-        let Some(parent) = &self.parent else { return };
-        let json = serde_json::to_string(&event.to_envelope()).unwrap_or_else(|_| "null".to_owned());
-        let letter = Letter { run: Arc::clone(parent), kind: MailKind::Wake, json, dedup: None, at };
-        self.batch.letters.push(letter);
+    /// Brings the last stream event, which asks something, to the parent with the next batch.
+    pub(super) fn ask_above(&mut self, at: Time) {
+        let (Some(parent), Some(row)) = (&self.parent, self.batch.events.last()) else { return };
+        self.batch.letters.push(Letter { json: row.json.clone(), ..Letter::wake(Arc::clone(parent), at) });
+    }
+
+    /// Gives the lease back, whatever else was to come.
+    pub(super) fn releasing(&self, at: Time) -> Batch {
+        Batch::releasing(Arc::clone(&self.run), self.fence, at)
     }
 
     /// The next batch, which is empty afterwards.

@@ -9,7 +9,6 @@ use stepcast_core::engine::RunState;
 use stepcast_core::journal::Checkpoint;
 
 use super::capture::Take;
-use super::journal::Journal;
 use crate::dispatch::{Dispatch, Round, RunCore, place};
 use crate::durable::{self, Loaded};
 use crate::run::{AnyRun, Inbox, RunShared, Task, lock};
@@ -84,7 +83,7 @@ impl Dispatch {
     /// Leaves memory; the run is taken up again from the store. Gives what may only be dropped without a lock.
     fn leave_memory(&mut self, mut core: Box<RunCore>, mut inbox: MutexGuard<'_, Inbox>) -> Result<(), Box<RunCore>> {
         let run = Arc::clone(&self.env.run);
-        let link = run.extra_if_any().and_then(|extra| extra.runtime.get());
+        let link = run.link();
         let gone: Option<AnyRun> = link.and_then(|link| link.forget_idle(&run));
         if gone.is_none() {
             if let Some(journal) = core.journal.as_deref_mut() {
@@ -189,22 +188,16 @@ impl RunShared {
     }
 }
 
-impl Journal {
-    /// The run is to leave memory as soon as it rests.
-    pub(in crate::dispatch) fn leave(&mut self) {
-        self.leave = true;
-    }
-}
-
 impl Dispatch {
     /// Notes since when a kept run rests, for those who look for idle ones.
     pub(in crate::dispatch) fn note_rest(&self, core: &RunCore) {
         let Some(keeping) = self.env.run.keeping() else { return };
-        let since = if core.rests() && !core.is_writing() { core.now.0 } else { u64::MAX };
-        // It keeps the time at which it began to rest.
-        if since == u64::MAX || keeping.quiet_since.load(Ordering::Relaxed) == u64::MAX {
-            keeping.quiet_since.store(since, Ordering::Relaxed);
-            if let Some(link) = self.env.run.extra_if_any().and_then(|extra| extra.runtime.get()) {
+        if !core.rests() || core.is_writing() {
+            keeping.quiet_since.store(u64::MAX, Ordering::Relaxed);
+        } else if keeping.quiet_since.load(Ordering::Relaxed) == u64::MAX {
+            // It keeps the time at which it began to rest.
+            keeping.quiet_since.store(core.now.0, Ordering::Relaxed);
+            if let Some(link) = self.env.run.link() {
                 link.tell_rest();
             }
         }
@@ -215,18 +208,15 @@ impl RunCore {
     /// The run leaves memory as soon as it rests and nobody holds it.
     pub(in crate::dispatch) fn leave_soon(&mut self) {
         if let Some(journal) = self.journal.as_deref_mut() {
-            journal.leave();
+            journal.leave = true;
         }
     }
 
     /// Gives the run's lease back: it cannot begin here, and stays in the store as it is.
     pub(in crate::dispatch) fn let_go(&mut self, run: &RunShared) {
-        let (Some(mut journal), Some(keeping)) = (self.journal.take(), run.keeping()) else { return };
+        let (Some(journal), Some(keeping)) = (self.journal.take(), run.keeping()) else { return };
         if journal.batch.created.is_none() && journal.flight.is_none() {
-            let mut batch = journal.take_batch(self.now);
-            batch = stepcast_core::backend::Batch::of(batch.run, batch.fence, batch.at);
-            batch.release = true;
-            keeping.backend.write(batch, Done::new(|_| ()));
+            keeping.backend.write(journal.releasing(self.now), Done::new(|_| ()));
         }
     }
 }

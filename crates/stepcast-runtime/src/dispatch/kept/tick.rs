@@ -2,7 +2,7 @@
 
 use stepcast_core::StepError;
 use stepcast_core::engine::{Command, ExecKey, Failure, Report, Tick, TickKind, reduce};
-use stepcast_core::journal::{LabelDelta, RowExtras, WriteRowError, write_takeover, write_tick};
+use stepcast_core::journal::{LabelDelta, RowExtras, WriteRowError, write_tick};
 
 use super::capture::{New, Take};
 use super::journal::{Changes, Held};
@@ -43,21 +43,13 @@ impl Dispatch {
     fn write_row(&self, core: &mut RunCore, tick: &Tick, ops: &[LabelDelta]) -> Result<(), WriteRowError> {
         let def = &self.env.run.program.def;
         let RunCore { journal: Some(journal), state, .. } = core else { return Ok(()) };
-        let mut first = Vec::new();
-        if !journal.began {
-            write_takeover(&mut first, def, state, journal.row + 1, tick.at)?;
-        }
-        let number = journal.row + 1 + u64::from(!journal.began);
-        let mut row = Vec::new();
+        let (mut row, number) = (Vec::new(), journal.next_row());
         let written = with_extras(&journal.changes, journal.seq, ops, |extras| {
             write_tick(&mut row, def, state, number, tick, extras)
         })?;
         if written {
-            if !journal.began {
-                journal.begin_with(first);
-            }
-            journal.push_row(row);
-            journal.changes = Changes::default();
+            journal.begin_rows(def, state, tick.at)?;
+            journal.push_changes(row);
         }
         Ok(())
     }
