@@ -6,6 +6,7 @@ mod error;
 mod handle;
 mod id;
 mod inbox;
+mod look;
 mod options;
 mod outside;
 mod shared;

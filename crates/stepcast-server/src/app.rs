@@ -1,0 +1,34 @@
+//! What every handler has at hand.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::options::ServerOptions;
+use crate::runs::Runs;
+
+/// What every handler has at hand. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct App(Arc<AppInner>);
+
+pub(crate) struct AppInner {
+    pub(crate) runs: Runs,
+    pub(crate) options: ServerOptions,
+    /// Cancelled when the server drains: streams end, and nothing new begins.
+    pub(crate) draining: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(runs: Runs, options: ServerOptions) -> Self {
+        App(Arc::new(AppInner { runs, options, draining: CancellationToken::new() }))
+    }
+}
+
+impl Deref for App {
+    type Target = AppInner;
+
+    fn deref(&self) -> &AppInner {
+        &self.0
+    }
+}

@@ -1,0 +1,51 @@
+//! Runs of stepcast workflows over HTTP, SSE and WebSocket.
+//!
+//! A [`Server`] shows what a [`Runtime`](stepcast::Runtime) has: its workflows, its runs, their streams and the questions that
+//! they ask of people. [`Server::router`] is a plain axum router that nests in an application of your own;
+//! [`Server::serve`] listens by itself.
+//!
+//! ```
+//! use stepcast::prelude::*;
+//! use stepcast_server::Server;
+//!
+//! #[event(start)]
+//! struct Name { name: String }
+//!
+//! #[event(stop)]
+//! struct Greeting { text: String }
+//!
+//! #[derive(Default)]
+//! struct Greet;
+//!
+//! #[workflow(Name => Greeting)]
+//! impl Greet {
+//!     #[step]
+//!     async fn greet(&self, ev: Name) -> Greeting {
+//!         Greeting { text: format!("Hello, {}!", ev.name) }
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::new();
+//! runtime.register_as("greet", Greet, None)?;
+//! let app: axum::Router = axum::Router::new().nest("/wf", Server::new(runtime).router());
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+
+mod access;
+mod app;
+mod error;
+mod llama;
+mod ops;
+mod options;
+mod resources;
+mod runs;
+mod server;
+mod ui;
+mod wire;
+mod ws;
+
+pub use options::ServerOptions;
+pub use server::{ServeError, Server};

@@ -1,0 +1,182 @@
+//! What the server asks of a runtime, whether a backend keeps its runs or not.
+
+mod follow;
+mod input;
+mod live;
+mod stored;
+mod view;
+
+use serde_json::Value;
+use stepcast::{AnyEvent, AnyRun, EventMeta, RunId, RunOptions, Runtime, StreamStart, WorkflowDef};
+
+pub(crate) use follow::Follow;
+pub(crate) use input::{InputQuery, InputState, InputView};
+use live::LiveRuns;
+use stored::StoredRuns;
+pub(crate) use view::{RunFault, RunQuery, RunView};
+
+use crate::error::ApiError;
+
+/// Every run that can be seen. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Runs {
+    runtime: Runtime,
+    kept: Kept,
+}
+
+#[derive(Clone, Debug)]
+enum Kept {
+    /// By the server, for a while after their end.
+    Live(LiveRuns),
+    /// By the runtime's backend.
+    Stored(StoredRuns),
+}
+
+/// An event of a run's log.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    pub(crate) seq: u64,
+    /// When it was written, in microseconds since the Unix epoch, where that is known.
+    pub(crate) at: Option<u64>,
+    pub(crate) event: AnyEvent,
+}
+
+impl Runs {
+    pub(crate) fn of(runtime: Runtime, keep_ended: usize) -> Self {
+        let kept = match runtime.backend() {
+            Some(_) => Kept::Stored(StoredRuns::of(runtime.clone())),
+            None => Kept::Live(LiveRuns::of(runtime.clone(), keep_ended)),
+        };
+        Runs { runtime, kept }
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The definition of a workflow.
+    pub(crate) fn definition(&self, workflow: &str) -> Result<std::sync::Arc<WorkflowDef>, ApiError> {
+        self.runtime.definition(workflow).ok_or_else(|| {
+            let known = self.runtime.workflows();
+            let detail = format!("There is no workflow `{workflow}`; there are: {}.", known.join(", "));
+            ApiError::not_found("workflow_not_found", detail).with("known", known)
+        })
+    }
+
+    /// Starts a run of a workflow; it is recorded when this returns.
+    pub(crate) async fn start(&self, workflow: &str, start: Value, options: RunOptions) -> Result<AnyRun, ApiError> {
+        // Known before it begins, so that even its refusal names it.
+        let id = options.id().cloned().unwrap_or_else(RunId::random);
+        let options = options.run_id(id.clone());
+        match &self.kept {
+            Kept::Live(live) => live.start(workflow, &id, start, options),
+            Kept::Stored(_) => {
+                let run =
+                    self.runtime.start(workflow, start, options).map_err(|error| ApiError::from(error).of_run(&id))?;
+                run.recorded().await.map_err(|error| ApiError::not_begun(&id, &error))?;
+                Ok(run)
+            }
+        }
+    }
+
+    /// What is known of a run.
+    pub(crate) async fn find(&self, run: &RunId) -> Result<RunView, ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.find(run).await,
+            Kept::Stored(stored) => stored.find(run).await,
+        }
+    }
+
+    /// Runs, the newest first, at most `limit`; the next page starts after the last one's cursor.
+    pub(crate) async fn list(
+        &self,
+        query: &RunQuery,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<RunView>, ApiError> {
+        match &self.kept {
+            Kept::Live(live) => Ok(live.list(query, after, limit).await),
+            Kept::Stored(stored) => stored.list(query, after, limit).await,
+        }
+    }
+
+    /// Logged events of a run after a number, at most `limit`.
+    pub(crate) async fn events(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Logged>, ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.events(run, after, limit).await,
+            Kept::Stored(stored) => stored.events(run, after, limit).await,
+        }
+    }
+
+    /// The events of a run as they come. `internal` asks for the runtime's own frames too.
+    pub(crate) async fn follow(&self, run: &RunId, start: StreamStart, internal: bool) -> Result<Follow, ApiError> {
+        match &self.kept {
+            Kept::Live(live) => Ok(Follow::run(&live.handle(run)?, start, internal)),
+            Kept::Stored(stored) => stored.follow(run, start, internal).await,
+        }
+    }
+
+    /// Questions to people, the oldest first, at most `limit`; the next page starts after the last one's cursor.
+    pub(crate) async fn inputs(
+        &self,
+        query: &InputQuery,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<InputView>, ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.inputs(query, after, limit).await,
+            Kept::Stored(stored) => stored.inputs(query, after, limit).await,
+        }
+    }
+
+    /// Answers a question; the first answer wins. Gives the question with its answer, which is recorded.
+    pub(crate) async fn answer(
+        &self,
+        run: &RunId,
+        input: u64,
+        answer: Value,
+        by: Option<String>,
+    ) -> Result<InputView, ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.answer(run, input, answer, by).await,
+            Kept::Stored(stored) => stored.answer(run, input, answer, by).await,
+        }
+    }
+
+    /// Sends an event to a run, or to one of its steps; it is recorded when this returns.
+    pub(crate) async fn send(&self, run: &RunId, event: AnyEvent, step: Option<&str>) -> Result<(), ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.send(run, event, step),
+            Kept::Stored(stored) => stored.send(run, event, step).await,
+        }
+    }
+
+    /// Asks a run to end.
+    pub(crate) async fn cancel(&self, run: &RunId) -> Result<(), ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.cancel(run),
+            Kept::Stored(stored) => stored.cancel(run).await,
+        }
+    }
+
+    /// Removes everything of a run; one that is alive is cancelled first.
+    pub(crate) async fn purge(&self, run: &RunId) -> Result<(), ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.purge(run),
+            Kept::Stored(stored) => stored.purge(run).await,
+        }
+    }
+
+    /// A handle of a run that is alive here, or that has ended; a sleeping one is woken.
+    pub(crate) async fn attach(&self, run: &RunId) -> Result<AnyRun, ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.handle(run),
+            Kept::Stored(stored) => stored.attach(run).await,
+        }
+    }
+}
+
+/// An event that came as JSON, under the type that a workflow has for its tag.
+pub(crate) fn stop_meta(def: &WorkflowDef) -> &'static EventMeta {
+    def.event(def.stop())
+}

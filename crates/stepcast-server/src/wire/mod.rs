@@ -1,0 +1,7 @@
+//! How events, times and streams look on the wire.
+
+mod envelope;
+pub(crate) mod stream;
+pub(crate) mod time;
+
+pub(crate) use envelope::{covered, envelope};
