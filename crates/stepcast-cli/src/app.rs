@@ -1,11 +1,14 @@
 //! What a command is given: the options, the store, the workflows.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stepcast::backend::Backend;
 use stepcast::{Catalogue, CatalogueWorkflow, Result as StepResult, Runtime, WorkflowDef};
+
+use stepcast_client::Client;
 
 use crate::args::Options;
 use crate::error::CliError;
@@ -26,19 +29,41 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(options: Options, register: Option<Register>) -> App {
-        let store = Store::of(options.store.as_deref());
-        let named = options.store.is_some() && options.store != std::env::var_os("STEPCAST_STORE").map(Into::into);
-        App { store, json: options.json, named, register: Mutex::new(register) }
+    pub(crate) fn new(options: Options, register: Option<Register>) -> Result<App, CliError> {
+        let from_env = |name: &str, value: Option<&OsStr>| std::env::var_os(name).as_deref() == value;
+        // What is written on the command line comes before what the environment says.
+        let file = options.store.as_deref().filter(|file| !from_env("STEPCAST_STORE", Some(file.as_os_str())));
+        let url = options.server.as_deref().filter(|_| file.is_none());
+        let (store, named) = match url {
+            Some(url) => {
+                let client = crate::remote::client(url, options.token.as_deref())?;
+                (Store::Server(client), !from_env("STEPCAST_SERVER", Some(OsStr::new(url))))
+            }
+            None => (Store::of(options.store.as_deref()), file.is_some()),
+        };
+        Ok(App { store, json: options.json, named, register: Mutex::new(register) })
+    }
+
+    /// The client of the server that has the runs, if one has.
+    pub(crate) fn server(&self) -> Option<&Client> {
+        match &self.store {
+            Store::Server(client) => Some(client),
+            _ => None,
+        }
     }
 
     /// A runtime on this backend, or in memory, with the workflows that the binary's own code registers. Called once.
     pub(crate) fn runtime(&self, backend: Option<Arc<dyn Backend>>) -> Result<Runtime, CliError> {
-        let runtime = match backend {
-            // A command goes on with the run that was named, not with all that anybody left behind.
-            Some(backend) => Runtime::on(backend).only_attached(),
-            None => Runtime::new(),
-        };
+        // A command goes on with the run that was named, not with all that anybody left behind.
+        self.registered(backend.map_or_else(Runtime::new, |backend| Runtime::on(backend).only_attached()))
+    }
+
+    /// As [`runtime`](Self::runtime), going on with every run of the store.
+    pub(crate) fn server_runtime(&self, backend: Option<Arc<dyn Backend>>) -> Result<Runtime, CliError> {
+        self.registered(backend.map_or_else(Runtime::new, Runtime::on))
+    }
+
+    fn registered(&self, runtime: Runtime) -> Result<Runtime, CliError> {
         let register = self.register.lock().unwrap_or_else(PoisonError::into_inner).take();
         match register.map(|register| register(&runtime)) {
             None | Some(Ok(())) => Ok(runtime),
@@ -91,6 +116,7 @@ impl App {
     pub(crate) fn command(&self, rest: &str) -> String {
         let store = match &self.store {
             Store::File(file) if self.named => format!(" --store {}", file.display()),
+            Store::Server(client) if self.named => format!(" --server {}", client.address()),
             _ => String::new(),
         };
         format!("{}{store} {rest}", program())

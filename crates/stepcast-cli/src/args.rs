@@ -30,6 +30,12 @@ pub(crate) struct Options {
     /// The SQLite file of the runs; `memory` keeps nothing [default: runs.db in the user's data folder]
     #[arg(long, global = true, value_name = "FILE", env = "STEPCAST_STORE", hide_env_values = true)]
     pub(crate) store: Option<PathBuf>,
+    /// The server that has the runs, in place of a file: http://host:port
+    #[arg(long, global = true, value_name = "URL", env = "STEPCAST_SERVER", hide_env_values = true)]
+    pub(crate) server: Option<String>,
+    /// The token that the server asks for
+    #[arg(long, global = true, value_name = "TOKEN", env = "STEPCAST_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
     /// JSON, one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -41,6 +41,7 @@ mod find;
 mod input;
 mod out;
 mod perfetto;
+mod remote;
 mod report;
 mod store;
 mod text;
@@ -94,7 +95,11 @@ fn start<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>, register:
         }
     };
     cli.options.color.apply();
-    let app = App::new(cli.options, register);
+    let json = cli.options.json;
+    let app = match App::new(cli.options, register) {
+        Ok(app) => app,
+        Err(error) => return error.report(json),
+    };
     match execute(&app, cli.command) {
         Ok(exit) => exit,
         Err(error) => error.report(app.json),

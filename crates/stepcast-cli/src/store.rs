@@ -4,17 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stepcast::backend::{Backend, MemoryBackend};
+use stepcast_client::Client;
 use stepcast_sqlite::{SqliteBackend, SqliteOptions};
 
 use crate::error::CliError;
+use crate::remote::ServerStore;
 
 /// A place for runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Store {
     /// Nothing is kept.
     Memory,
     /// An SQLite file.
     File(PathBuf),
+    /// A server, which has a store of its own.
+    Server(Client),
     /// There is no folder for the user's data, and no file was named.
     Nowhere,
 }
@@ -33,6 +37,7 @@ impl Store {
     pub(crate) fn read(&self) -> Result<Arc<dyn Backend>, CliError> {
         match self {
             Store::File(file) if file.exists() => Ok(Arc::new(SqliteOptions::default().read_only().open(file)?)),
+            Store::Server(client) => Ok(Arc::new(ServerStore::new(client.clone()))),
             Store::Nowhere => Err(nowhere()),
             _ => Ok(Arc::new(MemoryBackend::new())),
         }
@@ -42,6 +47,7 @@ impl Store {
     pub(crate) fn write(&self) -> Result<Option<Arc<dyn Backend>>, CliError> {
         match self {
             Store::Memory => Ok(None),
+            Store::Server(_) => Err(elsewhere()),
             Store::Nowhere => Err(nowhere()),
             Store::File(file) => {
                 if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -65,9 +71,14 @@ impl Store {
         match self {
             Store::Memory => "memory".to_owned(),
             Store::File(file) => file.display().to_string(),
+            Store::Server(client) => client.address(),
             Store::Nowhere => "nowhere".to_owned(),
         }
     }
+}
+
+fn elsewhere() -> CliError {
+    CliError::new("SC0112", "This command works on a store of this machine, not on a server.")
 }
 
 fn nowhere() -> CliError {

@@ -139,7 +139,11 @@ impl Client {
             #[serde(default)]
             next_cursor: Option<String>,
         }
-        let found: Inputs = self.get("the list of inputs", &["inputs"], query).await?;
+        let path = match &query.run {
+            Some(run) => vec!["runs", run, "inputs"],
+            None => vec!["inputs"],
+        };
+        let found: Inputs = self.get("a list of inputs", &path, &query.pairs()).await?;
         Ok(Page { items: found.inputs, next_cursor: found.next_cursor })
     }
 
@@ -159,8 +163,8 @@ impl Client {
         &self.http
     }
 
-    /// The address without what is secret in it.
-    pub(crate) fn shown(&self) -> String {
+    /// The server's address, without a password that may be in it.
+    pub fn address(&self) -> String {
         let mut url = self.base.clone();
         // Neither can fail for an address with a host.
         let _ = url.set_password(None);

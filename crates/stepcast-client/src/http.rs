@@ -56,7 +56,7 @@ impl Client {
 
     pub(crate) fn transport(&self, source: reqwest::Error) -> RequestError {
         // The address may hold a password; the client's own form of it does not.
-        RequestError::Transport { url: self.shown(), source: source.without_url() }
+        RequestError::Transport { url: self.address(), source: source.without_url() }
     }
 }
 

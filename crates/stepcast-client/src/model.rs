@@ -1,6 +1,6 @@
 //! What a server says of runs and of their questions.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use stepcast_core::AnyEvent;
 use stepcast_core::backend::RunStatus;
@@ -146,16 +146,17 @@ pub struct RunQuery {
 }
 
 /// Which questions to list. The default is all pending ones, the oldest first.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct InputQuery {
+    /// Of this run.
+    pub run: Option<String>,
     /// Of this workflow.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
+    /// Those too that have an answer, expired or were withdrawn.
+    pub all: bool,
     /// At most so many, 1 to 1,000; the server's default is 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Where the page before ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 
@@ -171,6 +172,16 @@ impl RunQuery {
         let mut pairs: Vec<_> = self.statuses.iter().map(|status| ("status", word(*status).to_owned())).collect();
         pairs.extend(self.workflows.iter().map(|workflow| ("workflow", workflow.clone())));
         pairs.extend(self.parent.clone().map(|parent| ("parent", parent)));
+        pairs.extend(self.limit.map(|limit| ("limit", limit.to_string())));
+        pairs.extend(self.cursor.clone().map(|cursor| ("cursor", cursor)));
+        pairs
+    }
+}
+
+impl InputQuery {
+    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![("status", if self.all { "all" } else { "pending" }.to_owned())];
+        pairs.extend(self.workflow.clone().map(|workflow| ("workflow", workflow)));
         pairs.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         pairs.extend(self.cursor.clone().map(|cursor| ("cursor", cursor)));
         pairs

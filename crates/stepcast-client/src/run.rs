@@ -7,8 +7,8 @@ use stepcast_core::{AnyEvent, Event};
 
 use crate::client::Client;
 use crate::error::{RequestError, ResultError};
-use crate::model::{Fault, InputInfo, Page, RunInfo};
-use crate::stream::RemoteStream;
+use crate::model::{Fault, InputInfo, InputQuery, RunInfo};
+use crate::stream::{Frame, RemoteEvent, RemoteStream};
 
 /// The handle of a run on a server. Dropping it changes nothing.
 #[derive(Clone, Debug)]
@@ -48,6 +48,20 @@ impl RemoteRun {
     /// The same after the event with this number.
     pub fn stream_after(&self, seq: u64) -> RemoteStream {
         RemoteStream::of(self.clone(), seq)
+    }
+
+    /// Logged events after a number, at most `limit` (1 to 1,000), without waiting for more.
+    ///
+    /// # Errors
+    /// When the server is not reached or has no such run.
+    pub async fn events(&self, after: u64, limit: usize) -> Result<Vec<RemoteEvent>, RequestError> {
+        #[derive(Deserialize)]
+        struct Events {
+            events: Vec<Frame>,
+        }
+        let query = [("after", after.to_string()), ("limit", limit.to_string())];
+        let found: Events = self.client.get("the events of a run", &self.path(&["events"]), &query).await?;
+        Ok(found.events.into_iter().map(RemoteEvent::from).collect())
     }
 
     /// Waits for the run's end.
@@ -93,19 +107,13 @@ impl RemoteRun {
         self.client.post::<Value>("an event", &self.path(&["events"]), &body).await.map(drop)
     }
 
-    /// What the run asks of people and has asked before.
+    /// What the run asks of people and has asked before: its first 1,000 questions.
     ///
     /// # Errors
     /// When the server is not reached or has no such run.
-    pub async fn inputs(&self) -> Result<Page<InputInfo>, RequestError> {
-        #[derive(Deserialize)]
-        struct Inputs {
-            inputs: Vec<InputInfo>,
-            #[serde(default)]
-            next_cursor: Option<String>,
-        }
-        let found: Inputs = self.client.get("the inputs of a run", &self.path(&["inputs"]), &[(); 0]).await?;
-        Ok(Page { items: found.inputs, next_cursor: found.next_cursor })
+    pub async fn inputs(&self) -> Result<Vec<InputInfo>, RequestError> {
+        let query = InputQuery { run: Some(self.id.clone()), all: true, limit: Some(1_000), ..InputQuery::default() };
+        Ok(self.client.inputs(&query).await?.items)
     }
 
     /// Answers a question of the run by its number. The first answer wins, and is recorded when this returns.
@@ -114,9 +122,22 @@ impl RemoteRun {
     /// When the answer does not fit (`answer_does_not_fit`, `answer_not_a_choice`) or another one was first
     /// (`input_already_resolved`, which names who).
     pub async fn answer(&self, input: u64, response: &impl Serialize) -> Result<InputInfo, RequestError> {
+        self.answer_as(input, response, self.client.answers_as.as_deref()).await
+    }
+
+    /// As [`answer`](Self::answer), in the name of somebody.
+    ///
+    /// # Errors
+    /// As for [`answer`](Self::answer).
+    pub async fn answer_as(
+        &self,
+        input: u64,
+        response: &impl Serialize,
+        by: Option<&str>,
+    ) -> Result<InputInfo, RequestError> {
         let mut body = json!({ "response": response });
-        if let (Some(by), Some(fields)) = (&self.client.answers_as, body.as_object_mut()) {
-            fields.insert("by".to_owned(), by.as_str().into());
+        if let (Some(by), Some(fields)) = (by, body.as_object_mut()) {
+            fields.insert("by".to_owned(), by.into());
         }
         let number = input.to_string();
         self.client.post("an answer", &self.path(&["inputs", &number]), &body).await

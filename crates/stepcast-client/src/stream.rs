@@ -49,11 +49,19 @@ pub struct RemoteStream {
 
 /// An event as the server writes it.
 #[derive(Deserialize)]
-struct Frame {
+pub(crate) struct Frame {
     #[serde(flatten)]
     envelope: EventEnvelope,
     #[serde(default)]
+    seq: Option<u64>,
+    #[serde(default)]
     ts: Option<String>,
+}
+
+impl From<Frame> for RemoteEvent {
+    fn from(frame: Frame) -> Self {
+        RemoteEvent { seq: frame.seq, event: AnyEvent::from_envelope(frame.envelope), at: frame.ts }
+    }
 }
 
 impl RemoteStream {
@@ -195,9 +203,9 @@ fn until_silent<T, E>(
 fn read(frame: Sse) -> Result<Option<RemoteEvent>, RequestError> {
     let Some(data) = frame.data.filter(|data| !data.is_empty()) else { return Ok(None) };
     let answer = |source| RequestError::Answer { what: "a stream", source };
-    let Frame { envelope, ts } = serde_json::from_str(&data).map_err(answer)?;
-    let seq = frame.id.and_then(|id| id.parse().ok());
-    Ok(Some(RemoteEvent { seq, event: AnyEvent::from_envelope(envelope), at: ts }))
+    let event: RemoteEvent = serde_json::from_str::<Frame>(&data).map_err(answer)?.into();
+    // Only a logged event has an id.
+    Ok(Some(RemoteEvent { seq: frame.id.and_then(|id| id.parse().ok()), ..event }))
 }
 
 /// Whether a run's stream ends with this event.

@@ -36,4 +36,34 @@ pub(super) const CODES: &[CodeDoc] = &[
         "stepcast run greet\nstepcast --store runs.db doctor",
     )
     .exit(Exit::NotFound),
+    CodeDoc::new(
+        "SC0110",
+        "the server is not reached",
+        "`--server` or STEPCAST_SERVER names a server that does not answer, or is no address at all.",
+        "stepcast serve --port 8080\nstepcast --server http://localhost:8080 runs",
+    )
+    .help("start it with `stepcast serve`, or look at the address"),
+    CodeDoc::new(
+        "SC0111",
+        "the server refused",
+        "The server answered, but not with what was asked for: a token is missing or may only read, too much was asked \
+         at once, or the address is that of another kind of server.",
+        "stepcast --server http://localhost:8080 --token SECRET runs",
+    ),
+    CodeDoc::new(
+        "SC0112",
+        "the command works on a store of this machine",
+        "What a server has is read and driven through it; what works on the file itself is called where that is.",
+        "stepcast --store runs.db gc --older-than 30d",
+    )
+    .exit(Exit::Usage)
+    .help("call it where the store is, with `--store FILE`"),
+    CodeDoc::new(
+        "SC0113",
+        "the server cannot listen",
+        "The address is taken by another program, is none of this machine, or may be reached from elsewhere without a \
+         token being asked for.",
+        "stepcast serve --port 8081",
+    )
+    .help("choose another port with --port"),
 ];

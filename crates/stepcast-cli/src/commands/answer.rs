@@ -150,7 +150,7 @@ fn over(id: &str, status: &InputStatus) -> String {
 }
 
 /// Who is at the terminal.
-fn user() -> Option<String> {
+pub(crate) fn user() -> Option<String> {
     let name = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).ok();
     name.filter(|name| !name.is_empty())
 }

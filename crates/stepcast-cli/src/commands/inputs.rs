@@ -16,7 +16,7 @@ use crate::text::{date, now, relative, short};
 use crate::{find, out, wire};
 
 /// How many inputs are read at once.
-const PAGE: usize = 500;
+pub(crate) const PAGE: usize = 500;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

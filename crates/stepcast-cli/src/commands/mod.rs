@@ -16,6 +16,7 @@ pub(crate) mod rerun;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod validate;
 pub(crate) mod workflows;
@@ -41,6 +42,6 @@ pub(crate) async fn execute(app: &App, command: Command) -> Outcome {
         Command::Resume(args) => resume::execute(app, &args).await,
         Command::Cancel(args) => cancel::execute(app, &args).await,
         Command::Rerun(args) => rerun::execute(app, &args).await,
-        Command::More(command) => more::execute(app, command),
+        Command::More(command) => more::execute(app, command).await,
     }
 }

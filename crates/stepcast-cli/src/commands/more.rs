@@ -1,6 +1,6 @@
 //! The commands that draw, explain, report, check and tidy.
 
-use super::{Outcome, doctor, explain, export, gc, graph, report, validate, workflows};
+use super::{Outcome, doctor, explain, export, gc, graph, report, serve, validate, workflows};
 use crate::app::App;
 
 #[derive(Debug, clap::Subcommand)]
@@ -17,13 +17,15 @@ pub(crate) enum MoreCommand {
     Validate(validate::Args),
     /// Lists the linked workflows with their start events
     Workflows(workflows::Args),
+    /// Serves the linked workflows over HTTP
+    Serve(serve::Args),
     /// Removes old runs from the store
     Gc(gc::Args),
     /// Looks whether the store is in order
     Doctor(doctor::Args),
 }
 
-pub(super) fn execute(app: &App, command: MoreCommand) -> Outcome {
+pub(super) async fn execute(app: &App, command: MoreCommand) -> Outcome {
     match command {
         MoreCommand::Graph(args) => graph::execute(app, &args),
         MoreCommand::Explain(args) => explain::execute(app, &args),
@@ -31,6 +33,7 @@ pub(super) fn execute(app: &App, command: MoreCommand) -> Outcome {
         MoreCommand::Export(args) => export::execute(app, &args),
         MoreCommand::Validate(args) => validate::execute(app, &args),
         MoreCommand::Workflows(args) => workflows::execute(app, &args),
+        MoreCommand::Serve(args) => serve::execute(app, &args).await,
         MoreCommand::Gc(args) => gc::execute(app, &args),
         MoreCommand::Doctor(args) => doctor::execute(app, &args),
     }

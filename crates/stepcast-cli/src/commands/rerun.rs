@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::input::{Given, InputArgs};
 use crate::out::{self, DIM, paint};
 use crate::text::short;
-use crate::{find, wire};
+use crate::{find, remote, wire};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -27,6 +27,12 @@ pub(crate) struct Args {
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let store = app.store.read()?;
     let record = find::run(&*store, &args.run)?;
+    if let Some(client) = app.server() {
+        let given = Given::read(args.input.input.as_deref(), &args.input.args)?;
+        let input = if given.is_empty() { None } else { Some(given.value()?) };
+        let run = client.run(&*record.run).rerun(input).await?;
+        return remote::follow(app, client, run, args.manner.here(app, true)).await;
+    }
     let before = store.load(&record.run)?;
     drop(store);
     // Its own start event, with what is given here laid over it.

@@ -2,6 +2,7 @@
 
 use stepcast::RunId;
 use stepcast::backend::{Holder, RunRecord};
+use stepcast_client::Client;
 
 use super::Outcome;
 use super::run::MannerArgs;
@@ -9,7 +10,7 @@ use crate::app::App;
 use crate::drive::{Manner, drive};
 use crate::error::CliError;
 use crate::text::{now, relative, short};
-use crate::{find, out};
+use crate::{find, out, remote};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,6 +29,9 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         record = find::run(&*store, parent)?;
     }
     drop(store);
+    if let Some(client) = app.server() {
+        return resume_there(app, client, &record, args.manner).await;
+    }
     resume(app, &record, args.manner).await
 }
 
@@ -56,6 +60,13 @@ pub(crate) async fn resume(app: &App, record: &RunRecord, manner: MannerArgs) ->
     let outcome = drive(app, run, Manner { after, ..manner.here(app, true) }).await;
     app.close(Some(store));
     outcome
+}
+
+/// Has the server take a run up, and follows it.
+async fn resume_there(app: &App, client: &Client, record: &RunRecord, manner: MannerArgs) -> Outcome {
+    let run = client.run(&*record.run);
+    run.resume().await?;
+    remote::follow(app, client, run, manner.here(app, true)).await
 }
 
 fn elsewhere(record: &RunRecord) -> CliError {

@@ -3,7 +3,9 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use stepcast::RunOptions;
+use stepcast_client::StartOptions;
 
 use super::Outcome;
 use crate::app::App;
@@ -11,6 +13,7 @@ use crate::drive::{Manner, drive};
 use crate::error::CliError;
 use crate::input::{Given, InputArgs};
 use crate::out::status_name;
+use crate::remote;
 use crate::text::{now, parse_length, relative};
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +53,13 @@ impl MannerArgs {
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let given = Given::read(args.input.input.as_deref(), &args.input.args)?;
+    if let Some(client) = app.server() {
+        let run_id = args.id.as_deref().map(check_id).transpose()?.map(str::to_owned);
+        let options = StartOptions { run_id, timeout: args.timeout.map(|timeout| timeout.as_secs_f64()) };
+        // What the workflow takes is known there.
+        let input = if given.is_empty() { Value::Object(Map::new()) } else { given.value()? };
+        return remote::start(app, client, &args.workflow, input, options, args.manner.here(app, true)).await;
+    }
     let mut options = RunOptions::new().record_internal();
     if let Some(id) = &args.id {
         options = options.run_id(check_id(id)?);

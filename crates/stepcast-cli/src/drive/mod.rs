@@ -17,7 +17,7 @@ use self::ask::{Asking, Took};
 use self::lines::Lines;
 pub(crate) use self::question::Question;
 use self::screen::Screen;
-use self::signals::Interrupts;
+pub(crate) use self::signals::Interrupts;
 use crate::app::App;
 use crate::error::CliError;
 use crate::exit::Exit;

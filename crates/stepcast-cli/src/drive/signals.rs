@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::Notify;
 
 /// Counts Ctrl-C.
-pub(super) struct Interrupts {
+pub(crate) struct Interrupts {
     count: Arc<AtomicU32>,
     told: Arc<Notify>,
     seen: u32,
@@ -13,7 +13,7 @@ pub(super) struct Interrupts {
 
 impl Interrupts {
     /// From now on Ctrl-C ends nothing by itself, but a third one ends the process whatever hangs.
-    pub(super) fn listen() -> io::Result<Interrupts> {
+    pub(crate) fn listen() -> io::Result<Interrupts> {
         let (count, told) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let (counting, telling) = (Arc::clone(&count), Arc::clone(&told));
         tokio::spawn(async move {
@@ -28,7 +28,7 @@ impl Interrupts {
     }
 
     /// The next Ctrl-C.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         while self.count.load(Ordering::SeqCst) == self.seen {
             self.told.notified().await;
         }
@@ -36,7 +36,7 @@ impl Interrupts {
     }
 
     /// How many there were.
-    pub(super) fn came(&self) -> u32 {
+    pub(crate) fn came(&self) -> u32 {
         self.seen
     }
 }

@@ -56,10 +56,19 @@ pub(crate) struct Story {
     pub(crate) mail: usize,
 }
 
+/// The description of a run whose store shows no journal.
+pub(crate) const NO_JOURNAL: &str = "null";
+
 impl Story {
     /// Reads a run. A row that cannot be read ends the journal and is told of; everything else is still shown.
     pub(crate) fn read(store: &dyn Backend, run: &str) -> Result<Story, CliError> {
         let stored = store.load(run)?;
+        if stored.description == NO_JOURNAL {
+            return Err(CliError::new(
+                "SC0112",
+                "What a run did step by step is in its journal, which a server does not show.",
+            ));
+        }
         let covered = stored.snapshot.as_ref().map_or(0, |snapshot| snapshot.covers);
         let (mut entries, mut unreadable) = (Vec::with_capacity(stored.rows.len()), None);
         for row in &stored.rows {

@@ -32,7 +32,7 @@ pub(super) fn look(app: &App, quick: bool) -> Result<Vec<Finding>, CliError> {
             return Ok(found);
         }
         // The same sentence as every other command has.
-        Store::Nowhere => return app.store.read().map(|_| found),
+        Store::Nowhere | Store::Server(_) => return app.store.write().map(|_| found),
         Store::File(file) => file,
     };
     if !file.exists() {
