@@ -94,6 +94,10 @@ const GOALS: &[Goal] = &[
     goal("durable-1", "store", Subject("sqlite_commit"), AtMost(1.3)),
     goal("durable-memory", "store", Limit(400.0, "B"), AtMost(1.0)),
     goal("durable-open", "store", Limit(2_000.0, "ms"), AtMost(1.0)),
+    goal("http-run", "stepcast", Subject("axum_json"), AtMost(1.0 / 0.7)),
+    goal("http-sse", "stepcast", Subject("axum_sse"), AtMost(2.0)),
+    goal("http-idle", "stepcast", Limit(52_428.8, "B"), AtMost(1.0)),
+    goal("http-answer", "stepcast", Limit(5.0, "ms"), AtMost(1.0)),
     goal("durable-recover", "store", Limit(10_000.0, "ms"), AtMost(1.0)),
 ];
 

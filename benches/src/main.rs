@@ -8,6 +8,7 @@ mod durable;
 mod events;
 mod floors;
 mod goals;
+mod http;
 mod measure;
 mod peers;
 mod plan;
@@ -49,9 +50,11 @@ fn gather(plan: Plan) -> Vec<Case> {
         suite.kind = Kind::Floor;
         floors::register(&mut suite);
         durable::register(&mut suite);
+        http::register(&mut suite);
         suite.kind = Kind::Stepcast;
         subjects::register(&mut suite);
         durable::register(&mut suite);
+        http::register(&mut suite);
         suite.kind = Kind::Peer;
         peers::register(&mut suite);
         durable::register(&mut suite);
@@ -88,7 +91,7 @@ fn rounds(plan: &Plan, shape: &Shape, share: Duration, members: &mut [&mut Case]
     let start = Instant::now();
     // Bytes do not vary from round to round, and warm up by themselves.
     let (least, most, warm) = match shape.name {
-        "D" | "durable-memory" | "durable-rows" => (1, 1, false),
+        "D" | "durable-memory" | "durable-rows" | "http-idle" => (1, 1, false),
         _ => (3.min(plan.rounds), plan.rounds * shape.rounds, true),
     };
     if warm {

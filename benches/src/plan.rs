@@ -35,13 +35,17 @@ pub const SHAPES: &[Shape] = &[
     shape("durable-open", 0.2, 1),
     shape("durable-ask", 0.2, 1),
     shape("durable-recover", 0.8, 1),
+    shape("http-run", 2.0, 1),
+    shape("http-sse", 2.0, 1),
+    shape("http-idle", 0.2, 1),
+    shape("http-answer", 0.5, 1),
 ];
 
 pub const HELP: &str = "\
-Floors, peers and stepcast side by side, shapes A to G and durable.
+Floors, peers and stepcast side by side, shapes A to G, durable and http.
 
   --quick            smaller sizes and fewer rounds: ends in a minute
-  --shape A,B-4      only these shapes (a letter or `durable` stands for all of its shapes)
+  --shape A,B-4      only these shapes (a letter, `durable` or `http` stands for all of its shapes)
   --subject a,floor  only these subjects or kinds (floor, peer, stepcast)
   --rounds N         at most N rounds per group (short samples: two or three times as many)
 ";
@@ -61,6 +65,10 @@ pub struct Sizes {
     pub durable_rows: u64,
     pub durable_alone: u64,
     pub interrupted: u64,
+    pub requests: u64,
+    pub sse_events: u64,
+    pub idle_clients: u64,
+    pub answers: u64,
 }
 
 #[derive(Clone)]
@@ -135,6 +143,10 @@ const FULL: Sizes = Sizes {
     durable_rows: 12_800,
     durable_alone: 200,
     interrupted: 10_000,
+    requests: 20_000,
+    sse_events: 20_000,
+    idle_clients: 1_000,
+    answers: 100,
 };
 
 // Still large enough that a sample of the fastest subject takes about a millisecond.
@@ -152,4 +164,8 @@ const QUICK: Sizes = Sizes {
     durable_rows: 6_400,
     durable_alone: 100,
     interrupted: 2_000,
+    requests: 5_000,
+    sse_events: 5_000,
+    idle_clients: 1_000,
+    answers: 20,
 };
