@@ -8,8 +8,10 @@ use stepcast_core::{BoxFuture, ErrorInfo, Event, SharedWorkflow, Workflow};
 use super::call::{child_ended, tell_parent};
 use super::op::{Gone, OpFuture};
 use super::{Context, SendSet};
+use crate::durable::Keeping;
 use crate::exec::{ExecShared, Recorded};
-use crate::run::{Message, Request, RunEnd, RunError, RunId, RunOptions, RunShared, start_child};
+use crate::run::{Message, NewChild, Request, RunEnd, RunError, RunId, RunOptions, RunShared, start_child};
+use crate::runtime::RuntimeLink;
 
 /// A child run, made by [`Context::run_child`]. Await it.
 #[must_use = "a child run does nothing until it is awaited"]
@@ -118,11 +120,16 @@ impl<W: Workflow> RunChild<W> {
             }
         };
         let waiting = OpFuture::join(&exec, id.clone());
-        let child = start_child(&exec.run, flow, event, options, RunId::from(run_id.as_str())).await;
-        if again {
-            tell_parent(&exec.run, &child);
+        let new = NewChild { flow, start: event, options, id: RunId::from(run_id.as_str()) };
+        match start_child(&exec.run, new).await {
+            Ok(child) => {
+                if again {
+                    tell_parent(&exec.run, &child);
+                }
+                tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id));
+            }
+            Err(new) => drop(tokio::spawn(report_from_elsewhere(Arc::clone(&exec), new, id.clone()))),
         }
-        tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id.clone()));
         match waiting.await? {
             OpResult::ChildEnded => {}
             _ => return Err(ChildError::ExecutionEnded),
@@ -142,6 +149,32 @@ fn suffix(ordinal: u32) -> String {
     if ordinal == 0 { String::new() } else { format!(".{}", ordinal + 1) }
 }
 
+/// Waits for a child that another living process has, until that ends or is to be had here.
+async fn report_from_elsewhere<W: Workflow>(exec: Arc<ExecShared>, mut new: NewChild<W>, id: OpId) {
+    let run_id = new.id.to_string();
+    let Some(runtime) = exec.run.link().and_then(RuntimeLink::runtime) else { return };
+    let Some(host) = runtime.host().cloned() else { return };
+    // The run holds its runtime by a weak reference only, and so does whoever waits for it.
+    drop(runtime);
+    // Nobody else may know the child's workflow, so somebody has to be there when its holder is gone.
+    let stays = exec.run.keeping().map(Keeping::stay);
+    let gone = exec.cancel_token();
+    let child = loop {
+        let stirs = host.stirs();
+        new = match start_child(&exec.run, new).await {
+            Ok(child) => break child,
+            Err(new) => new,
+        };
+        tokio::select! {
+            () = stirs => {}
+            () = gone.cancelled() => return,
+        }
+    };
+    drop(stays);
+    tell_parent(&exec.run, &child);
+    report(exec, child, id, run_id).await;
+}
+
 /// Brings the child's end to its parent's dispatcher.
 async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: String) {
     // A parent that leaves memory asks anew when it is back.
@@ -153,7 +186,7 @@ async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: 
     let end = match child.outcome().map(RunEnd::result) {
         Some(Ok(stop)) => stop.as_erased().to_value().map_err(|error| stepcast_core::StepError::from(error).info()),
         // It has not ended, it only goes on no longer here; and so it is with its parent.
-        Some(Err(error @ (RunError::Storage { .. } | RunError::ShuttingDown))) if child.keeping().is_some() => {
+        Some(Err(error @ (RunError::Storage { .. } | RunError::ShuttingDown))) if exec.run.keeping().is_some() => {
             exec.run.post(Message::Stop(error.clone()));
             return;
         }

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::dispatch::Journal;
 use crate::exec::OpLog;
 use crate::program::Program;
-use crate::run::{AnyRun, Begin, RunError, RunId, RunOptions, RunShared, SharedError, lock, refused};
+use crate::run::{AnyRun, Begin, NewChild, RunError, RunId, RunOptions, RunShared, SharedError, lock, refused};
 use crate::runtime::{Registered, Runtime, RuntimeLink};
 use crate::snapshot::Restored;
 
@@ -162,50 +162,63 @@ impl Runtime {
         self.launch_kept(found, Begin::Restored(restored), options, id, Some(keeping), None)
     }
 
-    /// A child of a kept run: attached to if it lives, taken up if it is stored, else begun.
+    /// A child of a kept run: attached to if it lives, taken up if it is stored, else begun. Gives it back if another living
+    /// process holds it.
     pub(crate) async fn child<W: Workflow>(
         &self,
         parent: &Arc<RunShared>,
-        flow: Arc<W>,
-        start: W::Start,
-        options: RunOptions,
-        id: &RunId,
-    ) -> Arc<RunShared> {
+        new: NewChild<W>,
+    ) -> Result<Arc<RunShared>, NewChild<W>> {
         let name = W::SPEC.name;
         let program = match Program::of::<W>() {
             Ok(program) => program,
-            Err(error) => return refused(name, RunError::Definition(error)),
+            Err(error) => return Ok(refused(name, RunError::Definition(error))),
         };
-        let Some(host) = self.host() else { return refused(name, RunError::Dropped) };
+        let Some(host) = self.host() else { return Ok(refused(name, RunError::Dropped)) };
         if let Some(keeping) = parent.keeping() {
             keeping.has_children.store(true, Ordering::Relaxed);
         }
         let _one_at_a_time = host.taking_up.lock().await;
-        let run = match self.shared_of(id) {
+        let run = match self.shared_of(&new.id) {
             Some(live) => {
                 *lock(&live.extra().parent) = Arc::downgrade(parent);
                 live
             }
             None => {
-                let found = Registered::new(program, flow as Arc<dyn Any + Send + Sync>);
-                let (program, wanted) = (Arc::clone(&found.program), id.clone());
+                let (def, wanted) = (Arc::clone(&program), new.id.clone());
                 let stored = ask(&host.backend, move |backend| match backend.run(wanted.as_str())? {
                     None => Ok(None),
-                    Some(record) => read(backend, &program, &wanted, &record).map(Some),
+                    Some(record) => read(backend, &def, &wanted, &record).map(Some),
                 });
-                let run = match stored.await.unwrap_or(Err(AttachError::ShuttingDown)) {
-                    Ok(None) => self.begin_kept(host, (name, found), Payload::new(start), options, id, Some(parent)),
-                    Ok(Some(loaded)) => self.go_on(host, found, id, loaded, options, Some(parent)),
-                    Err(error) => {
-                        let source = SharedError::new(Box::new(error));
-                        AnyRun::first(refused(name, RunError::NotKept { source }))
-                    }
+                let stored = match stored.await.unwrap_or(Err(AttachError::ShuttingDown)) {
+                    Err(AttachError::Claim(ClaimError::Held { .. })) => return Err(new),
+                    stored => stored,
+                };
+                let NewChild { flow, start, options, id } = new;
+                let found = Registered::new(program, flow as Arc<dyn Any + Send + Sync>);
+                let run = match stored {
+                    Ok(None) => self.begin_kept(host, (name, found), Payload::new(start), options, &id, Some(parent)),
+                    Ok(Some(loaded)) => self.go_on(host, found, &id, loaded, options, Some(parent)),
+                    Err(error) => AnyRun::first(refused(name, not_had(error))),
                 };
                 Arc::clone(run.shared())
             }
         };
         lock(&parent.extra().children).push(Arc::downgrade(&run));
-        run
+        Ok(run)
+    }
+}
+
+/// Why a stored child cannot be had: what may pass is not the child's failure.
+fn not_had(error: AttachError) -> RunError {
+    match error {
+        AttachError::ShuttingDown => RunError::ShuttingDown,
+        AttachError::Storage(source)
+        | AttachError::Claim(ClaimError::Storage(source))
+        | AttachError::Load(LoadError::Storage(source)) => {
+            RunError::Storage { source: Arc::new(WriteError::Storage(source)) }
+        }
+        error => RunError::NotKept { source: SharedError::new(Box::new(error)) },
     }
 }
 
@@ -214,6 +227,9 @@ fn read(backend: &dyn Backend, program: &Program, id: &RunId, record: &RunRecord
     if record.status.is_end() {
         let lease = Lease { fence: record.fence };
         return load(backend, program, id, lease);
+    }
+    if record.holder == Holder::Other {
+        return Err(ClaimError::Held { run: Arc::clone(&record.run) }.into());
     }
     match claim(backend, id) {
         // It came to its end while it was asked for.

@@ -37,6 +37,8 @@ pub(crate) struct Host {
     pub(super) landing: Arc<Landing>,
     started: AtomicBool,
     news: Notify,
+    /// For those who wait for something in the store to change.
+    stirred: Notify,
     /// Runs of this runtime that were left letters.
     mailed: Mutex<Vec<Arc<str>>>,
     /// Something may have to be taken up.
@@ -59,6 +61,7 @@ impl Host {
             landing: Arc::default(),
             started: AtomicBool::new(false),
             news: Notify::new(),
+            stirred: Notify::new(),
             mailed: Mutex::default(),
             look: AtomicBool::new(false),
             sleepers: Mutex::default(),
@@ -83,12 +86,19 @@ impl Host {
             _ => self.look.store(true, Ordering::Release),
         }
         self.news.notify_one();
+        self.stirred.notify_waiters();
     }
 
     /// There may be runs to take up.
     pub(crate) fn look(&self) {
         self.look.store(true, Ordering::Release);
         self.news.notify_one();
+    }
+
+    /// Waits until something in the store may have changed. What changes from the call on counts.
+    pub(crate) fn stirs(&self) -> impl Future<Output = ()> + '_ {
+        let stirred = self.stirred.notified();
+        async move { drop(tokio::time::timeout(HORIZON, stirred).await) }
     }
 
     pub(crate) fn set_idle(&self, idle: Duration) {

@@ -1,6 +1,6 @@
 //! What a kept run has beside others, where everybody who holds the run reaches it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use stepcast_core::AnyEvent;
@@ -37,6 +37,8 @@ pub(crate) struct Keeping {
     pub(crate) recorded: OnceLock<Result<(), Arc<WriteError>>>,
     /// Whether the run ever had a child.
     pub(crate) has_children: AtomicBool,
+    /// Those for whom the run has to stay in memory.
+    stays: AtomicU32,
     /// When the run last had something to do, in microseconds.
     pub(crate) quiet_since: std::sync::atomic::AtomicU64,
 }
@@ -58,8 +60,20 @@ impl Keeping {
             reloaded: Mutex::new(None),
             recorded: OnceLock::new(),
             has_children: AtomicBool::new(false),
+            stays: AtomicU32::new(0),
             quiet_since: std::sync::atomic::AtomicU64::new(u64::MAX),
         }
+    }
+
+    /// Keeps the run in memory for as long as the guard is there.
+    pub(crate) fn stay(&self) -> Stay<'_> {
+        self.stays.fetch_add(1, Ordering::AcqRel);
+        Stay(&self.stays)
+    }
+
+    /// Whether somebody needs the run in memory.
+    pub(crate) fn has_to_stay(&self) -> bool {
+        self.stays.load(Ordering::Acquire) > 0
     }
 
     pub(crate) fn take_journal(&self) -> Option<Box<Journal>> {
@@ -136,6 +150,15 @@ impl Keeping {
             return None;
         }
         lock(&self.receipt).take()
+    }
+}
+
+/// As long as it is there, its run stays in memory.
+pub(crate) struct Stay<'a>(&'a AtomicU32);
+
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -100,33 +100,40 @@ pub(crate) fn refused(workflow: &str, error: RunError) -> Arc<RunShared> {
     launch(program, None, Begin::Refused(error), None, Ties::default())
 }
 
-/// A child of a run: attached to if it lives, taken up from its snapshot if it was stored, else begun.
+/// What a child is begun with.
+pub(crate) struct NewChild<W: Workflow> {
+    pub(crate) flow: Arc<W>,
+    pub(crate) start: W::Start,
+    pub(crate) options: RunOptions,
+    pub(crate) id: RunId,
+}
+
+/// A child of a run: attached to if it lives, taken up from where it was stored, else begun. Gives it back if another
+/// living process has it.
 pub(crate) async fn start_child<W: Workflow>(
     parent: &Arc<RunShared>,
-    flow: Arc<W>,
-    start: W::Start,
-    mut options: RunOptions,
-    id: RunId,
-) -> Arc<RunShared> {
+    mut new: NewChild<W>,
+) -> Result<Arc<RunShared>, NewChild<W>> {
     let known =
-        lock(&parent.extra().children).iter().filter_map(|child| child.upgrade()).find(|child| *child.id() == id);
+        lock(&parent.extra().children).iter().filter_map(|child| child.upgrade()).find(|child| *child.id() == new.id);
     if let Some(child) = known {
-        return child;
+        return Ok(child);
     }
-    options.run_id = Some(id.clone());
-    if options.resources.is_none() {
-        options.resources = parent.options().and_then(|options| options.resources.clone());
+    new.options.run_id = Some(new.id.clone());
+    if new.options.resources.is_none() {
+        new.options.resources = parent.options().and_then(|options| options.resources.clone());
     }
     if parent.keeping().is_some() {
         let runtime = parent.link().and_then(RuntimeLink::runtime);
         return match runtime {
-            Some(runtime) => runtime.child(parent, flow, start, options, &id).await,
-            None => refused(W::SPEC.name, RunError::ShuttingDown),
+            Some(runtime) => runtime.child(parent, new).await,
+            None => Ok(refused(W::SPEC.name, RunError::ShuttingDown)),
         };
     }
+    let NewChild { flow, start, options, id } = new;
     let program = match Program::of::<W>() {
         Ok(program) => program,
-        Err(error) => return refused(W::SPEC.name, RunError::Definition(error)),
+        Err(error) => return Ok(refused(W::SPEC.name, RunError::Definition(error))),
     };
     let stored = {
         let mut stored = lock(&parent.extra().stored_children);
@@ -143,7 +150,7 @@ pub(crate) async fn start_child<W: Workflow>(
     lock(&parent.extra().children).push(Arc::downgrade(&child));
     // Nobody holds a handle of a child: it is sent to through its parent.
     child.drop_handle();
-    child
+    Ok(child)
 }
 
 /// What a run belongs to.

@@ -10,7 +10,7 @@ use stepcast_core::journal::Checkpoint;
 
 use super::capture::Take;
 use crate::dispatch::{Dispatch, Round, RunCore, place};
-use crate::durable::{self, Loaded};
+use crate::durable::{self, Keeping, Loaded};
 use crate::run::{AnyRun, Inbox, RunShared, Task, lock};
 
 /// So many bytes of rows are kept before a checkpoint stands for them.
@@ -58,6 +58,7 @@ impl Dispatch {
         core.journal.as_deref().is_some_and(|journal| journal.leave && !journal.is_writing() && !journal.has_batch())
             && core.rests()
             && !core.ended
+            && !self.env.run.keeping().is_some_and(Keeping::has_to_stay)
             // A parent in memory waits for this very run's end.
             && !self.env.run.parent().is_some_and(|parent| parent.is_in_memory())
             && core.more.as_deref().is_none_or(|more| more.deferred.is_empty() && more.room.is_empty())
