@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use stepcast::backend::{Backend, RunStatus};
+use stepcast::backend::{Backend, Holder, Letter, MailKind, RunStatus};
+use stepcast::engine::Time;
 use stepcast::prelude::*;
-use stepcast::{RunError, RunId, Runtime};
+use stepcast::{AnyEvent, RunError, RunId, Runtime};
 use support::failing::Failing;
 use support::stores::Store;
 use support::within;
@@ -190,6 +191,35 @@ fn letters_race_with_runs_that_leave_memory() {
             })
             .await;
         });
+    }
+}
+
+#[tokio::test]
+async fn two_letters_at_once_take_a_run_up_once() {
+    for store in Store::all() {
+        let backend = store.open();
+        let runtime = Runtime::on(Arc::clone(&backend)).with_idle(Duration::from_millis(1));
+        runtime.register(Sum).expect("it is registered");
+        let id = RunId::from("run");
+        drop(runtime.start("Sum", json!({"n": 2}), RunOptions::new().run_id(id.clone())).expect("it starts"));
+        let asleep = within(async {
+            loop {
+                match runtime.find_run(&id).await.expect("it is read") {
+                    Some(record) if record.holder == Holder::Nobody => break record,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        })
+        .await;
+        // Nothing else runs between the two: the runtime hears of both at once.
+        for n in [3, 4] {
+            let json = serde_json::to_string(&AnyEvent::new(Go { n })).expect("it is written");
+            let letter = Letter { json, kind: MailKind::Event, ..Letter::wake(Arc::from("run"), Time(0)) };
+            backend.send(letter).expect("it is sent");
+        }
+        all_completed(&runtime, std::slice::from_ref(&id), r#"{"n":7}"#).await;
+        let record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
+        assert_eq!(record.fence, asleep.fence + 1, "{}", store.name());
     }
 }
 

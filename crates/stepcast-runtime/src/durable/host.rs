@@ -1,7 +1,7 @@
 //! A runtime's care for the runs of its store: it takes up those that nobody holds, brings them what was left for them,
 //! wakes them at their deadlines, and lets those that rest leave memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -255,7 +255,8 @@ impl Runtime {
 
     /// Brings live runs their letters, and takes up the others.
     async fn wake(&self, host: &Arc<Host>, runs: Vec<RunId>) {
-        let mut left = runs;
+        // One that was left two letters is to be taken up once: a second claim would fence the first off.
+        let mut left: Vec<RunId> = runs.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         // A run may leave memory, or come back, while it is looked for.
         for _ in 0..TRIES {
             let mut asleep = Vec::new();
