@@ -1,5 +1,7 @@
 //! A backend whose writes fail when they are told to.
 
+#![allow(dead_code)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,6 +16,11 @@ pub struct Failing {
     pub left: AtomicU64,
     /// Only writes of runs with this in their id count, and fail.
     pub only: &'static str,
+    /// Writes that failed.
+    pub failed: AtomicU64,
+    /// So many writes fail at the most.
+    pub most: AtomicU64,
+    error: fn(&Batch) -> WriteError,
 }
 
 impl Failing {
@@ -22,7 +29,25 @@ impl Failing {
     }
 
     pub fn after_for(inner: Arc<dyn Backend>, writes: u64, only: &'static str) -> Arc<Failing> {
-        Arc::new(Failing { inner, left: AtomicU64::new(writes), only })
+        Failing::with(inner, writes, only, |_| {
+            let source: Cause = Arc::new(std::io::Error::other("the disk is on fire"));
+            WriteError::Storage(StorageError::Full { source })
+        })
+    }
+
+    pub fn with(
+        inner: Arc<dyn Backend>,
+        writes: u64,
+        only: &'static str,
+        error: fn(&Batch) -> WriteError,
+    ) -> Arc<Failing> {
+        let (left, failed, most) = (AtomicU64::new(writes), AtomicU64::new(0), AtomicU64::new(u64::MAX));
+        Arc::new(Failing { inner, left, only, failed, most, error })
+    }
+
+    /// From now on, all writes succeed.
+    pub fn heal(&self) {
+        self.left.store(u64::MAX, Ordering::SeqCst);
     }
 }
 
@@ -35,8 +60,10 @@ impl Backend for Failing {
         match left {
             Ok(_) => self.inner.write(batch, done),
             Err(_) => {
-                let source: Cause = Arc::new(std::io::Error::other("the disk is on fire"));
-                done.call(Err(WriteError::Storage(StorageError::Full { source })));
+                if self.failed.fetch_add(1, Ordering::SeqCst) + 1 >= self.most.load(Ordering::SeqCst) {
+                    self.heal();
+                }
+                done.call(Err((self.error)(&batch)));
             }
         }
     }

@@ -214,6 +214,11 @@ impl Letter {
     pub fn wake(run: Arc<str>, at: Time) -> Self {
         Letter { run, kind: MailKind::Wake, json: "null".to_owned(), dedup: None, at }
     }
+
+    /// Word for a run that its child `child` has ended; delivered once.
+    pub fn ended(run: Arc<str>, child: &str, at: Time) -> Self {
+        Letter { dedup: Some(format!("ended {child}")), ..Letter::wake(run, at) }
+    }
 }
 
 /// How many ids of letters a run remembers after it took them.

@@ -13,6 +13,7 @@ use super::core::RunCore;
 use super::place::{self, Place};
 use super::{Dispatch, Round};
 use crate::clock;
+use crate::durable;
 use crate::run::{Message, RunEnd, RunError, Task, lock};
 
 /// How long executions may go on after the end, unless the options say otherwise.
@@ -86,7 +87,7 @@ impl Dispatch {
         Round::Dry
     }
 
-    fn drop_all(&mut self, core: &mut RunCore) {
+    pub(super) fn drop_all(&mut self, core: &mut RunCore) {
         for entry in core.entries.drain(..).flatten() {
             if let Some(shared) = &entry.shared {
                 shared.close();
@@ -110,7 +111,15 @@ impl Dispatch {
         let message =
             error.downcast_ref::<StepPanicked>().map_or_else(String::new, |panicked| panicked.message.clone());
         let run = Arc::clone(&self.env.run);
-        run.finish(RunEnd::refused(RunError::EventPanicked { message }, clock::now()));
+        let error = RunError::EventPanicked { message };
+        match run.keeping() {
+            // A kept run is read anew by nobody: the same code would panic again.
+            Some(_) if !run.has_ended() => {
+                run.ending.store(true, Ordering::Release);
+                tokio::spawn(durable::end_in_store(Arc::clone(&run), error));
+            }
+            _ => run.finish(RunEnd::refused(error, clock::now())),
+        }
         if let Some(extra) = run.extra_if_any() {
             for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
                 child.post(Message::Cancel);

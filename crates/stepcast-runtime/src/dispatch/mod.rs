@@ -27,7 +27,7 @@ use stepcast_core::{AnyEvent, Payload, WorkflowIdleEvent};
 use tokio::runtime::Handle;
 
 pub(crate) use self::core::RunCore;
-pub(crate) use self::kept::{Journal, Place, StoredFailure};
+pub(crate) use self::kept::{Journal, Place, StoredFailure, status_of};
 use self::place::ProbeWaker;
 pub(crate) use self::place::{RunnerEnv, env_exec, panic_message, panicked};
 pub(crate) use self::rest::PutAway;

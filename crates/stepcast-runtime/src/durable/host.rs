@@ -11,6 +11,7 @@ use stepcast_core::engine::Time;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use super::aside::Stopped;
 use super::{AttachError, Landing, ask};
 use crate::clock;
 use crate::run::{Message, RunId, RunShared, lock};
@@ -50,6 +51,8 @@ pub(crate) struct Host {
     only_asked: AtomicBool,
     /// Runs that cannot go on here, with the time of their last change: they are left to others until they change.
     refused: Mutex<HashMap<RunId, Time>>,
+    /// Runs that could not be written.
+    pub(super) stopped: Mutex<Stopped>,
     /// Runs are taken up one page at a time.
     pub(crate) taking_up: tokio::sync::Mutex<()>,
 }
@@ -68,6 +71,7 @@ impl Host {
             idle_micros: AtomicU64::new(IDLE.as_micros() as u64),
             only_asked: AtomicBool::new(false),
             refused: Mutex::default(),
+            stopped: Mutex::default(),
             taking_up: tokio::sync::Mutex::new(()),
         });
         let weak = Arc::downgrade(&host);
@@ -87,6 +91,11 @@ impl Host {
         }
         self.news.notify_one();
         self.stirred.notify_waiters();
+    }
+
+    /// What is to be done next has changed.
+    pub(super) fn wake_up(&self) {
+        self.news.notify_one();
     }
 
     /// There may be runs to take up.
@@ -134,7 +143,8 @@ impl Host {
     }
 
     fn next_due(&self) -> Option<Time> {
-        lock(&self.sleepers).first_key_value().map(|((due, _), ())| *due)
+        let sleeper = lock(&self.sleepers).first_key_value().map(|((due, _), ())| *due);
+        [sleeper, lock(&self.stopped).next()].into_iter().flatten().min()
     }
 
     fn take_due(&self, now: Time) -> Vec<RunId> {
@@ -187,6 +197,9 @@ async fn care(host: Arc<Host>, inner: Weak<Inner>) {
         let mut ids: Vec<RunId> = host.take_due(now);
         ids.extend(std::mem::take(&mut *lock(&host.mailed)).into_iter().map(RunId::from));
         runtime.wake(&host, ids).await;
+        if host.give_back(now).await {
+            host.look.store(true, Ordering::Release);
+        }
         if host.look.swap(false, Ordering::AcqRel) || now >= looked.after(HORIZON) || again.is_some_and(|at| now >= at)
         {
             looked = now;

@@ -8,7 +8,7 @@ use stepcast_core::journal::{Checkpoint, JournalError, Opened, open};
 use stepcast_core::{ErrorInfo, Payload, WorkflowDef};
 
 use super::AttachError;
-use crate::clock;
+use super::aside::release;
 use crate::dispatch::{Journal, Place, StoredFailure};
 use crate::exec::OpLog;
 use crate::program::Program;
@@ -49,20 +49,12 @@ pub(crate) fn load_claimed(
     lease: Lease,
 ) -> Result<Found, AttachError> {
     let loaded = load(backend, program, run, lease);
-    if loaded.is_err() {
-        release(backend, run, lease);
-    }
-    loaded
-}
-
-/// Gives a lease back, so that whoever can go on with the run may have it. Blocks.
-fn release(backend: &dyn Backend, run: &RunId, lease: Lease) {
-    let batch = Batch::releasing(Arc::from(run.as_str()), lease.fence, clock::now());
-    let (done, receipt) = std::sync::mpsc::sync_channel(1);
-    backend.write(batch, Done::new(move |result| drop(done.send(result))));
-    if let Ok(Err(error)) = receipt.recv() {
+    if loaded.is_err()
+        && let Err(error) = release(backend, run, lease)
+    {
         tracing::warn!(target: "stepcast", %run, %error, "a run that cannot go on here could not be released");
     }
+    loaded
 }
 
 /// Reads a run that has ended, or is claimed under this lease. Blocks.

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod answers;
+mod aside;
 mod check;
 mod error;
 mod host;
@@ -11,6 +12,7 @@ mod load;
 mod records;
 
 pub(crate) use answers::record_answer;
+pub(crate) use aside::end_in_store;
 pub(crate) use check::{Misfit, misfit};
 pub use error::{AnswerRunError, AttachError, SendRunError};
 pub(crate) use host::{Host, fetch_letters};

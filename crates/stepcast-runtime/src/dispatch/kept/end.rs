@@ -1,5 +1,6 @@
 //! The end of a kept run: recorded first, then known.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,8 @@ use super::capture::Take;
 use super::journal::Held;
 use crate::clock;
 use crate::dispatch::{Dispatch, RunCore};
-use crate::run::{RunEnd, RunError, lock};
+use crate::durable;
+use crate::run::{RunEnd, RunError, SharedError, lock};
 
 /// Why a stored run ended without a stop event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,19 +65,38 @@ impl Dispatch {
 
     /// The backend did not take a batch: nothing of it happened, and the run goes on from the store when it can.
     pub(super) fn lost(&mut self, core: &mut RunCore, error: WriteError) {
-        let run = self.env.run.id().to_string();
-        let error = match error {
-            WriteError::RunExists { .. } => RunError::DuplicateRunId { id: run },
-            error => {
-                tracing::error!(target: "stepcast", run, %error, "a run stopped because it could not be written");
-                RunError::Storage { source: std::sync::Arc::new(error) }
-            }
-        };
+        let id = self.env.run.id();
+        let run = id.to_string();
         if let Some(journal) = core.journal.as_deref_mut() {
             journal.held.clear();
             journal.flight = None;
         }
+        let error = match error {
+            WriteError::RunExists { .. } => RunError::DuplicateRunId { id: run },
+            // Another try would come to the same.
+            WriteError::TooLarge { .. } => {
+                let source = SharedError::new(Box::new(error));
+                return self.end_aside(core, RunError::NotKept { source });
+            }
+            error => {
+                tracing::error!(target: "stepcast", run, %error, "a run stopped because it could not be written");
+                if let (WriteError::Storage(_), Some(link)) = (&error, self.env.run.link()) {
+                    link.give_back_later(id);
+                }
+                RunError::Storage { source: Arc::new(error) }
+            }
+        };
         self.stop(core, error);
+    }
+
+    /// What is in memory of the run is of no use any more: it ends with that, as far as the store has it. Its end is known
+    /// once it is durable.
+    pub(in crate::dispatch) fn end_aside(&mut self, core: &mut RunCore, error: RunError) {
+        self.env.run.ending.store(true, Ordering::Release);
+        core.ended = true;
+        core.journal = None;
+        self.drop_all(core);
+        tokio::spawn(durable::end_in_store(Arc::clone(&self.env.run), error));
     }
 
     /// The run goes on no longer here; in the store it stays as it is, and so do its children.
@@ -103,7 +124,7 @@ impl RunCore {
     }
 }
 
-fn status_of(end: &RunEnd) -> StatusChange {
+pub(crate) fn status_of(end: &RunEnd) -> StatusChange {
     let error = match end.result() {
         Ok(stop) => {
             let result = stop.as_erased().to_value().unwrap_or_default().to_string();

@@ -197,8 +197,7 @@ impl Journal {
     /// Wakes the parent with the next batch, wherever it sleeps: this run has ended.
     pub(super) fn wake_parent(&mut self, at: Time) {
         let Some(parent) = &self.parent else { return };
-        let dedup = Some(format!("ended {}", self.run));
-        self.batch.letters.push(Letter { dedup, ..Letter::wake(Arc::clone(parent), at) });
+        self.batch.letters.push(Letter::ended(Arc::clone(parent), &self.run, at));
     }
 
     /// Brings the last stream event, which asks something, to the parent with the next batch.

@@ -12,6 +12,6 @@ mod rest;
 mod round;
 mod tick;
 
-pub(crate) use end::StoredFailure;
+pub(crate) use end::{StoredFailure, status_of};
 pub(super) use inputs::record;
 pub(crate) use journal::{Held, Journal, Place};
