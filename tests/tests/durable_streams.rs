@@ -4,9 +4,12 @@
 
 mod support;
 
+use std::path::Path;
+
 use serde_json::json;
+use stepcast::backend::LoadError;
 use stepcast::prelude::*;
-use stepcast::{EventStream, LogEvent, LogLevel, RunId, Runtime, StreamStart};
+use stepcast::{EventStream, LogEvent, LogLevel, RunId, Runtime, StreamReadError, StreamStart};
 use support::stores::Store;
 use support::within;
 
@@ -88,4 +91,48 @@ fn every_reader_sees_every_event_under_one_number() {
             assert_eq!(all(run.stream_from(StreamStart::After(1002))).await, []);
         });
     }
+}
+
+/// Changes what is stored of a stream, behind the runtime's back.
+fn damage(file: &Path, change: &str) {
+    let changed = rusqlite::Connection::open(file).expect("it opens").execute(change, []);
+    assert_eq!(changed.expect("it is changed"), 1);
+}
+
+#[test]
+fn a_stored_event_that_cannot_be_read_is_told_and_the_rest_follows() {
+    let store = Store::sqlite();
+    let id = RunId::from("counts");
+    store.process(async {
+        let runtime = Runtime::on(store.open());
+        runtime.register(Counts).expect("it is registered");
+        let run = runtime.start("Counts", json!({"n": 10}), RunOptions::new().run_id("counts")).expect("it starts");
+        within(run.outcome()).await.expect("it ends");
+    });
+    let items = || {
+        store.process(async {
+            let runtime = Runtime::on(store.open());
+            runtime.register(Counts).expect("it is registered");
+            let mut stream = runtime.attach(&id).await.expect("it is there").stream_events();
+            let mut items = Vec::new();
+            while let Some(item) = within(stream.next()).await {
+                items.push(item);
+            }
+            items
+        })
+    };
+    damage(&store.file(), "UPDATE events SET json = '{\"type\": 5}' WHERE seq = 4");
+    let seen = items();
+    let seqs: Vec<u64> = seen.iter().filter_map(StreamItem::seq).collect();
+    assert_eq!(seqs, [1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]);
+    let StreamItem::Unreadable { from: 4, to: 4, error } = &seen[3] else { panic!("{:?}", seen[3]) };
+    assert!(matches!(error, StreamReadError::NotAnEvent { seq: 4, .. }), "{error:?}");
+    assert!(error.to_string().starts_with("The stored event 4 of the run `counts` is not one: "), "{error}");
+
+    damage(&store.file(), "DELETE FROM events WHERE seq = 7");
+    let seen = items();
+    let seqs: Vec<u64> = seen.iter().filter_map(StreamItem::seq).collect();
+    assert_eq!(seqs, [1, 2, 3, 5, 6, 8, 9, 10, 11, 12]);
+    let StreamItem::Unreadable { from: 7, to: 7, error } = &seen[6] else { panic!("{:?}", seen[6]) };
+    assert!(matches!(error, StreamReadError::Load(LoadError::EventGap { seq: 7, .. })), "{error:?}");
 }

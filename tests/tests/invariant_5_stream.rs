@@ -106,6 +106,7 @@ async fn read(mut stream: EventStream, slow: bool) -> Seen {
                     tokio::task::yield_now().await;
                 }
             }
+            StreamItem::Unreadable { .. } => panic!("nothing of it is stored: {item:?}"),
             // A passing frame has the number of the logged event that it came after; where that was missed, an older one.
             StreamItem::Event(event) => {
                 let last = last.unwrap_or(event.seq);

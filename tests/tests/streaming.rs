@@ -63,6 +63,7 @@ async fn read(mut stream: EventStream) -> Vec<(u64, String)> {
             }
             StreamItem::Event(event) => all.push((0, format!("{:?} after {}", event.event, event.seq))),
             StreamItem::Lagged { from, to } => all.push((0, format!("missed {from} to {to}"))),
+            StreamItem::Unreadable { .. } => panic!("nothing of it is stored: {item:?}"),
         }
     }
     assert!(stream.next().await.is_none(), "after the terminal event there is nothing");

@@ -18,9 +18,9 @@ fn is_envelope(fields: &Map<String, Value>) -> bool {
         && fields.keys().all(|key| known.contains(&key.as_str()))
 }
 
-/// The data of an event that is stored as text.
+/// The data of an event that is stored as text; what is wrong with it, if it is no JSON.
 pub(crate) fn stored(text: &str) -> Value {
-    serde_json::from_str(text).map_or(Value::Null, data)
+    serde_json::from_str(text).map_or_else(|error| Value::from(format!("(not JSON: {error})")), data)
 }
 
 /// The data of an event that is stored as text; a text that is no JSON as it is.

@@ -34,6 +34,6 @@ pub use run::{
 };
 pub use runtime::{Runtime, RuntimeError};
 pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
-pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamStart};
+pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamReadError, StreamStart};
 pub use trace::{ChainLink, Execution};
 pub use view::{InputId, InputRecord, ParseInputIdError};

@@ -1,5 +1,6 @@
 //! Stores that survive the runtimes that use them: the same test runs on each.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use stepcast::backend::{Backend, MemoryBackend, StorageError};
@@ -34,10 +35,18 @@ impl Store {
     pub fn open(&self) -> Arc<dyn Backend> {
         let opened: Arc<dyn Backend> = match &self.kind {
             Kind::Memory(memory) => Arc::new(memory.beside()),
-            Kind::Sqlite(folder) => Arc::new(SqliteBackend::open(folder.path().join("runs.db")).expect("it opens")),
+            Kind::Sqlite(_) => Arc::new(SqliteBackend::open(self.file()).expect("it opens")),
         };
         self.open.lock().expect("unpoisoned").push(Arc::clone(&opened));
         opened
+    }
+
+    /// The file of an SQLite store.
+    pub fn file(&self) -> PathBuf {
+        match &self.kind {
+            Kind::Sqlite(folder) => folder.path().join("runs.db"),
+            Kind::Memory(_) => unreachable!("a store in memory has no file"),
+        }
     }
 
     fn of(kind: Kind) -> Store {

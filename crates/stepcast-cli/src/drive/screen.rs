@@ -130,7 +130,15 @@ impl Screen {
     pub(super) fn item(&mut self, item: &StreamItem) -> io::Result<()> {
         let (seq, kind, event) = match item {
             StreamItem::Event(item) => (item.seq, item.kind, &item.event),
-            StreamItem::Lagged { to, .. } if *to <= self.manner.after => return Ok(()),
+            StreamItem::Lagged { to, .. } | StreamItem::Unreadable { to, .. } if *to <= self.manner.after => {
+                return Ok(());
+            }
+            StreamItem::Unreadable { from, to, error } => {
+                return match self.is_json() {
+                    true => out::json(&json!({ "unreadable": { "from": from, "to": to, "error": error.to_string() } })),
+                    false => self.say(&paint(RED, format!("! events {from} to {to} cannot be read: {error}"))),
+                };
+            }
             StreamItem::Lagged { from, to } => {
                 return match self.is_json() {
                     true => out::json(&json!({ "lagged": { "from": from, "to": to } })),

@@ -67,6 +67,24 @@ impl Shape {
             },
         }
     }
+
+    /// Whether an event of this tag may be sent to a run from outside: one that is declared for it, or that a step waits
+    /// for.
+    pub fn takes_from_outside(&self, tag: &str) -> bool {
+        let Some(ix) = self.events.iter().position(|(known, _)| known == tag) else { return false };
+        let waited = || self.steps.iter().flat_map(|step| &step.waits).any(|wait| *wait as usize == ix);
+        is_for_outside(self.events[ix].1) || waited()
+    }
+
+    /// Tags of the events that are declared to come from outside.
+    pub fn taken_from_outside(&self) -> Vec<String> {
+        let declared = self.events.iter().filter(|(_, role)| is_for_outside(*role));
+        declared.map(|(tag, _)| tag.clone()).collect()
+    }
+}
+
+fn is_for_outside(role: Role) -> bool {
+    matches!(role, Role::External | Role::HumanResponse)
 }
 
 impl StepShape {

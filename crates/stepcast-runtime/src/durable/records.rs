@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
+use stepcast_core::journal::Shape;
 use stepcast_core::{AnyEvent, BoxFuture};
 
 use super::SendRunError;
+use super::answers::check_event;
 use crate::clock;
 use crate::run::{RunId, RunShared};
 use crate::runtime::Runtime;
+use crate::stream::StreamReadError;
 
 /// Asks a backend from async code; every one of its calls may block.
 pub(crate) async fn ask<T: Send + 'static>(
@@ -75,7 +78,8 @@ impl Runtime {
     /// Sends an event to a stored run, wherever it sleeps or runs. Recorded when this returns.
     ///
     /// # Errors
-    /// When there is no such run, it has ended, or its workflow, if registered here, takes no such event from outside.
+    /// When there is no such run, it has ended, or its workflow takes no such event from outside. Where the workflow is
+    /// registered, the event's data is checked too.
     pub async fn send_event(&self, run: &RunId, event: impl Into<AnyEvent>) -> Result<(), SendRunError> {
         self.send_letter(run, event.into(), None).await
     }
@@ -96,14 +100,42 @@ impl Runtime {
 
     async fn send_letter(&self, run: &RunId, event: AnyEvent, dedup: Option<String>) -> Result<(), SendRunError> {
         let Some(backend) = self.backend() else { return Err(SendRunError::NoBackend) };
-        let record = self.find_run(run).await?;
-        if let Some(def) = record.and_then(|record| self.definition(&record.workflow)) {
-            super::answers::check_event(&def, &event)?;
+        if let Some(record) = self.find_run(run).await?.filter(|record| !record.status.is_end()) {
+            match self.definition(&record.workflow) {
+                Some(def) => check_event(&def, &event)?,
+                None => self.check_described(backend, run, &record.workflow, &event).await?,
+            }
         }
         let tag = event.tag().to_owned();
         let json =
             serde_json::to_string(&event).map_err(|source| SendRunError::Data { tag, source: Arc::new(source) })?;
         self.post(backend, run, MailKind::Event, json, dedup).await
+    }
+
+    /// Whether a run of a workflow that is not registered here takes this event, by the description in the store.
+    async fn check_described(
+        &self,
+        backend: &Arc<dyn Backend>,
+        run: &RunId,
+        workflow: &str,
+        event: &AnyEvent,
+    ) -> Result<(), SendRunError> {
+        let id = run.clone();
+        let stored = ask(backend, move |backend| backend.load(id.as_str())).await;
+        let shape: Option<Shape> = match stored {
+            None => return Err(SendRunError::ShuttingDown),
+            Some(Err(LoadError::Storage(error))) => return Err(error.into()),
+            // Damage is told by whoever goes on with the run.
+            Some(stored) => stored.ok().and_then(|stored| serde_json::from_str(&stored.description).ok()),
+        };
+        match shape {
+            Some(shape) if !shape.takes_from_outside(event.tag()) => Err(SendRunError::NotExternal {
+                workflow: workflow.to_owned(),
+                event: event.tag().to_owned(),
+                expected: shape.taken_from_outside(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Asks a stored run to end, wherever it sleeps or runs. Recorded when this returns; the run ends soon after.
@@ -150,27 +182,35 @@ impl Runtime {
     }
 }
 
-/// Stored stream events of a run after a number, a page of them; none if they cannot be read.
-pub(crate) fn older_events(run: Arc<RunShared>, after: u64) -> BoxFuture<'static, Vec<(u64, AnyEvent)>> {
+/// Stored stream events under their numbers, those that cannot be read among them.
+pub(crate) type Older = Result<Vec<(u64, Result<AnyEvent, StreamReadError>)>, StreamReadError>;
+
+/// Stored stream events of a run after a number, a page of them.
+pub(crate) fn older_events(run: Arc<RunShared>, after: u64) -> BoxFuture<'static, Older> {
     const PAGE: usize = 256;
     Box::pin(async move {
-        let Some(keeping) = run.keeping() else { return Vec::new() };
+        let Some(keeping) = run.keeping() else { return Ok(Vec::new()) };
         let (id, def) = (run.id().clone(), Arc::clone(&run.program.def));
         let read = ask(&keeping.backend, move |backend| {
-            let rows = backend.events(id.as_str(), after, PAGE)?;
-            let typed = rows.into_iter().filter_map(|row| {
-                let event: AnyEvent = serde_json::from_str(&row.json).ok()?;
-                Some((row.seq, event.with_type_of(&def)))
+            let rows = match backend.events(id.as_str(), after, PAGE) {
+                // One that is missing does not take the others with it.
+                Err(LoadError::EventGap { seq, .. }) if seq > after + 1 => {
+                    backend.events(id.as_str(), after, (seq - after - 1) as usize)
+                }
+                Err(error @ LoadError::EventGap { .. }) => return Ok(vec![(after + 1, Err(error.into()))]),
+                rows => rows,
+            };
+            let typed = rows?.into_iter().map(|row| {
+                let event: Result<AnyEvent, serde_json::Error> = serde_json::from_str(&row.json);
+                let not_one = |source| StreamReadError::NotAnEvent {
+                    run: id.to_string(),
+                    seq: row.seq,
+                    source: Arc::new(source),
+                };
+                (row.seq, event.map(|event| event.with_type_of(&def)).map_err(not_one))
             });
-            Ok::<_, LoadError>(typed.collect::<Vec<_>>())
+            Ok(typed.collect())
         });
-        match read.await {
-            Some(Ok(events)) => events,
-            Some(Err(error)) => {
-                tracing::warn!(target: "stepcast", run = %run.id(), %error, "the run's stream cannot be read back");
-                Vec::new()
-            }
-            None => Vec::new(),
-        }
+        read.await.unwrap_or(Err(StreamReadError::ShuttingDown))
     })
 }

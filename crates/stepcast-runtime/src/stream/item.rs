@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+use stepcast_core::backend::LoadError;
 use stepcast_core::{AnyEvent, Event};
 
 /// What a subscriber of a run's stream receives.
@@ -13,6 +16,39 @@ pub enum StreamItem {
         /// Sequence number of the last one missed.
         to: u64,
     },
+    /// Stored events that could not be read back. The stream goes on after them; where the store could not be read, a
+    /// subscription that starts after `from - 1` asks for them again.
+    Unreadable {
+        /// Sequence number of the first one.
+        from: u64,
+        /// Sequence number of the last one.
+        to: u64,
+        /// Why.
+        error: StreamReadError,
+    },
+}
+
+/// Stored events of a run's stream could not be read back.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamReadError {
+    /// What is stored is not an event.
+    #[error("The stored event {seq} of the run `{run}` is not one: {source}. Restore the store from a copy.")]
+    NotAnEvent {
+        /// The run.
+        run: String,
+        /// The event's number.
+        seq: u64,
+        /// What serde found.
+        #[source]
+        source: Arc<serde_json::Error>,
+    },
+    /// The store could not be read, or has lost them.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The tokio runtime is being shut down.
+    #[error("The tokio runtime is being shut down.")]
+    ShuttingDown,
 }
 
 /// An event on a run's stream.
@@ -44,7 +80,7 @@ impl StreamItem {
     pub fn get<E: Event>(&self) -> Option<&E> {
         match self {
             StreamItem::Event(item) => item.event.get(),
-            StreamItem::Lagged { .. } => None,
+            StreamItem::Lagged { .. } | StreamItem::Unreadable { .. } => None,
         }
     }
 
@@ -52,7 +88,7 @@ impl StreamItem {
     pub fn event(&self) -> Option<&AnyEvent> {
         match self {
             StreamItem::Event(item) => Some(&item.event),
-            StreamItem::Lagged { .. } => None,
+            StreamItem::Lagged { .. } | StreamItem::Unreadable { .. } => None,
         }
     }
 

@@ -6,7 +6,7 @@ mod log;
 mod reader;
 
 pub(crate) use frames::{Frame, Frames};
-pub use item::{EventKind, StreamEvent, StreamItem};
+pub use item::{EventKind, StreamEvent, StreamItem, StreamReadError};
 pub(crate) use log::StreamLog;
 pub(crate) use reader::Wanted;
 pub use reader::{EventStream, StreamStart};

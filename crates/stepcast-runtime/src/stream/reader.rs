@@ -3,11 +3,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use stepcast_core::{AnyEvent, BoxFuture};
+use stepcast_core::BoxFuture;
+use stepcast_core::backend::LoadError;
 use tokio_stream::Stream;
 
 use super::{EventKind, StreamEvent, StreamItem};
-use crate::durable;
+use crate::durable::{self, Older};
 use crate::run::{RunData, RunShared};
 
 /// How many items a reader takes out of the log under one lock.
@@ -37,7 +38,7 @@ pub struct EventStream {
     frames: Wanted,
     ready: VecDeque<StreamItem>,
     /// Events that are asked of the store: it keeps what the log's bound has dropped.
-    older: Option<BoxFuture<'static, Vec<(u64, AnyEvent)>>>,
+    older: Option<BoxFuture<'static, Older>>,
     ended: bool,
 }
 
@@ -111,7 +112,7 @@ impl EventStream {
     /// The number of the last logged event that was handed out: where to go on after a reconnection.
     pub fn last_seq(&self) -> u64 {
         let waiting = self.ready.iter().find_map(|item| match item {
-            StreamItem::Lagged { from, .. } => Some(*from),
+            StreamItem::Lagged { from, .. } | StreamItem::Unreadable { from, .. } => Some(*from),
             item => item.seq(),
         });
         waiting.map_or(self.cursor, |seq| seq - 1)
@@ -165,16 +166,28 @@ impl EventStream {
         self.run.keeping().is_some() && self.cursor + 1 < data.log.first()
     }
 
-    fn take_older(&mut self, events: Vec<(u64, AnyEvent)>) {
+    fn take_older(&mut self, older: Older) {
         let oldest = self.run.data().log.first();
         let before = self.cursor;
-        for (seq, event) in events.into_iter().filter(|(seq, _)| *seq > before && *seq < oldest) {
-            self.cursor = seq;
-            self.ready.push_back(StreamItem::Event(StreamEvent { seq, kind: EventKind::Logged, event }));
+        let mut unread = None;
+        match older {
+            Ok(events) => {
+                for (seq, event) in events.into_iter().filter(|(seq, _)| *seq > before && *seq < oldest) {
+                    self.cursor = seq;
+                    self.ready.push_back(match event {
+                        Ok(event) => StreamItem::Event(StreamEvent { seq, kind: EventKind::Logged, event }),
+                        Err(error) => StreamItem::Unreadable { from: seq, to: seq, error },
+                    });
+                }
+            }
+            Err(error) => unread = Some(error),
         }
         if self.cursor == before && before + 1 < oldest {
-            // The store has lost them, or cannot be read.
-            self.ready.push_back(StreamItem::Lagged { from: before + 1, to: oldest - 1 });
+            let error = unread.unwrap_or_else(|| {
+                let run = Arc::from(self.run.id().as_str());
+                LoadError::EventGap { run, seq: before + 1 }.into()
+            });
+            self.ready.push_back(StreamItem::Unreadable { from: before + 1, to: oldest - 1, error });
             self.cursor = oldest - 1;
         }
     }

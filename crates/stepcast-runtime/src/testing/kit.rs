@@ -282,7 +282,7 @@ fn may_ask(item: &StreamItem) -> bool {
             .event
             .get::<StepStateChanged>()
             .is_some_and(|frame| frame.step_state == StepState::NotRunning && frame.error.is_some()),
-        StreamItem::Lagged { .. } => true,
+        StreamItem::Lagged { .. } | StreamItem::Unreadable { .. } => true,
     }
 }
 

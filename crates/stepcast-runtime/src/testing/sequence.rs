@@ -115,6 +115,9 @@ impl EventSequence for Vec<StreamItem> {
             StreamItem::Lagged { from, to } => {
                 SequenceItem { tag: "(lagged)".to_owned(), origin: format!("seq {from} to {to}") }
             }
+            StreamItem::Unreadable { from, to, .. } => {
+                SequenceItem { tag: "(unreadable)".to_owned(), origin: format!("seq {from} to {to}") }
+            }
         };
         self.iter().map(item).collect()
     }
