@@ -46,6 +46,9 @@ fn main() -> ExitCode {
 fn gather(plan: Plan) -> Vec<Case> {
     let mut suite = Suite { plan, rt: Rt::Ct, kind: Kind::Floor, cases: Vec::new() };
     for rt in Rt::ALL {
+        if !suite.plan.wants_rt(rt.name()) {
+            continue;
+        }
         suite.rt = rt;
         suite.kind = Kind::Floor;
         floors::register(&mut suite);

@@ -46,7 +46,8 @@ Floors, peers and stepcast side by side, shapes A to G, durable and http.
 
   --quick            smaller sizes and fewer rounds: ends in a minute
   --shape A,B-4      only these shapes (a letter, `durable` or `http` stands for all of its shapes)
-  --subject a,floor  only these subjects or kinds (floor, peer, stepcast)
+  --subject a,floor  only these subjects or kinds (floor, peer, stepcast); =a for the subject alone
+  --rt ct            only this tokio runtime: ct or mt
   --rounds N         at most N rounds per group (short samples: two or three times as many)
 ";
 
@@ -78,11 +79,12 @@ pub struct Plan {
     pub budget: Duration,
     shapes: Vec<String>,
     subjects: Vec<String>,
+    rt: Option<String>,
 }
 
 impl Plan {
     pub fn from_args(args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut quick, mut rounds) = (false, None);
+        let (mut quick, mut rounds, mut rt) = (false, None, None);
         let (mut shapes, mut subjects) = (Vec::new(), Vec::new());
         let mut args = args;
         let list = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
@@ -92,6 +94,7 @@ impl Plan {
                 "--quick" => quick = true,
                 "--shape" => shapes.extend(list(value()?)),
                 "--subject" => subjects.extend(list(value()?)),
+                "--rt" => rt = Some(value()?),
                 "--rounds" => {
                     let text = value()?;
                     let count = text.parse().map_err(|_| format!("not a number: {text}"))?;
@@ -112,7 +115,12 @@ impl Plan {
             budget: Duration::from_secs(if quick { 45 } else { 330 }),
             shapes,
             subjects,
+            rt,
         })
+    }
+
+    pub fn wants_rt(&self, rt: &str) -> bool {
+        self.rt.as_ref().is_none_or(|wanted| wanted == rt)
     }
 
     pub fn wants_shape(&self, shape: &str) -> bool {
@@ -121,7 +129,11 @@ impl Plan {
 
     pub fn wants_subject(&self, kind: &str, subject: &str) -> bool {
         let base = subject.split('@').next().unwrap_or(subject);
-        self.subjects.is_empty() || self.subjects.iter().any(|wanted| [kind, subject, base].contains(&wanted.as_str()))
+        let fits = |wanted: &String| match wanted.strip_prefix('=') {
+            Some(exact) => exact == subject,
+            None => [kind, subject, base].contains(&wanted.as_str()),
+        };
+        self.subjects.is_empty() || self.subjects.iter().any(fits)
     }
 }
 

@@ -117,7 +117,7 @@ fn short_runs(suite: &mut Suite, rows: u64) {
     const STEPS: u64 = 10;
     let mut kept = None;
     let all = rows / STEPS;
-    suite.value("durable-64", "store, runs of 10", "ns/row", rows, move || {
+    suite.value("durable-64", "store+runs", "ns/row", rows, move || {
         let (store, begun) = kept.get_or_insert_with(|| (Store::new(), 0));
         let (mut current, mut ended, mut left) = (vec![(0, 0); RUNS], 0, all);
         let start = Instant::now();

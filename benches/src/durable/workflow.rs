@@ -26,14 +26,9 @@ pub fn register(suite: &mut Suite) {
     let sizes = suite.sizes();
     let (rt, rows, alone) = (suite.rt, sizes.durable_rows, sizes.durable_alone);
     let kept: Shared = Rc::default();
-    let used = kept.clone();
-    suite.value("durable-64", "stepcast", "ns/row", rows, move || {
-        let mut kept = used.borrow_mut();
-        let kept = kept.get_or_insert_with(|| Kept::new(rt));
-        let runtime = kept.runtime.clone();
-        kept.steps += rows;
-        kept.run(async move { chains(&runtime, rows / STEPS, RUNS).await }, rows)
-    });
+    in_flight(suite, "stepcast", kept.clone(), STEPS);
+    // What a step costs where runs begin and end seldom.
+    in_flight(suite, "stepcast@100", Rc::default(), 100);
     suite.value("durable-rows", "stepcast", "rows/step", rows, move || match kept.borrow().as_ref() {
         Some(kept) => kept.rows_per_step(),
         None => f64::NAN,
@@ -48,6 +43,17 @@ pub fn register(suite: &mut Suite) {
         let interrupted = sizes.interrupted;
         suite.value("durable-recover", "stepcast", "ms", interrupted, move || recover(interrupted));
     }
+}
+
+fn in_flight(suite: &mut Suite, subject: &str, kept: Shared, steps: u64) {
+    let (rt, rows) = (suite.rt, suite.sizes().durable_rows);
+    suite.value("durable-64", subject, "ns/row", rows, move || {
+        let mut kept = kept.borrow_mut();
+        let kept = kept.get_or_insert_with(|| Kept::new(rt));
+        let runtime = kept.runtime.clone();
+        kept.steps += rows;
+        kept.run(async move { chains(&runtime, rows / steps, RUNS, steps).await }, rows)
+    });
 }
 
 type Shared = Rc<RefCell<Option<Kept>>>;
@@ -145,15 +151,15 @@ fn start(steps: u64) -> Begin {
     Begin { hops: steps - 2, text: "x".repeat(100) }
 }
 
-async fn chains(runtime: &Runtime, runs: u64, width: usize) -> Duration {
+async fn chains(runtime: &Runtime, runs: u64, width: usize, steps: u64) -> Duration {
     let start_at = Instant::now();
     let sum = windowed(runs, width, |_| {
-        let run = runtime.run(Chain, start(STEPS), RunOptions::new());
+        let run = runtime.run(Chain, start(steps), RunOptions::new());
         async move { run.await.expect("a result").x }
     });
     let sum = sum.await;
     let taken = start_at.elapsed();
-    assert_eq!(sum, chain_result(STEPS - 2).wrapping_mul(runs));
+    assert_eq!(sum, chain_result(steps - 2).wrapping_mul(runs));
     taken
 }
 
