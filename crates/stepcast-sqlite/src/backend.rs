@@ -25,13 +25,10 @@ pub struct SqliteBackend {
     owners: Owners,
     pub(crate) readers: Readers,
     watcher: Arc<Mutex<Option<Watcher>>>,
-    writer: Mutex<Option<Writer>>,
-    read_only: bool,
-}
-
-struct Writer {
-    jobs: Jobs,
-    thread: JoinHandle<()>,
+    /// The way to the writer, unless the file is only read.
+    jobs: Option<Jobs>,
+    /// The thread that writes, until it is closed.
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl SqliteBackend {
@@ -50,12 +47,11 @@ impl SqliteBackend {
         let owners = Owners::beside(&path);
         let watcher = Arc::new(Mutex::new(None));
         let readers = Readers::new(path.clone(), options.clone());
-        let read_only = options.read_only;
-        if read_only {
+        if options.read_only {
             let failed = |source| OpenError::Storage { path: path.clone(), source };
             let conn = open::reader(&path, &options).map_err(|error| failed(storage(error)))?;
             schema::verify(&conn, &path)?;
-            return Ok(SqliteBackend { path, me: 0, owners, readers, watcher, writer: Mutex::new(None), read_only });
+            return Ok(SqliteBackend { path, me: 0, owners, readers, watcher, jobs: None, writer: Mutex::new(None) });
         }
         let (conn, me, alive) = open::writer(&path, &owners, &options)?;
         let failed = |error| OpenError::Storage { path: path.clone(), source: storage(error) };
@@ -66,22 +62,15 @@ impl SqliteBackend {
             .name("stepcast-sqlite".to_owned())
             .spawn(move || writer::write_until_closed(setup, &queue))
             .map_err(|error| OpenError::Storage { path: path.clone(), source: io(error) })?;
-        let writer = Mutex::new(Some(Writer { jobs, thread }));
-        Ok(SqliteBackend { path, me, owners, readers, watcher, writer, read_only })
-    }
-
-    /// The way to the writer. Nothing is sent under the lock: what cannot be sent is dropped, which calls others.
-    fn jobs(&self) -> Stored<Jobs> {
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*writer {
-            Some(writer) => Ok(writer.jobs.clone()),
-            None if self.read_only => Err(self.refused()),
-            None => Err(StorageError::Closed),
-        }
+        let writer = Mutex::new(Some(thread));
+        Ok(SqliteBackend { path, me, owners, readers, watcher, jobs: Some(jobs), writer })
     }
 
     fn queue(&self, job: Job) -> Stored<()> {
-        self.jobs()?.send(job).map_err(|_| StorageError::Closed)
+        match &self.jobs {
+            Some(jobs) => jobs.send(job).map_err(|_| StorageError::Closed),
+            None => Err(self.refused()),
+        }
     }
 
     fn refused(&self) -> StorageError {
@@ -104,9 +93,8 @@ impl SqliteBackend {
     fn end(&self) -> Stored<()> {
         let taken = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.readers.close();
-        let Some(Writer { jobs, thread }) = taken else {
-            return if self.read_only { Ok(()) } else { Err(StorageError::Closed) };
-        };
+        let Some(jobs) = &self.jobs else { return Ok(()) };
+        let Some(thread) = taken else { return Err(StorageError::Closed) };
         let (told, answer) = mpsc::channel();
         let sent = jobs.send(Job::Close(told)).is_ok();
         if thread.thread().id() == std::thread::current().id() {
@@ -126,7 +114,7 @@ impl SqliteBackend {
     fn reap(&self) -> Stored<()> {
         let others = self.readers.read(read::owners)?;
         let gone = others.into_iter().any(|owner| owner != self.me && !self.owners.is_alive(owner));
-        if gone && !self.read_only { self.change(|work| work.reap().map(Ok)) } else { Ok(()) }
+        if gone && self.jobs.is_some() { self.change(|work| work.reap().map(Ok)) } else { Ok(()) }
     }
 }
 
@@ -180,10 +168,10 @@ impl fmt::Debug for SqliteBackend {
 
 impl Backend for SqliteBackend {
     fn write(&self, batch: Batch, done: Done) {
-        match self.jobs() {
-            // A queue that is gone drops the job, and with it `done`, which says so.
-            Ok(jobs) => drop(jobs.send(Job::Batch(Box::new(batch), done))),
-            Err(error) => done.call(Err(WriteError::Storage(error))),
+        match &self.jobs {
+            // A queue that is gone gives the job back to be dropped, and with it `done`, which says so.
+            Some(jobs) => drop(jobs.send(Job::Batch(batch, done))),
+            None => done.call(Err(WriteError::Storage(self.refused()))),
         }
     }
 

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use stepcast_core::AnyEvent;
-use stepcast_core::backend::{Backend, Batch, Done, WriteError};
+use stepcast_core::backend::{Backend, Batch, Done, Receipt, Receiver, WriteError};
 
 use super::{AttachError, Host, Landing, Loaded};
 use crate::dispatch::Journal;
 use crate::exec::{ExecShared, OpLog};
-use crate::run::{Cell, RunShared, lock};
+use crate::run::{Cell, RunShared, Task, lock};
 
 /// Ties a run to the backend that keeps it.
 ///
@@ -27,7 +27,7 @@ pub(crate) struct Keeping {
     /// No stream event is taken any more: the last one is in a batch.
     sealed: AtomicBool,
     /// What became of the batch under way.
-    receipt: Mutex<Option<Result<(), WriteError>>>,
+    receipt: Mutex<Option<Receipt>>,
     landed: AtomicBool,
     /// Whether the dispatcher is handing a batch over.
     sending: AtomicBool,
@@ -111,23 +111,18 @@ impl Keeping {
     /// Hands a batch to the backend.
     pub(crate) fn send(&self, run: &Arc<RunShared>, batch: Batch) {
         self.sending.store(true, Ordering::SeqCst);
-        let run = Arc::clone(run);
-        let done = move |result| {
-            if let Some(keeping) = run.keeping() {
-                keeping.land(Arc::clone(&run), result);
-            }
-        };
-        self.backend.write(batch, Done::new(done));
+        self.backend.write(batch, Done::to(Arc::clone(run) as Arc<dyn Receiver>));
         self.sending.store(false, Ordering::SeqCst);
     }
 
     /// Leaves word of a batch.
-    fn land(&self, run: Arc<RunShared>, result: Result<(), WriteError>) {
-        *lock(&self.receipt) = Some(result);
+    fn land(&self, run: &Arc<RunShared>, receipt: Receipt) {
+        let together = receipt.together;
+        *lock(&self.receipt) = Some(receipt);
         self.landed.store(true, Ordering::SeqCst);
         // A dispatcher that is still sending looks by itself afterwards.
         if !self.sending.load(Ordering::SeqCst) {
-            self.landing.tell(run);
+            self.landing.tell(run, together);
         }
     }
 
@@ -145,7 +140,7 @@ impl Keeping {
     }
 
     /// What became of the batch under way, once it is known.
-    pub(crate) fn take_receipt(&self) -> Option<Result<(), WriteError>> {
+    pub(crate) fn take_receipt(&self) -> Option<Receipt> {
         if !self.landed.swap(false, Ordering::AcqRel) {
             return None;
         }
@@ -159,6 +154,14 @@ pub(crate) struct Stay<'a>(&'a AtomicU32);
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Receiver for RunShared {
+    fn receive(self: Arc<Self>, receipt: Receipt) {
+        if let Some(keeping) = self.keeping() {
+            keeping.land(&self, receipt);
+        }
     }
 }
 
@@ -186,6 +189,17 @@ impl RunShared {
     pub(crate) fn nudge(self: &Arc<Self>) {
         if self.keeping().is_some() {
             self.rouse(lock(&self.inbox));
+        }
+    }
+
+    /// Wakes the dispatcher, which finds its batch landed. It is in its task: it does not leave that while it writes.
+    pub(super) fn landed(&self) {
+        let mut inbox = lock(&self.inbox);
+        if let Task::Asleep(_) = inbox.task
+            && let Task::Asleep(waker) = std::mem::replace(&mut inbox.task, Task::Active)
+        {
+            drop(inbox);
+            waker.wake();
         }
     }
 }

@@ -3,31 +3,20 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::run::{RunShared, lock};
 
-/// Batches that land closer together than this are of one group.
-const TOGETHER: Duration = Duration::from_micros(30);
-
 /// Where runs wait to be told that their batch has landed.
 #[derive(Default)]
 pub(crate) struct Landing {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Vec<Arc<RunShared>>>,
     news: Notify,
     /// Whether the task is there.
     served: AtomicBool,
     closed: AtomicBool,
-}
-
-#[derive(Default)]
-struct Waiting {
-    runs: Vec<Arc<RunShared>>,
-    /// When the last batch landed.
-    last: Option<Instant>,
 }
 
 impl Landing {
@@ -38,24 +27,18 @@ impl Landing {
         }
     }
 
-    /// There is word of a run's batch.
-    pub(crate) fn tell(&self, run: Arc<RunShared>) {
-        if !self.served.load(Ordering::SeqCst) {
-            return run.nudge();
+    /// There is word of a run's batch. One that landed alone is told at once: the way by the task is longer.
+    pub(crate) fn tell(&self, run: &Arc<RunShared>, together: bool) {
+        if !together || !self.served.load(Ordering::SeqCst) {
+            return run.landed();
         }
-        let now = Instant::now();
         let mut waiting = lock(&self.waiting);
-        // One that lands alone is told at once: the way by the task is longer.
-        let alone = waiting.last.replace(now).is_none_or(|last| now.duration_since(last) > TOGETHER);
-        if alone && waiting.runs.is_empty() {
-            drop(waiting);
-            return run.nudge();
-        }
-        waiting.runs.push(run);
-        if waiting.runs.len() == 1 {
+        waiting.push(Arc::clone(run));
+        let first = waiting.len() == 1;
+        drop(waiting);
+        if first {
             self.news.notify_one();
         }
-        drop(waiting);
         // The task may have gone with its tokio runtime in between.
         if !self.served.load(Ordering::SeqCst) {
             self.tell_all();
@@ -69,11 +52,11 @@ impl Landing {
 
     fn tell_all(&self) {
         loop {
-            let runs = std::mem::take(&mut lock(&self.waiting).runs);
+            let runs = std::mem::take(&mut *lock(&self.waiting));
             if runs.is_empty() {
                 return;
             }
-            runs.iter().for_each(RunShared::nudge);
+            runs.iter().for_each(|run| run.landed());
         }
     }
 }

@@ -148,7 +148,7 @@ impl LiveRuns {
                 at: None,
                 event: item.event,
             }),
-            StreamItem::Lagged { .. } => None,
+            _ => None,
         });
         Ok(logged.collect())
     }

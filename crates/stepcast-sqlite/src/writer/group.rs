@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use stepcast_core::backend::{Batch, StorageError, WriteError};
+use stepcast_core::backend::{Batch, Receipt, StorageError, WriteError};
 
 use super::work::Work;
 use super::{FaultPoint, Job, More, is_final};
@@ -33,13 +33,14 @@ impl Work<'_> {
     fn tell(&mut self, jobs: &mut Vec<Job>, result: Stored<Vec<Outcome>>) {
         match result {
             Ok(outcomes) => {
+                let together = jobs.len() > 1;
                 // Freed when everybody is told, and at work again.
-                let mut written = Vec::with_capacity(jobs.len());
+                let mut written = Vec::new();
                 for (job, outcome) in jobs.drain(..).zip(outcomes) {
                     if let (Job::Batch(batch, _), Err(error)) = (&job, &outcome) {
                         self.stop_after(batch, error);
                     }
-                    written.extend(answer(job, outcome));
+                    written.extend(answer(job, outcome, together));
                     self.fault(FaultPoint::Told);
                 }
             }
@@ -48,7 +49,7 @@ impl Work<'_> {
                     if let Job::Batch(batch, _) = &job {
                         self.stop_after(batch, &WriteError::Storage(error.clone()));
                     }
-                    drop(answer(job, Err(WriteError::Storage(error.clone()))));
+                    drop(answer(job, Err(WriteError::Storage(error.clone())), false));
                 }
             }
         }
@@ -150,12 +151,13 @@ impl Work<'_> {
     }
 }
 
-/// Gives the batch back, which is of no more use.
-fn answer(job: Job, outcome: Outcome) -> Option<Box<Batch>> {
+/// Gives the batch back if there is something to free in it.
+fn answer(job: Job, outcome: Outcome, together: bool) -> Option<Batch> {
     match job {
-        Job::Batch(batch, done) => {
-            done.call(outcome);
-            return Some(batch);
+        Job::Batch(mut batch, done) => {
+            let spent = std::mem::take(&mut batch.rows);
+            done.hand(Receipt { result: outcome, spent, together });
+            return (!batch.only_appends() || !batch.events.is_empty()).then_some(batch);
         }
         Job::Call(call) => call.answer(outcome.map_err(|error| match error {
             WriteError::Storage(error) => error,

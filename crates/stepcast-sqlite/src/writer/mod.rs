@@ -27,14 +27,17 @@ pub(crate) use work::{Often, Work};
 const GROUP: usize = 1024;
 /// The longest wait for those who shared the last commit.
 const COMPANY: Duration = Duration::from_micros(300);
+/// While they come, so many are written at once: each look into the queue keeps those out who put something in.
+const TOGETHER: usize = 8;
 /// How long to stay awake for the next job: whoever was told and goes on at once needs no longer, and to fall asleep and
 /// be woken would cost a lone writer a sixth of its time.
 const AWAKE: Duration = Duration::from_micros(50);
 
-/// Something to write.
+/// Something to write. Nearly all jobs are batches, which a box would make dearer.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Job {
     /// A batch of a run.
-    Batch(Box<Batch>, Done),
+    Batch(Batch, Done),
     /// Anything else.
     Call(Box<dyn Call>),
     /// Nothing more.
@@ -140,7 +143,13 @@ impl More<'_> {
         self.queue.take(group, GROUP - old, 0, Duration::ZERO, None);
         if group.len() == old && old < self.company {
             let until = *self.until.get_or_insert_with(|| Instant::now() + COMPANY);
-            self.queue.take(group, GROUP - old, self.company - old, AWAKE, Some(until));
+            let left = self.company - old;
+            if !self.queue.watch(left.min(TOGETHER), AWAKE) {
+                // They take their time: it is enough to be woken for the last of them.
+                self.queue.take(group, GROUP - old, left, Duration::ZERO, Some(until));
+            } else {
+                self.queue.take(group, GROUP - old, 0, Duration::ZERO, None);
+            }
         }
         self.sort_out(group, old);
         group.len() > old

@@ -64,6 +64,18 @@ impl Jobs {
 }
 
 impl Queue {
+    /// Waits without going to sleep until there are `wanted` jobs, at most for `awake`. Whether there are any.
+    pub(super) fn watch(&self, wanted: usize, awake: Duration) -> bool {
+        let len = || self.0.len.load(Ordering::Acquire);
+        if len() < wanted {
+            let end = Instant::now() + awake;
+            while len() < wanted && Instant::now() < end {
+                std::thread::yield_now();
+            }
+        }
+        len() > 0
+    }
+
     /// Moves at most `most` jobs to `into`, and waits until there are `wanted`: for `awake` without going to sleep, and
     /// asleep until `until`, or for good without one.
     pub(super) fn take(
@@ -74,11 +86,8 @@ impl Queue {
         awake: Duration,
         until: Option<Instant>,
     ) {
-        if self.0.len.load(Ordering::Acquire) < wanted && !awake.is_zero() {
-            let end = Instant::now() + awake;
-            while self.0.len.load(Ordering::Acquire) < wanted && Instant::now() < end {
-                std::thread::yield_now();
-            }
+        if !awake.is_zero() {
+            self.watch(wanted, awake);
         }
         let mut state = self.0.lock();
         while state.jobs.len() < wanted {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stepcast_core::WorkflowDef;
-use stepcast_core::backend::{Due, StatusChange, WriteError};
+use stepcast_core::backend::{Due, Receipt, StatusChange, WriteError};
 use stepcast_core::engine::{ExecKey, RunState, Time};
 use stepcast_core::journal::{LabelDelta, WriteRowError, write_between};
 
@@ -81,8 +81,9 @@ impl Dispatch {
     /// What became of the batch under way. `None` while nothing is known.
     pub(super) fn landing(&mut self, core: &mut RunCore) -> Option<Result<(), WriteError>> {
         let keeping = self.env.run.keeping()?;
-        let result = keeping.take_receipt()?;
+        let Receipt { result, spent, .. } = keeping.take_receipt()?;
         let journal = core.journal.as_deref_mut()?;
+        journal.spent = spent;
         let held = journal.flight.take()?;
         if keeping.recorded.get().is_none() {
             let _ = keeping.recorded.set(result.clone().map_err(Arc::new));
@@ -117,7 +118,7 @@ impl Journal {
         exec: Option<ExecKey>,
         ops: &[LabelDelta],
     ) -> Result<(), WriteRowError> {
-        let (mut row, number) = (Vec::new(), self.next_row());
+        let (mut row, number) = (self.room(), self.next_row());
         let written = with_extras(&self.changes, self.seq, ops, |extras| {
             write_between(&mut row, def, state, number, now, exec, extras)
         })?;

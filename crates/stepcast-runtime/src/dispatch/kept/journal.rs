@@ -23,6 +23,8 @@ pub(crate) struct Journal {
     /// The last stream event made.
     pub(super) seq: u64,
     pub(super) batch: Batch,
+    /// Rows that are written, for the room of the next ones.
+    pub(super) spent: Vec<JournalRow>,
     /// What is done once the next batch is durable.
     pub(super) held: Vec<Held>,
     /// What is done once the batch under way is durable.
@@ -135,6 +137,7 @@ impl Journal {
         Journal {
             batch: Batch::of(Arc::clone(&run), fence, Time(0)),
             run,
+            spent: Vec::new(),
             fence,
             parent: None,
             row,
@@ -163,9 +166,19 @@ impl Journal {
         self.flight.is_some() || self.reloading
     }
 
+    /// Room for a row's bytes.
+    pub(super) fn room(&mut self) -> Vec<u8> {
+        let mut room = self.spent.pop().map(|row| row.data).unwrap_or_default();
+        room.clear();
+        room
+    }
+
     fn push_row(&mut self, data: Vec<u8>) {
         self.row += 1;
         self.since += data.len();
+        if self.batch.rows.capacity() == 0 && self.spent.is_empty() {
+            std::mem::swap(&mut self.batch.rows, &mut self.spent);
+        }
         self.batch.rows.push(JournalRow { n: self.row, data });
     }
 
@@ -191,7 +204,9 @@ impl Journal {
     /// Adds a row that brings all changes so far.
     pub(super) fn push_changes(&mut self, row: Vec<u8>) {
         self.push_row(row);
-        self.changes = Changes::default();
+        if !self.changes.is_empty() {
+            self.changes = Changes::default();
+        }
     }
 
     /// Wakes the parent with the next batch, wherever it sleeps: this run has ended.

@@ -43,7 +43,7 @@ impl Dispatch {
     fn write_row(&self, core: &mut RunCore, tick: &Tick, ops: &[LabelDelta]) -> Result<(), WriteRowError> {
         let def = &self.env.run.program.def;
         let RunCore { journal: Some(journal), state, .. } = core else { return Ok(()) };
-        let (mut row, number) = (Vec::new(), journal.next_row());
+        let (mut row, number) = (journal.room(), journal.next_row());
         let written = with_extras(&journal.changes, journal.seq, ops, |extras| {
             write_tick(&mut row, def, state, number, tick, extras)
         })?;
