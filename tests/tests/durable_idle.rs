@@ -170,3 +170,57 @@ fn a_deadline_survives_the_process() {
         });
     }
 }
+
+/// Two steps that take the same event.
+mod addressed {
+    use super::*;
+
+    #[step]
+    pub async fn begin(_: Begin) {}
+
+    #[step]
+    pub async fn left(go: Go) -> Done {
+        Done { n: go.n }
+    }
+
+    #[step]
+    pub async fn right(go: Go) -> Done {
+        Done { n: go.n + 1000 }
+    }
+
+    flow!(pub(super) Addressed: Begin => Done { begin, left, right });
+}
+
+#[test]
+fn an_event_for_one_step_is_recorded_for_it() {
+    for store in Store::all() {
+        let id = RunId::from("addressed");
+        let runtime = || {
+            let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(2));
+            runtime.register(addressed::Addressed).expect("it is registered");
+            runtime
+        };
+        store.process(async {
+            let runtime = runtime();
+            let options = RunOptions::new().run_id(id.clone());
+            runtime.start("Addressed", json!({"patience": 0}), options).expect("it starts");
+            gone(&runtime, &id).await;
+        });
+        // A process that takes up nothing itself: the event is in the store when it dies.
+        store.process(async {
+            let runtime = runtime().only_attached();
+            let refused = runtime.send_event_to(&id, "nope", Go { n: 1 }).await;
+            let Err(stepcast::SendRunError::Step { step, takers, .. }) = refused else { panic!("{refused:?}") };
+            assert_eq!((step.as_str(), takers), ("nope", vec!["left".to_owned(), "right".to_owned()]));
+            let refused = runtime.send_event_to(&id, "begin", Go { n: 1 }).await;
+            assert!(matches!(refused, Err(stepcast::SendRunError::Step { .. })), "{refused:?}");
+            runtime.send_event_to(&id, "right", Go { n: 7 }).await.expect("it is sent");
+            assert!(runtime.get(&id).is_none(), "{}: nobody has taken it up", store.name());
+        });
+        store.process(async {
+            let run = runtime().attach(&id).await.expect("it goes on");
+            let done = within(run.outcome()).await.expect("it ends");
+            assert_eq!(done.get::<Done>().expect("the stop event").n, 1007, "{}", store.name());
+        });
+    }
+}

@@ -91,6 +91,18 @@ pub enum SendRunError {
         /// Tags of the events that it takes.
         expected: Vec<String>,
     },
+    /// The workflow has no such step, or it does not take the event by itself.
+    #[error("`{workflow}` has no step `{step}` that takes `{event}` by itself; those that do: {}.", list(takers))]
+    Step {
+        /// The workflow.
+        workflow: String,
+        /// The step that was named.
+        step: String,
+        /// Tag of the event.
+        event: String,
+        /// The steps that would take it.
+        takers: Vec<String>,
+    },
     /// The event's data does not fit its type.
     #[error("The event does not fit `{tag}`: {source}.")]
     Data {

@@ -19,4 +19,4 @@ pub(crate) use host::{Host, fetch_letters};
 pub(crate) use keeping::Keeping;
 pub(crate) use landing::Landing;
 pub(crate) use load::{Found, Loaded, claim, load, load_claimed, new_run, read_anew};
-pub(crate) use records::{Older, ask, older_events};
+pub(crate) use records::{EventLetter, Older, ask, older_events};

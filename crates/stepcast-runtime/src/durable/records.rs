@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
 use stepcast_core::journal::Shape;
-use stepcast_core::{AnyEvent, BoxFuture};
+use stepcast_core::{AnyEvent, BoxFuture, EventEnvelope, WorkflowDef};
 
 use super::SendRunError;
 use super::answers::check_event;
 use crate::clock;
-use crate::run::{RunId, RunShared};
+use crate::run::{RunId, RunShared, single_takers};
 use crate::runtime::Runtime;
 use crate::stream::StreamReadError;
 
@@ -81,7 +82,7 @@ impl Runtime {
     /// When there is no such run, it has ended, or its workflow takes no such event from outside. Where the workflow is
     /// registered, the event's data is checked too.
     pub async fn send_event(&self, run: &RunId, event: impl Into<AnyEvent>) -> Result<(), SendRunError> {
-        self.send_letter(run, event.into(), None).await
+        self.send_letter(run, event.into(), None, None).await
     }
 
     /// As [`send_event`](Self::send_event), under an id of the sender's: sent again under the same id, it is delivered
@@ -95,21 +96,43 @@ impl Runtime {
         event: impl Into<AnyEvent>,
         id: impl Into<String>,
     ) -> Result<(), SendRunError> {
-        self.send_letter(run, event.into(), Some(id.into())).await
+        self.send_letter(run, event.into(), None, Some(id.into())).await
     }
 
-    async fn send_letter(&self, run: &RunId, event: AnyEvent, dedup: Option<String>) -> Result<(), SendRunError> {
+    /// As [`send_event`](Self::send_event), to one step only.
+    ///
+    /// # Errors
+    /// As for [`send_event`](Self::send_event), and when its workflow, if registered here, has no such step that takes
+    /// the event by itself.
+    pub async fn send_event_to(&self, run: &RunId, step: &str, event: impl Into<AnyEvent>) -> Result<(), SendRunError> {
+        self.send_letter(run, event.into(), Some(step), None).await
+    }
+
+    async fn send_letter(
+        &self,
+        run: &RunId,
+        event: AnyEvent,
+        step: Option<&str>,
+        dedup: Option<String>,
+    ) -> Result<(), SendRunError> {
         let Some(backend) = self.backend() else { return Err(SendRunError::NoBackend) };
         if let Some(record) = self.find_run(run).await?.filter(|record| !record.status.is_end()) {
-            match self.definition(&record.workflow) {
-                Some(def) => check_event(&def, &event)?,
-                None => self.check_described(backend, run, &record.workflow, &event).await?,
+            match (self.definition(&record.workflow), step) {
+                (Some(def), None) => check_event(&def, &event)?,
+                (Some(def), Some(step)) => {
+                    check_event(&def, &event)?;
+                    check_step(&def, step, &event)?;
+                }
+                (None, _) => self.check_described(backend, run, &record.workflow, &event).await?,
             }
         }
         let tag = event.tag().to_owned();
-        let json =
-            serde_json::to_string(&event).map_err(|source| SendRunError::Data { tag, source: Arc::new(source) })?;
-        self.post(backend, run, MailKind::Event, json, dedup).await
+        let mut letter =
+            serde_json::to_value(&event).map_err(|source| SendRunError::Data { tag, source: Arc::new(source) })?;
+        if let (Some(step), Some(fields)) = (step, letter.as_object_mut()) {
+            fields.insert("step".to_owned(), step.into());
+        }
+        self.post(backend, run, MailKind::Event, letter.to_string(), dedup).await
     }
 
     /// Whether a run of a workflow that is not registered here takes this event, by the description in the store.
@@ -180,6 +203,30 @@ impl Runtime {
             None => Err(SendRunError::ShuttingDown),
         }
     }
+}
+
+/// An event on its way to a stored run.
+#[derive(Deserialize)]
+pub(crate) struct EventLetter {
+    #[serde(flatten)]
+    pub(crate) envelope: EventEnvelope,
+    /// The one step that it is for.
+    #[serde(default)]
+    pub(crate) step: Option<String>,
+}
+
+/// Whether the step takes the event by itself.
+fn check_step(def: &WorkflowDef, step: &str, event: &AnyEvent) -> Result<(), SendRunError> {
+    let takers = single_takers(def, event.tag());
+    if def.step_named(step).is_some_and(|ix| takers.contains(&ix)) {
+        return Ok(());
+    }
+    Err(SendRunError::Step {
+        workflow: def.name().to_owned(),
+        step: step.to_owned(),
+        event: event.tag().to_owned(),
+        takers: takers.into_iter().map(|ix| def.step(ix).name().to_owned()).collect(),
+    })
 }
 
 /// Stored stream events under their numbers, those that cannot be read among them.

@@ -9,10 +9,10 @@ use serde_json::Value;
 use stepcast_core::engine::FailureChoice;
 use stepcast_core::state_cell::State;
 use stepcast_core::store::StorePath;
-use stepcast_core::{AnyEvent, Event, GraphOverlay, Payload, StepIx, StepStateChanged, Taker};
+use stepcast_core::{AnyEvent, Event, GraphOverlay, Payload, StepIx, StepStateChanged};
 use tokio::sync::oneshot;
 
-use super::outside::{NotTaken, from_outside, taken_from_outside};
+use super::outside::{NotTaken, from_outside, single_takers, taken_from_outside};
 use super::{Given, Message, RespondError, RunEnd, RunError, RunId, RunShared, SendError, Task, lock};
 use crate::snapshot::{RunSnapshot, SnapshotError, StoreSnapshot};
 use crate::stream::{EventStream, StreamStart, Wanted};
@@ -202,14 +202,7 @@ impl AnyRun {
     pub fn send_event_to(&self, step: &str, event: impl Into<AnyEvent>) -> Result<(), SendError> {
         let (event, payload) = self.outside_event(event.into())?;
         let def = self.shared.def();
-        let taken = def.event_by_hash(payload.meta().hash).map_or(&[][..], |ix| def.takers(ix));
-        let takers: Vec<StepIx> = taken
-            .iter()
-            .filter_map(|taker| match taker {
-                Taker::Single(step) => Some(*step),
-                _ => None,
-            })
-            .collect();
+        let takers = single_takers(def, payload.meta().tag);
         match def.step_named(step).filter(|ix| takers.contains(ix)) {
             Some(ix) => self.post_external(event, payload, Some(ix)),
             None => Err(SendError::Step {

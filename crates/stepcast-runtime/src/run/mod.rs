@@ -19,7 +19,7 @@ pub use handle::{AnyRun, Run};
 pub use id::RunId;
 pub(crate) use inbox::{Deadline, Given, Handed, Inbox, Message, Request, Task};
 pub use options::{Mailbox, RunOptions};
-pub(crate) use outside::{NotTaken, from_outside, taken_from_outside};
+pub(crate) use outside::{NotTaken, from_outside, single_takers, taken_from_outside};
 pub(crate) use shared::{RunShared, lock};
 pub use start::RunWorkflow;
 pub(crate) use start::{Begin, NewChild, Ties, launch, refused, start_child};

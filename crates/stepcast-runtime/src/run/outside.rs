@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepcast_core::{AnyEvent, Payload, Role, WorkflowDef};
+use stepcast_core::{AnyEvent, Payload, Role, StepIx, Taker, WorkflowDef};
 
 /// Why an event is not one that the workflow takes.
 pub(crate) enum NotTaken {
@@ -31,6 +31,16 @@ pub(crate) fn from_outside(def: &WorkflowDef, event: &AnyEvent) -> Result<Payloa
 /// Tags of the events that the workflow takes from outside.
 pub(crate) fn taken_from_outside(def: &WorkflowDef) -> Vec<String> {
     def.events().filter(|meta| may_come_from_outside(meta.role)).map(|meta| meta.tag.to_owned()).collect()
+}
+
+/// The steps that take an event of this tag by itself: those that it can be addressed to.
+pub(crate) fn single_takers(def: &WorkflowDef, tag: &str) -> Vec<StepIx> {
+    let taken = def.event_by_tag(tag).map_or(&[][..], |ix| def.takers(ix));
+    let single = |taker: &Taker| match taker {
+        Taker::Single(step) => Some(*step),
+        _ => None,
+    };
+    taken.iter().filter_map(single).collect()
 }
 
 fn may_come_from_outside(role: Role) -> bool {

@@ -78,6 +78,7 @@ impl ApiError {
             SendRunError::NotExternal { expected, .. } => {
                 ApiError::bad_request("event_not_taken", detail).with("expected", expected)
             }
+            SendRunError::Step { takers, .. } => ApiError::bad_request("step_not_found", detail).with("takers", takers),
             SendRunError::Data { .. } => ApiError::bad_request("invalid_event", detail),
             SendRunError::Send(Stored::UnknownRun { .. }) => return ApiError::no_run(run),
             SendRunError::Send(Stored::Ended { .. }) => ApiError::conflict("run_ended", detail),

@@ -126,13 +126,11 @@ impl StoredRuns {
     }
 
     pub(super) async fn send(&self, run: &RunId, event: AnyEvent, step: Option<&str>) -> Result<(), ApiError> {
-        match step {
-            None => self.runtime.send_event(run, event).await.map_err(|error| ApiError::of_send(run, error)),
-            Some(step) => {
-                let live = self.attach(run).await?;
-                live.send_event_to(step, event).map_err(|error| ApiError::of_live_send(run, &error))
-            }
-        }
+        let sent = match step {
+            None => self.runtime.send_event(run, event).await,
+            Some(step) => self.runtime.send_event_to(run, step, event).await,
+        };
+        sent.map_err(|error| ApiError::of_send(run, error))
     }
 
     pub(super) async fn cancel(&self, run: &RunId) -> Result<(), ApiError> {

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 
 use super::inputs::record;
 use crate::dispatch::{Dispatch, RunCore};
-use crate::durable::{self, AnswerRunError};
-use crate::run::{Given, RespondError};
+use crate::durable::{self, AnswerRunError, EventLetter};
+use crate::run::{Given, RespondError, single_takers};
 
 impl Dispatch {
     /// Takes letters in, in their order; those that were seen before are passed over.
@@ -67,17 +67,21 @@ impl Dispatch {
 
     fn event_letter(&mut self, core: &mut RunCore, mail: &Mail) {
         let def = self.env.run.def();
-        let envelope: Option<EventEnvelope> = serde_json::from_str(&mail.json).ok();
-        let event = envelope.and_then(|envelope| {
+        let letter: Option<EventLetter> = serde_json::from_str(&mail.json).ok();
+        let event = letter.and_then(|EventLetter { envelope, step }| {
             let ix = def.event_by_tag(&envelope.tag)?;
-            def.event(ix).decode(envelope.value).ok()
+            let to = match step {
+                Some(step) => Some(def.step_named(&step).filter(|to| single_takers(def, &envelope.tag).contains(to))?),
+                None => None,
+            };
+            Some((def.event(ix).decode(envelope.value).ok()?, to))
         });
-        let Some(event) = event.map(Payload::from_box) else {
+        let Some((event, to)) = event.map(|(event, to)| (Payload::from_box(event), to)) else {
             tracing::warn!(target: "stepcast", run = %self.env.run.id(), "an event that was sent to the run does not fit its workflow; it was dropped");
             return;
         };
         let matches = self.match_event(core, &event);
-        self.tick(core, TickKind::External(Box::new(External { event, to: None, id: None, matches })));
+        self.tick(core, TickKind::External(Box::new(External { event, to, id: None, matches })));
     }
 
     /// Whether the answer was made use of, or never can be.
