@@ -66,7 +66,7 @@ impl WorkflowDef {
         // Retry policies are made here, by expressions of the user's.
         let parts = guarded(|| Parts::from(spec))
             .map_err(|message| DefinitionError::Panicked { workflow: spec.name.to_owned(), message })?;
-        build(parts)
+        Ok(WorkflowDef { spec: Some(spec), ..build(parts)? })
     }
 }
 
@@ -131,6 +131,7 @@ impl WorkflowDef {
             policy,
             fingerprint: Default::default(),
             description: Default::default(),
+            spec: None,
             past: false,
         }
     }

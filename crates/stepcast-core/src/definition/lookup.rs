@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{EventIx, InputShape, RunPolicy, StepBody, StepDef, StepIx, Taker, WorkflowDef};
 use crate::event::PastEvent;
-use crate::{ErasedEvent, EventMeta, Need, RetryPolicy};
+use crate::{ErasedEvent, EventMeta, Need, RetryPolicy, WorkflowGraph};
 
 impl WorkflowDef {
     /// The workflow's name.
@@ -18,6 +18,11 @@ impl WorkflowDef {
     /// The first line of the workflow's documentation.
     pub fn doc(&self) -> &str {
         &self.doc
+    }
+
+    /// Its graph as data; `None` for a definition that was put together at run time.
+    pub fn graph(&self) -> Option<WorkflowGraph> {
+        self.spec.map(WorkflowGraph::of)
     }
 
     /// Its bounds.
@@ -87,6 +92,7 @@ impl WorkflowDef {
             policy: RunPolicy::default(),
             fingerprint: Default::default(),
             description: Default::default(),
+            spec: None,
             past: false,
         }
     }

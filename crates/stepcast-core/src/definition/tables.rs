@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CatchDecl, RunPolicy, StepBody};
 use crate::hash::ByHash;
-use crate::{EventMeta, Need, OnFailure, RetryPolicy};
+use crate::{EventMeta, Need, OnFailure, RetryPolicy, WorkflowSpec};
 
 /// Dense number of a step within its definition. Never leaves the process.
 pub type StepIx = u32;
@@ -30,6 +30,8 @@ pub struct WorkflowDef {
     pub(crate) fingerprint: std::sync::OnceLock<u64>,
     /// Its description, once a store has asked.
     pub(crate) description: std::sync::OnceLock<String>,
+    /// What a workflow type was written as.
+    pub(crate) spec: Option<&'static WorkflowSpec>,
     /// It was made from a description: it routes, and its events are what was written.
     pub(crate) past: bool,
 }
