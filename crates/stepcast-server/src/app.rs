@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use stepcast::RunOptions;
 use tokio_util::sync::CancellationToken;
 
 use crate::options::ServerOptions;
@@ -22,6 +23,14 @@ pub(crate) struct AppInner {
 impl App {
     pub(crate) fn new(runs: Runs, options: ServerOptions) -> Self {
         App(Arc::new(AppInner { runs, options, draining: CancellationToken::new() }))
+    }
+
+    /// What every run has that is started through the server.
+    pub(crate) fn run_options(&self) -> RunOptions {
+        match self.options.record_internal {
+            true => RunOptions::new().record_internal(),
+            false => RunOptions::new(),
+        }
     }
 }
 

@@ -1,0 +1,80 @@
+//! Events as clients of these routes receive them.
+
+use serde::Serialize;
+use serde_json::Value;
+use stepcast::{AnyEvent, EventEnvelope, EventKind, StreamEvent, StreamItem};
+use utoipa::ToSchema;
+
+use super::given::outer_name;
+use crate::access::Access;
+use crate::wire;
+
+/// An event with what it is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Envelope {
+    /// Its fields.
+    #[schema(value_type = Object)]
+    value: Value,
+    /// Module path and type name.
+    qualified_name: Option<String>,
+    /// Its type's name.
+    #[serde(rename = "type")]
+    tag: String,
+    /// Its ancestors' names.
+    types: Option<Vec<String>>,
+}
+
+impl Envelope {
+    /// As far as the reader may see it. Events that LlamaIndex has too go by the name that they have there.
+    pub(super) fn of(event: &AnyEvent, access: Access) -> Self {
+        let EventEnvelope { value, qualified_name, tag, types } = wire::envelope(event, access);
+        let qualified_name = match event.meta() {
+            Some(meta) => Some(outer_name(meta)),
+            None => qualified_name,
+        };
+        Envelope { value, qualified_name, tag, types }
+    }
+
+    /// An item of a stream.
+    pub(super) fn of_item(item: &StreamItem, access: Access, qualified: bool) -> Self {
+        let mut envelope = match item {
+            StreamItem::Event(item) => Envelope::of_frame(item, access),
+            StreamItem::Lagged { from, to } => Envelope {
+                value: serde_json::json!({ "from": from, "to": to }),
+                qualified_name: Some("stepcast::Lagged".to_owned()),
+                tag: "Lagged".to_owned(),
+                types: internal(),
+            },
+        };
+        if !qualified {
+            envelope.qualified_name = None;
+        }
+        envelope
+    }
+
+    fn of_frame(item: &StreamEvent, access: Access) -> Self {
+        let mut envelope = Envelope::of(&item.event, access);
+        if item.kind == EventKind::Internal {
+            envelope.types = internal();
+            // A state that its clients do not know.
+            if let Some(state) = envelope.value.get_mut("step_state").filter(|state| *state == "waiting") {
+                *state = "not_running".into();
+            }
+        }
+        envelope
+    }
+
+    /// The result alone, as the older route gives it: what the dynamic stop event holds, or the whole stop event.
+    pub(super) fn into_result(self) -> Value {
+        match (self.value, self.qualified_name.as_deref()) {
+            (Value::Object(mut fields), Some("workflows.events.StopEvent")) => {
+                fields.remove("result").unwrap_or_default()
+            }
+            (value, _) => value,
+        }
+    }
+}
+
+fn internal() -> Option<Vec<String>> {
+    Some(vec!["InternalDispatchEvent".to_owned()])
+}

@@ -1,0 +1,113 @@
+//! A run as a handler.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use stepcast::backend::RunStatus;
+use utoipa::ToSchema;
+
+use super::envelope::Envelope;
+use crate::access::Access;
+use crate::error::RUN_ID;
+use crate::runs::RunView;
+use crate::wire::time;
+
+/// A run as a handler.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Handler {
+    /// The run's id.
+    pub(super) handler_id: String,
+    workflow_name: String,
+    /// The run's id as well.
+    run_id: String,
+    /// Why it failed.
+    error: Option<String>,
+    /// The stop event of a completed run.
+    pub(super) result: Option<Envelope>,
+    /// Always `false`.
+    result_unreadable: bool,
+    /// `running`, `completed`, `failed` or `cancelled`.
+    pub(super) status: &'static str,
+    started_at: String,
+    updated_at: Option<String>,
+    completed_at: Option<String>,
+}
+
+impl Handler {
+    pub(super) fn of(run: &RunView, access: Access) -> Self {
+        Handler {
+            handler_id: run.id.to_string(),
+            workflow_name: run.workflow.clone(),
+            run_id: run.id.to_string(),
+            error: run.error.as_ref().filter(|_| word(run.status) == "failed").map(|error| error.message.clone()),
+            result: run.result.as_ref().map(|event| Envelope::of(event, access)),
+            result_unreadable: false,
+            status: word(run.status),
+            started_at: time::text(run.created),
+            updated_at: Some(time::text(run.changed)),
+            completed_at: run.ended().map(time::text),
+        }
+    }
+
+    /// A run that was just started, whatever has become of it meanwhile.
+    pub(super) fn begun(run: &RunView) -> Self {
+        let started = time::text(run.created);
+        Handler {
+            handler_id: run.id.to_string(),
+            workflow_name: run.workflow.clone(),
+            run_id: run.id.to_string(),
+            error: None,
+            result: None,
+            result_unreadable: false,
+            status: "running",
+            started_at: started.clone(),
+            updated_at: Some(started),
+            completed_at: None,
+        }
+    }
+
+    /// The status code that says how the run stands: 200 completed, 202 running, 500 anything else.
+    pub(super) fn outcome(&self) -> StatusCode {
+        match self.status {
+            "completed" => StatusCode::OK,
+            "running" => StatusCode::ACCEPTED,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The handler as a response, which names the run in its header too.
+    pub(super) fn respond(self, status: StatusCode) -> Response {
+        let id = self.handler_id.clone();
+        named(&id, (status, Json(self)).into_response())
+    }
+}
+
+/// A response about a run: its header says which.
+pub(super) fn named(run: &str, mut response: Response) -> Response {
+    if let Ok(id) = HeaderValue::from_str(run) {
+        response.headers_mut().insert(RUN_ID, id);
+    }
+    response
+}
+
+/// The four words that clients know.
+fn word(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Completed | RunStatus::CompletedWithFailures => "completed",
+        RunStatus::Failed | RunStatus::TimedOut => "failed",
+        RunStatus::Cancelled => "cancelled",
+        _ => "running",
+    }
+}
+
+/// The statuses behind one of the four words; none behind any other.
+pub(super) fn statuses(word: &str) -> &'static [RunStatus] {
+    match word {
+        "running" => &[RunStatus::Running, RunStatus::Waiting],
+        "completed" => &[RunStatus::Completed, RunStatus::CompletedWithFailures],
+        "failed" => &[RunStatus::Failed, RunStatus::TimedOut],
+        "cancelled" => &[RunStatus::Cancelled],
+        _ => &[],
+    }
+}

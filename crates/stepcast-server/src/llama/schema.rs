@@ -1,0 +1,88 @@
+//! JSON schemas in the shape that pydantic writes and the debugger's form reads.
+
+use serde_json::{Map, Value, json};
+use stepcast::EventMeta;
+
+/// The schema of an event's fields: an object with a title, each property with a title, `anyOf` where it may be null.
+pub(super) fn of_event(meta: &EventMeta) -> Value {
+    let mut schema = match meta.schema() {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    };
+    schema.remove("$schema");
+    schema.entry("title").or_insert_with(|| meta.type_name.into());
+    schema.entry("type").or_insert_with(|| "object".into());
+    shape(&mut schema);
+    schema.entry("properties").or_insert_with(|| json!({}));
+    Value::Object(schema)
+}
+
+/// Shapes an object's properties, and those of the definitions it refers to.
+fn shape(schema: &mut Map<String, Value>) {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        for (name, property) in properties {
+            // A property may also be `true`: anything.
+            if let Value::Bool(true) = property {
+                *property = json!({});
+            }
+            if let Value::Object(property) = property {
+                nullable(property);
+                if property.get("title").is_none_or(|title| title == name.as_str()) && !property.contains_key("$ref") {
+                    property.insert("title".to_owned(), title(name).into());
+                }
+            }
+        }
+    }
+    if let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        definitions.values_mut().filter_map(Value::as_object_mut).for_each(shape);
+    }
+}
+
+/// `"type": [T, "null"]` as `"anyOf": [{"type": T}, {"type": "null"}]`.
+fn nullable(property: &mut Map<String, Value>) {
+    let Some(Value::Array(types)) = property.get("type") else { return };
+    let (types, mut rest) = (types.clone(), std::mem::take(property));
+    rest.remove("type");
+    for note in ["title", "description", "default"] {
+        property.extend(rest.remove_entry(note));
+    }
+    let choices = types.into_iter().map(|kind| {
+        let mut choice = if kind == "null" { Map::new() } else { rest.clone() };
+        choice.insert("type".to_owned(), kind);
+        Value::Object(choice)
+    });
+    property.insert("anyOf".to_owned(), choices.collect());
+    property.entry("default").or_insert(Value::Null);
+}
+
+/// `delay_ms` as `Delay Ms`.
+fn title(name: &str) -> String {
+    let words = name.split('_').filter(|word| !word.is_empty()).map(|word| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{nullable, title};
+
+    #[test]
+    fn what_may_be_null_is_a_choice() {
+        let mut property = json!({"type": ["integer", "null"], "minimum": 0, "description": "How many."});
+        nullable(property.as_object_mut().expect("an object"));
+        let anyof = json!([{"type": "integer", "minimum": 0}, {"type": "null"}]);
+        assert_eq!(property, json!({"anyOf": anyof, "description": "How many.", "default": null}));
+    }
+
+    #[test]
+    fn titles_are_words() {
+        assert_eq!(
+            (title("delay_ms").as_str(), title("n").as_str(), title("_a__b").as_str()),
+            ("Delay Ms", "N", "A B")
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! What the workflows are.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use serde_json::Value;
+use stepcast::{NodeKind, WorkflowGraph};
+use utoipa::ToSchema;
+
+use super::{in_their_words, schema as schemas};
+use crate::app::App;
+use crate::error::ApiError;
+
+/// The names of the workflows.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Workflows {
+    workflows: Vec<String>,
+}
+
+/// What starts a workflow and what it ends with.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Schemas {
+    /// JSON schema of the start event.
+    #[schema(value_type = Object)]
+    start: Value,
+    /// JSON schema of the stop event.
+    #[schema(value_type = Object)]
+    stop: Value,
+}
+
+/// The events of a workflow.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Events {
+    /// Their JSON schemas.
+    #[schema(value_type = Vec<Object>)]
+    events: Vec<Value>,
+}
+
+/// A workflow as a graph.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Representation {
+    /// `{"name", "description", "nodes", "edges"}`.
+    #[schema(value_type = Object)]
+    graph: WorkflowGraph,
+}
+
+/// Lists the workflows.
+#[utoipa::path(get, path = "/workflows", tag = "llamaindex", responses((status = 200, body = Workflows)))]
+pub(crate) async fn list(State(app): State<App>) -> Json<Workflows> {
+    Json(Workflows { workflows: app.runs.runtime().workflows() })
+}
+
+/// Gives the schemas of a workflow's start and stop event.
+#[utoipa::path(
+    get, path = "/workflows/{name}/schema", tag = "llamaindex", params(("name" = String, Path)),
+    responses((status = 200, body = Schemas), (status = 404, description = "No such workflow"))
+)]
+pub(crate) async fn schema(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Schemas>, ApiError> {
+    let def = app.runs.definition(&name).map_err(in_their_words)?;
+    let of = |event| schemas::of_event(def.event(event));
+    Ok(Json(Schemas { start: of(def.start()), stop: of(def.stop()) }))
+}
+
+/// Gives the schemas of all of a workflow's events.
+#[utoipa::path(
+    get, path = "/workflows/{name}/events", tag = "llamaindex", params(("name" = String, Path)),
+    responses((status = 200, body = Events), (status = 404, description = "No such workflow"))
+)]
+pub(crate) async fn events(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Events>, ApiError> {
+    let unknown = |error: ApiError| error.saying(format!("Workflow '{name}' not found"));
+    let def = app.runs.definition(&name).map_err(unknown)?;
+    Ok(Json(Events { events: def.events().map(schemas::of_event).collect() }))
+}
+
+/// Gives a workflow as a graph of steps and events.
+#[utoipa::path(
+    get, path = "/workflows/{name}/representation", tag = "llamaindex", params(("name" = String, Path)),
+    responses((status = 200, body = Representation), (status = 404, description = "No such workflow"))
+)]
+pub(crate) async fn representation(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<Representation>, ApiError> {
+    let def = app.runs.definition(&name).map_err(in_their_words)?;
+    let Some(mut graph) = def.graph() else {
+        return Err(ApiError::not_found(
+            "graph_not_found",
+            "The workflow has no graph: it was put together at run time.",
+        ));
+    };
+    for node in &mut graph.nodes {
+        if let NodeKind::Event { event_type, event_schema, .. } = &mut node.kind
+            && let Some(event) = def.event_by_tag(event_type)
+        {
+            *event_schema = Some(schemas::of_event(def.event(event)));
+        }
+    }
+    Ok(Json(Representation { graph }))
+}
