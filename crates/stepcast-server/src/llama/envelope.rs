@@ -1,7 +1,7 @@
 //! Events as clients of these routes receive them.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use stepcast::{AnyEvent, EventEnvelope, EventKind, StreamEvent, StreamItem};
 use utoipa::ToSchema;
 
@@ -39,17 +39,20 @@ impl Envelope {
     pub(super) fn of_item(item: &StreamItem, access: Access, qualified: bool) -> Self {
         let mut envelope = match item {
             StreamItem::Event(item) => Envelope::of_frame(item, access),
-            StreamItem::Lagged { from, to } => Envelope {
-                value: serde_json::json!({ "from": from, "to": to }),
-                qualified_name: Some("stepcast::Lagged".to_owned()),
-                tag: "Lagged".to_owned(),
-                types: internal(),
-            },
+            StreamItem::Lagged { from, to } => Envelope::of_gap("Lagged", json!({ "from": from, "to": to })),
+            StreamItem::Unreadable { from, to, error } => {
+                Envelope::of_gap("Unreadable", json!({ "from": from, "to": to, "error": error.to_string() }))
+            }
         };
         if !qualified {
             envelope.qualified_name = None;
         }
         envelope
+    }
+
+    /// In the place of events that cannot be given.
+    fn of_gap(tag: &str, value: Value) -> Self {
+        Envelope { value, qualified_name: Some(format!("stepcast::{tag}")), tag: tag.to_owned(), types: internal() }
     }
 
     fn of_frame(item: &StreamEvent, access: Access) -> Self {

@@ -148,7 +148,7 @@ impl LiveRuns {
                 at: None,
                 event: item.event,
             }),
-            _ => None,
+            StreamItem::Lagged { .. } | StreamItem::Unreadable { .. } => None,
         });
         Ok(logged.collect())
     }
