@@ -1,7 +1,8 @@
-//! The workflows that the example `server` serves.
+//! The workflows that the example `server` serves. Their events say what is in them, so that forms can be made of them.
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use stepcast::prelude::*;
 use stepcast::{Runtime, RuntimeError, StartEvent, StopEvent};
 
@@ -30,6 +31,7 @@ flow!(
 );
 
 #[event(start)]
+#[derive(JsonSchema)]
 pub struct Question {
     pub topic: String,
     #[serde(default = "one")]
@@ -41,6 +43,7 @@ fn one() -> u32 {
 }
 
 #[event(stop)]
+#[derive(JsonSchema)]
 pub struct Answered {
     pub answer: String,
     pub score: f64,
@@ -57,23 +60,27 @@ flow!(
 );
 
 #[event(start)]
+#[derive(JsonSchema)]
 pub struct Draft {
     pub text: String,
 }
 
 #[event]
+#[derive(JsonSchema)]
 pub struct Revision {
     pub text: String,
     pub round: u32,
 }
 
 #[event(input_required)]
+#[derive(JsonSchema)]
 pub struct ApprovalNeeded {
     pub prompt: String,
     pub text: String,
 }
 
 #[event(human_response)]
+#[derive(JsonSchema)]
 pub struct Approval {
     pub approved: bool,
     #[serde(default)]
@@ -81,6 +88,7 @@ pub struct Approval {
 }
 
 #[event(stop)]
+#[derive(JsonSchema)]
 pub struct Published {
     pub text: String,
     pub rounds: u32,
@@ -92,7 +100,7 @@ pub async fn submit(ev: Draft) -> Revision {
 }
 
 /// Waits as long as it takes, for an answer from anywhere.
-#[step(waits(Approval))]
+#[step(waits(Approval), streams(ApprovalNeeded))]
 pub async fn approve(revision: Revision, ctx: Context) -> Result<Either<Revision, Published>> {
     let Revision { text, round } = revision;
     let question = ApprovalNeeded { prompt: "Publish this text?".to_owned(), text: text.clone() };
@@ -110,6 +118,7 @@ flow!(
 );
 
 #[event(start)]
+#[derive(JsonSchema)]
 pub struct Countdown {
     pub from: u32,
     #[serde(default = "ten")]
@@ -121,11 +130,13 @@ fn ten() -> u64 {
 }
 
 #[event]
+#[derive(JsonSchema)]
 pub struct Tick {
     pub left: u32,
 }
 
 #[event(stop)]
+#[derive(JsonSchema)]
 pub struct Liftoff {}
 
 #[step(streams(Tick))]

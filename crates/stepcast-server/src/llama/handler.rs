@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
 use stepcast::backend::RunStatus;
 use utoipa::ToSchema;
 
@@ -24,7 +25,8 @@ pub(crate) struct Handler {
     /// Why it failed.
     error: Option<String>,
     /// The stop event of a completed run.
-    pub(super) result: Option<Envelope>,
+    #[schema(value_type = Option<Envelope>)]
+    result: Option<Outcome>,
     /// Always `false`.
     result_unreadable: bool,
     /// `running`, `completed`, `failed` or `cancelled`.
@@ -34,6 +36,14 @@ pub(crate) struct Handler {
     completed_at: Option<String>,
 }
 
+/// A stop event, or what is in it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Event(Envelope),
+    Bare(Value),
+}
+
 impl Handler {
     pub(super) fn of(run: &RunView, access: Access) -> Self {
         Handler {
@@ -41,7 +51,7 @@ impl Handler {
             workflow_name: run.workflow.clone(),
             run_id: run.id.to_string(),
             error: run.error.as_ref().filter(|_| word(run.status) == "failed").map(|error| error.message.clone()),
-            result: run.result.as_ref().map(|event| Envelope::of(event, access)),
+            result: run.result.as_ref().map(|event| Outcome::Event(Envelope::of(event, access))),
             result_unreadable: false,
             status: word(run.status),
             started_at: time::text(run.created),
@@ -74,6 +84,15 @@ impl Handler {
             "running" => StatusCode::ACCEPTED,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// The same with the result out of its envelope.
+    pub(super) fn bare(mut self) -> Self {
+        self.result = self.result.map(|result| match result {
+            Outcome::Event(envelope) => Outcome::Bare(envelope.into_result()),
+            bare => bare,
+        });
+        self
     }
 
     /// The handler as a response, which names the run in its header too.

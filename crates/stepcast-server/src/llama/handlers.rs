@@ -10,7 +10,6 @@ use serde::Serialize;
 use stepcast::RunId;
 use utoipa::ToSchema;
 
-use super::envelope::Envelope;
 use super::handler::{Handler, named, statuses};
 use super::in_their_words;
 use crate::access::Access;
@@ -107,15 +106,10 @@ pub(crate) async fn result(
     access: Access,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let view = app.runs.find(&RunId::from(id.as_str())).await.map_err(in_their_words)?;
-    let mut handler = Handler::of(&view, access);
+    let view = app.runs.find(&RunId::from(id)).await.map_err(in_their_words)?;
+    let handler = Handler::of(&view, access);
     let status = handler.outcome();
-    let result = handler.result.take().map(Envelope::into_result);
-    let mut body = serde_json::to_value(handler).unwrap_or_default();
-    if let Some(fields) = body.as_object_mut() {
-        fields.insert("result".to_owned(), result.unwrap_or_default());
-    }
-    Ok(named(&id, (status, Json(body)).into_response()))
+    Ok(handler.bare().respond(status))
 }
 
 /// Ends a run; with `purge=true` everything of it is removed, also of one that has ended.

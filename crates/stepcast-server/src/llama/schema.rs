@@ -5,12 +5,17 @@ use stepcast::EventMeta;
 
 /// The schema of an event's fields: an object with a title, each property with a title, `anyOf` where it may be null.
 pub(super) fn of_event(meta: &EventMeta) -> Value {
-    let mut schema = match meta.schema() {
+    of_json(meta.schema(), meta.type_name)
+}
+
+/// The same of a schema at hand.
+pub(super) fn of_json(schema: Value, name: &str) -> Value {
+    let mut schema = match schema {
         Value::Object(schema) => schema,
         _ => Map::new(),
     };
     schema.remove("$schema");
-    schema.entry("title").or_insert_with(|| meta.type_name.into());
+    schema.entry("title").or_insert_with(|| name.into());
     schema.entry("type").or_insert_with(|| "object".into());
     shape(&mut schema);
     schema.entry("properties").or_insert_with(|| json!({}));

@@ -1,5 +1,7 @@
 //! What the workflows are.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -69,7 +71,15 @@ pub(crate) async fn schema(State(app): State<App>, Path(name): Path<String>) -> 
 pub(crate) async fn events(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Events>, ApiError> {
     let unknown = |error: ApiError| error.saying(format!("Workflow '{name}' not found"));
     let def = app.runs.definition(&name).map_err(unknown)?;
-    Ok(Json(Events { events: def.events().map(schemas::of_event).collect() }))
+    let mut events: BTreeMap<&str, Value> = def.events().map(|meta| (meta.tag, schemas::of_event(meta))).collect();
+    // What is only shown on a stream is routed nowhere, and is known to the graph alone.
+    let graph = def.graph();
+    for node in graph.iter().flat_map(|graph| &graph.nodes) {
+        if let NodeKind::Event { event_type, event_schema: Some(schema), .. } = &node.kind {
+            events.entry(event_type).or_insert_with(|| schemas::of_json(schema.clone(), event_type));
+        }
+    }
+    Ok(Json(Events { events: events.into_values().collect() }))
 }
 
 /// Gives a workflow as a graph of steps and events.
@@ -89,10 +99,8 @@ pub(crate) async fn representation(
         ));
     };
     for node in &mut graph.nodes {
-        if let NodeKind::Event { event_type, event_schema, .. } = &mut node.kind
-            && let Some(event) = def.event_by_tag(event_type)
-        {
-            *event_schema = Some(schemas::of_event(def.event(event)));
+        if let NodeKind::Event { event_type, event_schema, .. } = &mut node.kind {
+            *event_schema = event_schema.take().map(|schema| schemas::of_json(schema, event_type));
         }
     }
     Ok(Json(Representation { graph }))
