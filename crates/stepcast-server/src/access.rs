@@ -3,7 +3,10 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
+
+use crate::error::ApiError;
 
 /// What a request may do and see. Without tokens everybody may do everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +22,17 @@ impl Access {
     /// Whether secret fields are shown.
     pub(crate) fn sees_secrets(self) -> bool {
         self == Access::Full
+    }
+
+    /// Refuses who may only look.
+    pub(crate) fn may_change(self) -> Result<(), ApiError> {
+        match self {
+            Access::Full => Ok(()),
+            Access::ReadOnly => {
+                let detail = "This token may only read.";
+                Err(ApiError::new(StatusCode::FORBIDDEN, "read_only", detail))
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
+use crate::error::extract::{no_method, no_path};
 use crate::options::ServerOptions;
 use crate::runs::Runs;
 use crate::{llama, ops, resources, ui, ws};
@@ -78,5 +79,6 @@ fn routes(app: &App) -> Router {
         .merge(ui::routes())
         .merge(ops::routes())
         .split_for_parts();
+    let router = router.method_not_allowed_fallback(no_method).fallback(no_path);
     ops::around(router, api, app).with_state(app.clone())
 }

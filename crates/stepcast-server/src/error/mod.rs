@@ -1,5 +1,6 @@
 //! What goes wrong, as the sender of a request reads it.
 
+pub(crate) mod extract;
 mod of;
 
 use axum::Json;

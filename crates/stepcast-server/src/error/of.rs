@@ -143,7 +143,9 @@ impl ApiError {
             }
             AnswerRunError::Choice { choices, .. } => misfit("answer_not_a_choice").with("choices", choices),
             AnswerRunError::Schema { faults, .. } => misfit("answer_does_not_fit").with("faults", faults),
-            AnswerRunError::Data { .. } => misfit("answer_does_not_fit"),
+            AnswerRunError::Data { source, .. } => {
+                misfit("answer_does_not_fit").with("faults", vec![source.to_string()])
+            }
             AnswerRunError::Storage(error) => ApiError::from(error),
             _ => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail),
         };
@@ -159,6 +161,10 @@ impl ApiError {
             RespondError::Filtered { .. } => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "answer_filtered", detail),
             RespondError::Schema { faults, .. } => {
                 ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "answer_does_not_fit", detail).with("faults", faults)
+            }
+            RespondError::Data { source, .. } => {
+                let fault = vec![source.to_string()];
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "answer_does_not_fit", detail).with("faults", fault)
             }
             _ => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "answer_does_not_fit", detail),
         };

@@ -1,18 +1,15 @@
 //! Runs that live in memory alone: the server keeps a handle of each, and of the last that ended.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use serde_json::Value;
-use stepcast::backend::RunStatus;
-use stepcast::{
-    AnyEvent, AnyRun, InputId, InputRecord, RespondError, RunError, RunId, RunOptions, Runtime, StreamItem, StreamStart,
-};
+use stepcast::{AnyEvent, AnyRun, RunError, RunId, RunOptions, Runtime, StreamItem, StreamStart};
 
-use super::{InputQuery, InputState, InputView, Logged, RunFault, RunQuery, RunView};
+use super::live_run::{LiveRun, lock};
+use super::{InputQuery, InputView, Logged, RunQuery, RunView};
 use crate::error::ApiError;
-use crate::wire::time;
 
 /// Runs that live in memory. Clones are the same.
 #[derive(Clone, Debug)]
@@ -33,16 +30,8 @@ struct Order {
     runs: BTreeMap<u64, Arc<LiveRun>>,
     /// Those to ask next whether they have ended.
     queue: VecDeque<u64>,
-}
-
-#[derive(Debug)]
-struct LiveRun {
-    run: AnyRun,
-    workflow: String,
-    number: u64,
-    created: u64,
-    /// Questions that were answered through this server.
-    answered: Mutex<BTreeMap<u64, InputView>>,
+    /// The last number that a question was shown under.
+    next_input: u64,
 }
 
 impl LiveRuns {
@@ -50,33 +39,61 @@ impl LiveRuns {
         LiveRuns(Arc::new(Inner { runtime, keep_ended, known: DashMap::new(), order: Mutex::default() }))
     }
 
-    pub(super) fn start(
+    pub(super) async fn start(
         &self,
         workflow: &str,
         id: &RunId,
         start: Value,
         options: RunOptions,
     ) -> Result<AnyRun, ApiError> {
-        let created = time::now();
-        let refused = |error| ApiError::from(error).of_run(id);
         if self.0.known.get(id).is_some_and(|known| !known.run.is_done()) {
             return Err(ApiError::not_begun(id, &RunError::DuplicateRunId { id: id.to_string() }));
         }
-        let run = self.0.runtime.start(workflow, start, options).map_err(refused)?;
+        let data = start.clone();
+        let started = self.0.runtime.start(workflow, start, options);
+        let run = started.map_err(|error| ApiError::from(error).of_run(id))?;
+        // One that was refused has ended already, and is not the run of this id.
+        if run.is_done()
+            && let Err(error @ (RunError::DuplicateRunId { .. } | RunError::ShuttingDown)) = run.outcome().await
+        {
+            return Err(ApiError::not_begun(id, &error));
+        }
+        self.enter(run.clone(), workflow, Some(data));
+        Ok(run)
+    }
+
+    /// Keeps a handle of a run.
+    fn enter(&self, run: AnyRun, workflow: &str, start: Option<Value>) -> Arc<LiveRun> {
         let mut order = lock(&self.0.order);
+        let id = run.run_id().clone();
+        // A child may have been entered by another request meanwhile.
+        if start.is_none()
+            && let Some(known) = self.0.known.get(&id)
+        {
+            return Arc::clone(&known);
+        }
         let number = order.next;
         order.next += 1;
-        let workflow = workflow.to_owned();
-        let live = Arc::new(LiveRun { run: run.clone(), workflow, number, created, answered: Mutex::default() });
+        let live = Arc::new(LiveRun::new(run, workflow.to_owned(), number, start));
         order.runs.insert(number, Arc::clone(&live));
         order.queue.push_back(number);
-        if let Some(former) = self.0.known.insert(id.clone(), live) {
+        if let Some(former) = self.0.known.insert(id, Arc::clone(&live)) {
             order.runs.remove(&former.number);
         }
         let gone = self.forget(&mut order);
         drop(order);
         drop(gone);
-        Ok(run)
+        live
+    }
+
+    /// Keeps handles of the children that are alive.
+    fn enter_children(&self) {
+        let all: Vec<_> = lock(&self.0.order).runs.values().cloned().collect();
+        let children = all.iter().filter(|live| !live.run.is_done()).flat_map(|live| live.run.children());
+        for child in children.filter(|child| !self.0.known.contains_key(child.run_id())) {
+            let workflow = child.workflow().to_owned();
+            self.enter(child, &workflow, None);
+        }
     }
 
     /// Takes out an old run that has ended, if there are more than are kept. Each start looks at two, so it keeps up.
@@ -99,16 +116,25 @@ impl LiveRuns {
         gone
     }
 
+    /// The run, whether it was started here or is the child of one that was.
     fn get(&self, run: &RunId) -> Result<Arc<LiveRun>, ApiError> {
-        self.0.known.get(run).map(|known| Arc::clone(&known)).ok_or_else(|| ApiError::no_run(run))
+        if let Some(known) = self.0.known.get(run) {
+            return Ok(Arc::clone(&known));
+        }
+        let child = self.0.runtime.get(run).filter(|found| found.parent_id().is_some());
+        let child = child.ok_or_else(|| ApiError::no_run(run))?;
+        let workflow = child.workflow().to_owned();
+        Ok(self.enter(child, &workflow, None))
     }
 
-    /// The run, or one that it started.
     pub(super) fn handle(&self, run: &RunId) -> Result<AnyRun, ApiError> {
-        match self.get(run) {
-            Ok(known) => Ok(known.run.clone()),
-            Err(error) => self.0.runtime.get(run).ok_or(error),
-        }
+        Ok(self.get(run)?.run.clone())
+    }
+
+    /// The workflow and the start event's data of a run.
+    pub(super) fn start_of(&self, run: &RunId) -> Result<(String, Value), ApiError> {
+        let live = self.get(run)?;
+        Ok((live.workflow.clone(), live.start.clone().unwrap_or_default()))
     }
 
     pub(super) async fn find(&self, run: &RunId) -> Result<RunView, ApiError> {
@@ -116,6 +142,7 @@ impl LiveRuns {
     }
 
     pub(super) async fn list(&self, query: &RunQuery, after: Option<u64>, limit: usize) -> Vec<RunView> {
+        self.enter_children();
         let all: Vec<_> = {
             let order = lock(&self.0.order);
             order.runs.range(..after.unwrap_or(u64::MAX)).rev().map(|(_, live)| Arc::clone(live)).collect()
@@ -135,22 +162,27 @@ impl LiveRuns {
 
     pub(super) async fn events(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Logged>, ApiError> {
         let mut stream = self.handle(run)?.stream_from(StreamStart::After(after));
-        let mut items = Vec::new();
-        // What is there now is had at once; the rest is not waited for.
-        tokio::select! {
-            biased;
-            _ = stream.recv_many(&mut items, limit) => {}
-            () = std::future::ready(()) => {}
+        let (mut items, mut logged) = (Vec::new(), Vec::new());
+        while logged.len() < limit {
+            // What is there now is had at once; the rest is not waited for.
+            let given = tokio::select! {
+                biased;
+                given = stream.recv_many(&mut items, limit - logged.len()) => given,
+                () = std::future::ready(()) => 0,
+            };
+            if given == 0 {
+                break;
+            }
+            logged.extend(items.drain(..).filter_map(|item| match item {
+                StreamItem::Event(item) => (item.kind == stepcast::EventKind::Logged).then_some(Logged {
+                    seq: item.seq,
+                    at: None,
+                    event: item.event,
+                }),
+                StreamItem::Lagged { .. } | StreamItem::Unreadable { .. } => None,
+            }));
         }
-        let logged = items.into_iter().filter_map(|item| match item {
-            StreamItem::Event(item) => (item.kind == stepcast::EventKind::Logged).then_some(Logged {
-                seq: item.seq,
-                at: None,
-                event: item.event,
-            }),
-            StreamItem::Lagged { .. } | StreamItem::Unreadable { .. } => None,
-        });
-        Ok(logged.collect())
+        Ok(logged)
     }
 
     pub(super) async fn inputs(
@@ -161,18 +193,28 @@ impl LiveRuns {
     ) -> Result<Vec<InputView>, ApiError> {
         let runs: Vec<Arc<LiveRun>> = match &query.run {
             Some(run) => vec![self.get(&RunId::from(run.as_str()))?],
-            None => lock(&self.0.order).runs.values().cloned().collect(),
+            None => {
+                self.enter_children();
+                lock(&self.0.order).runs.values().cloned().collect()
+            }
         };
         let mut found = Vec::new();
         for live in runs {
-            found.extend(live.inputs().await);
+            let inputs = live.inputs().await;
+            found.extend(inputs.into_iter().map(|input| (Arc::clone(&live), input)));
         }
-        found.sort_by_key(|input| (input.created, input.input));
-        for (number, input) in found.iter_mut().enumerate() {
-            input.cursor = number as u64 + 1;
-        }
+        found.sort_by_key(|(_, input)| (input.created, input.input));
+        // Each keeps the number that it is first shown under, so that pages do not shift.
+        let mut order = lock(&self.0.order);
+        let numbered = found.into_iter().map(|(live, mut input)| {
+            input.cursor = live.cursor_of(input.input, &mut order.next_input);
+            input
+        });
+        let mut inputs: Vec<InputView> = numbered.collect();
+        drop(order);
+        inputs.sort_by_key(|input| input.cursor);
         let after = after.unwrap_or(0);
-        Ok(found.into_iter().filter(|input| input.cursor > after && query.takes(input)).take(limit).collect())
+        Ok(inputs.into_iter().filter(|input| input.cursor > after && query.takes(input)).take(limit).collect())
     }
 
     pub(super) async fn answer(
@@ -183,34 +225,19 @@ impl LiveRuns {
         by: Option<String>,
     ) -> Result<InputView, ApiError> {
         let live = self.get(run)?;
-        if let Some(before) = lock(&live.answered).get(&input) {
-            return Err(resolved(run, before));
-        }
-        let asked = live.run.pending_inputs().await.into_iter().find(|asked| asked.id == id_of(run, input));
-        let Some(asked) = asked else { return Err(ApiError::no_input(run, input)) };
-        let mut view = live.input(&asked);
-        match live.run.respond_value(&asked.id, answer.clone()).await {
-            Ok(()) => {
-                view.state = InputState::Answered { response: answer, by, at: time::now() };
-                lock(&live.answered).insert(input, view.clone());
-                Ok(view)
-            }
-            Err(error) => {
-                if let (RespondError::Conflict { .. }, Some(before)) = (&error, lock(&live.answered).get(&input)) {
-                    return Err(resolved(run, before));
-                }
-                Err(ApiError::of_respond(run, input, error))
-            }
-        }
+        // On a task of its own: who answered is noted even if the client goes away before its reply.
+        let answered = tokio::spawn(async move { live.answer(input, answer, by).await }).await;
+        answered.unwrap_or_else(|_| Err(ApiError::no_input(run, input)))
     }
 
-    pub(super) fn send(&self, run: &RunId, event: AnyEvent, step: Option<&str>) -> Result<(), ApiError> {
-        let handle = self.handle(run)?;
-        let sent = match step {
-            Some(step) => handle.send_event_to(step, event),
-            None => handle.send_event(event),
-        };
-        sent.map_err(|error| ApiError::of_live_send(run, &error))
+    pub(super) fn send(
+        &self,
+        run: &RunId,
+        event: AnyEvent,
+        step: Option<&str>,
+        id: Option<String>,
+    ) -> Result<(), ApiError> {
+        self.get(run)?.send(event, step, id).map_err(|error| ApiError::of_live_send(run, &error))
     }
 
     pub(super) fn cancel(&self, run: &RunId) -> Result<(), ApiError> {
@@ -223,106 +250,13 @@ impl LiveRuns {
         Ok(())
     }
 
-    pub(super) fn purge(&self, run: &RunId) -> Result<(), ApiError> {
+    pub(super) async fn purge(&self, run: &RunId) -> Result<(), ApiError> {
         let live = self.get(run)?;
         live.run.cancel();
+        // While it is alive it would be found again.
+        let _ = live.run.outcome().await;
         self.0.known.remove_if(run, |_, known| known.number == live.number);
         lock(&self.0.order).runs.remove(&live.number);
         Ok(())
     }
-}
-
-impl LiveRun {
-    async fn view(&self) -> RunView {
-        let mut view = RunView {
-            id: self.run.run_id().clone(),
-            workflow: self.workflow.clone(),
-            parent: self.run.parent_id().map(String::from),
-            status: RunStatus::Running,
-            failures: 0,
-            result: None,
-            error: None,
-            created: self.created,
-            changed: self.created,
-            cursor: self.number,
-        };
-        match self.run.terminal_event() {
-            Some(event) => {
-                view.changed = self.run.ended_at().unwrap_or(self.created);
-                view.failures = self.run.failures();
-                (view.status, view.error) = match RunFault::of_terminal(&event) {
-                    Some((status, fault)) => (status, Some(fault)),
-                    None if view.failures > 0 => (RunStatus::CompletedWithFailures, None),
-                    None => (RunStatus::Completed, None),
-                };
-                view.result = view.error.is_none().then_some(event);
-            }
-            None if self.run.is_waiting() => view.status = RunStatus::Waiting,
-            None => {}
-        }
-        view
-    }
-
-    async fn inputs(&self) -> Vec<InputView> {
-        let pending = self.run.pending_inputs().await;
-        let mut all: BTreeMap<u64, InputView> = lock(&self.answered).clone();
-        for asked in pending.iter().filter(|asked| asked.id.run_id == *self.run.run_id()) {
-            all.insert(asked.id.number, self.input(asked));
-        }
-        all.into_values().collect()
-    }
-
-    fn input(&self, asked: &InputRecord) -> InputView {
-        let input = &asked.input;
-        let reason = serde_json::to_value(input.reason).ok();
-        let event = input.event.as_ref().and_then(|event| serde_json::to_value(event.to_envelope()).ok());
-        let data = event.or_else(|| input.error.as_ref().and_then(|error| serde_json::to_value(error).ok()));
-        let field = |name: &str| input.event.as_ref().and_then(|event| event.value().get(name).cloned());
-        let choices: Vec<String> = input
-            .choices
-            .iter()
-            .filter_map(|choice| Some(serde_json::to_value(choice).ok()?.as_str()?.to_owned()))
-            .collect();
-        InputView {
-            run: asked.id.run_id.to_string(),
-            workflow: self.workflow.clone(),
-            input: asked.id.number,
-            step: input.step.clone(),
-            reason: reason.and_then(|reason| reason.as_str().map(str::to_owned)).unwrap_or_default(),
-            expects: input.expects.clone(),
-            prompt: field("prompt").and_then(|prompt| prompt.as_str().map(str::to_owned)),
-            data: data.unwrap_or_default(),
-            choices: match choices.is_empty() {
-                true => field("choices").and_then(|choices| serde_json::from_value(choices).ok()),
-                false => Some(choices),
-            },
-            schema: field("schema").filter(Value::is_object),
-            state: InputState::Pending,
-            created: input.created.0,
-            expires: None,
-            cursor: 0,
-        }
-    }
-}
-
-fn id_of(run: &RunId, number: u64) -> InputId {
-    InputId { run_id: run.clone(), number }
-}
-
-fn resolved(run: &RunId, before: &InputView) -> ApiError {
-    use stepcast::backend::InputStatus;
-    use stepcast::engine::Time;
-    let status = match &before.state {
-        InputState::Answered { response, by, at } => {
-            InputStatus::Answered { answer: response.to_string(), by: by.clone(), at: Time(*at) }
-        }
-        InputState::Withdrawn { at } => InputStatus::Withdrawn { at: Time(*at) },
-        InputState::Expired { at } => InputStatus::Expired { at: Time(*at) },
-        InputState::Pending => InputStatus::Pending,
-    };
-    ApiError::input_resolved(run, before.input, &status)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,7 @@
 mod follow;
 mod input;
 mod live;
+mod live_run;
 mod stored;
 mod view;
 
@@ -69,7 +70,7 @@ impl Runs {
         let id = options.id().cloned().unwrap_or_else(RunId::random);
         let options = options.run_id(id.clone());
         match &self.kept {
-            Kept::Live(live) => live.start(workflow, &id, start, options),
+            Kept::Live(live) => live.start(workflow, &id, start, options).await,
             Kept::Stored(_) => {
                 let run =
                     self.runtime.start(workflow, start, options).map_err(|error| ApiError::from(error).of_run(&id))?;
@@ -145,9 +146,29 @@ impl Runs {
 
     /// Sends an event to a run, or to one of its steps; it is recorded when this returns.
     pub(crate) async fn send(&self, run: &RunId, event: AnyEvent, step: Option<&str>) -> Result<(), ApiError> {
+        self.send_once(run, event, step, None).await
+    }
+
+    /// As [`send`](Self::send), under an id of the sender's: sent again under the same id, it is delivered once. What is
+    /// sent to one step takes no id.
+    pub(crate) async fn send_once(
+        &self,
+        run: &RunId,
+        event: AnyEvent,
+        step: Option<&str>,
+        id: Option<String>,
+    ) -> Result<(), ApiError> {
         match &self.kept {
-            Kept::Live(live) => live.send(run, event, step),
-            Kept::Stored(stored) => stored.send(run, event, step).await,
+            Kept::Live(live) => live.send(run, event, step, id),
+            Kept::Stored(stored) => stored.send(run, event, step, id).await,
+        }
+    }
+
+    /// The workflow of a run and the data of its start event; null where that is not known.
+    pub(crate) async fn start_of(&self, run: &RunId) -> Result<(String, Value), ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.start_of(run),
+            Kept::Stored(stored) => stored.start_of(run).await,
         }
     }
 
@@ -162,7 +183,7 @@ impl Runs {
     /// Removes everything of a run; one that is alive is cancelled first.
     pub(crate) async fn purge(&self, run: &RunId) -> Result<(), ApiError> {
         match &self.kept {
-            Kept::Live(live) => live.purge(run),
+            Kept::Live(live) => live.purge(run).await,
             Kept::Stored(stored) => stored.purge(run).await,
         }
     }

@@ -1,7 +1,7 @@
 //! Runs that a backend keeps.
 
 use serde_json::Value;
-use stepcast::backend::{InputCursor, InputFilter, RunCursor, RunFilter, StreamRow};
+use stepcast::backend::{InputCursor, InputFilter, LoadError, RunCursor, RunFilter, StorageError, StreamRow};
 use stepcast::{AnyEvent, AnyRun, AttachError, EventEnvelope, RunId, Runtime, StreamStart, WorkflowDef};
 
 use super::{Follow, InputQuery, InputView, Logged, RunQuery, RunView, stop_meta};
@@ -52,6 +52,15 @@ impl StoredRuns {
             found.extend(wanted.take(limit - found.len()));
         }
         Ok(found)
+    }
+
+    pub(super) async fn start_of(&self, run: &RunId) -> Result<(String, Value), ApiError> {
+        let Some(backend) = self.runtime.backend().cloned() else { return Err(ApiError::no_run(run)) };
+        let id = run.clone();
+        let loaded = tokio::task::spawn_blocking(move || backend.load(id.as_str())).await;
+        let loaded = loaded.unwrap_or(Err(LoadError::Storage(StorageError::Closed)));
+        let loaded = loaded.map_err(|error| ApiError::of_load(run, error))?;
+        Ok((loaded.record.workflow, serde_json::from_str(&loaded.start).unwrap_or_default()))
     }
 
     pub(super) async fn events(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Logged>, ApiError> {
@@ -125,10 +134,17 @@ impl StoredRuns {
         self.inputs(&query, None, 1).await?.pop().ok_or_else(|| ApiError::no_input(run, input))
     }
 
-    pub(super) async fn send(&self, run: &RunId, event: AnyEvent, step: Option<&str>) -> Result<(), ApiError> {
-        let sent = match step {
-            None => self.runtime.send_event(run, event).await,
-            Some(step) => self.runtime.send_event_to(run, step, event).await,
+    pub(super) async fn send(
+        &self,
+        run: &RunId,
+        event: AnyEvent,
+        step: Option<&str>,
+        id: Option<String>,
+    ) -> Result<(), ApiError> {
+        let sent = match (step, id) {
+            (Some(step), _) => self.runtime.send_event_to(run, step, event).await,
+            (None, Some(id)) => self.runtime.send_event_once(run, event, id).await,
+            (None, None) => self.runtime.send_event(run, event).await,
         };
         sent.map_err(|error| ApiError::of_send(run, error))
     }

@@ -31,7 +31,20 @@ pub(crate) fn respond(
     heartbeat: Option<&'static str>,
     frame: impl FnMut(&StreamItem, &mut Vec<u8>) + Send + 'static,
 ) -> Response {
+    respond_after(app, "", follow, content_type, heartbeat, frame)
+}
+
+/// As [`respond`], with a text before everything else.
+pub(crate) fn respond_after(
+    app: &App,
+    before: &'static str,
+    follow: Follow,
+    content_type: &'static str,
+    heartbeat: Option<&'static str>,
+    frame: impl FnMut(&StreamItem, &mut Vec<u8>) + Send + 'static,
+) -> Response {
     let state = State {
+        before,
         follow,
         frame,
         items: Vec::new(),
@@ -65,6 +78,8 @@ pub(crate) fn sse_frame(id: Option<u64>, data: &impl serde::Serialize, out: &mut
 }
 
 struct State<F> {
+    /// What has yet to be sent before the first event.
+    before: &'static str,
     follow: Follow,
     frame: F,
     items: Vec<StreamItem>,
@@ -74,11 +89,16 @@ struct State<F> {
 
 impl<F: FnMut(&StreamItem, &mut Vec<u8>)> State<F> {
     async fn next(&mut self) -> Option<Bytes> {
+        let before = std::mem::take(&mut self.before);
+        if !before.is_empty() {
+            return Some(Bytes::from_static(before.as_bytes()));
+        }
+        let begun = Instant::now();
         loop {
             let silent = async {
                 match self.heartbeat {
                     Some((text, every)) => {
-                        tokio::time::sleep_until(Instant::now() + every).await;
+                        tokio::time::sleep_until(begun + every).await;
                         text
                     }
                     None => std::future::pending().await,

@@ -1,0 +1,167 @@
+//! A run's stream, from any event on, as it comes.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use stepcast::{RunId, StreamItem, StreamStart};
+
+use super::begin::accepts;
+use super::json::{EventJson, LaggedJson, Types};
+use super::reply::named;
+use super::texts::{After, wrong};
+use crate::access::Access;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::error::extract::{Path, Query};
+use crate::wire::stream::{NDJSON, SSE, respond_after, sse_frame};
+
+/// How long a client waits before it comes back, and a comment that shows that the stream is open.
+const RETRY: &str = "retry: 1000\n\n";
+const HEARTBEAT: &str = ": heartbeat\n\n";
+
+/// The form of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Sse,
+    Ndjson,
+}
+
+impl Form {
+    /// The form that a request asks for by its header `accept`.
+    pub(super) fn asked(headers: &HeaderMap) -> Option<Self> {
+        match () {
+            () if accepts(headers, NDJSON) => Some(Form::Ndjson),
+            () if accepts(headers, "text/event-stream") => Some(Form::Sse),
+            () => None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    after: After,
+    types: Option<String>,
+    #[serde(default)]
+    internal: bool,
+}
+
+/// The run's stream: what there is, then what comes, until the run's end.
+///
+/// Server-sent events with the event's number as `id:`, or lines of JSON with `Accept: application/x-ndjson`. The header
+/// `Last-Event-ID` wins over `after`. Once a run has ended and all of its events were read, the reply is 204, upon which an
+/// `EventSource` stays away.
+#[utoipa::path(
+    get, path = "/runs/{run_id}/stream", tag = "runs",
+    params(
+        ("run_id" = String, Path, description = "The run"),
+        ("after" = Option<String>, Query, description = "Begin after this event; `now` with what comes. Default: the first"),
+        ("types" = Option<String>, Query, description = "Only events of these types, with commas between them"),
+        ("internal" = Option<bool>, Query, description = "With the runtime's own frames"),
+    ),
+    responses(
+        (status = 200, description = "The stream", body = EventJson<'static>, content_type = "text/event-stream"),
+        (status = 204, description = "The run has ended and there is nothing more"),
+        (status = 400, description = "`after`, `Last-Event-ID` or another value is none"),
+        (status = 404, description = "There is no such run"),
+    ),
+)]
+pub(super) async fn stream(
+    State(app): State<App>,
+    access: Access,
+    Path(run): Path<RunId>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let last_seen = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default());
+    let after = match last_seen.filter(|value| !value.is_empty()) {
+        None => asked.after,
+        Some(value) => After::of(value)
+            .ok_or_else(|| wrong("Last-Event-ID", value, "the number of an event of this run").of_run(&run))?,
+    };
+    if is_drained(&app, &run, after).await? {
+        return Ok(named(&run, StatusCode::NO_CONTENT.into_response()));
+    }
+    let form = Form::asked(&headers).unwrap_or(Form::Sse);
+    let types = Types::read(asked.types.as_deref());
+    respond(&app, access, &run, after.start(), types, asked.internal, form).await
+}
+
+impl After {
+    pub(crate) fn start(self) -> StreamStart {
+        match self {
+            After::Beginning | After::Seq(0) => StreamStart::Beginning,
+            After::Seq(seq) => StreamStart::After(seq),
+            After::Now => StreamStart::Now,
+        }
+    }
+}
+
+/// Whether nothing more will come after an event.
+async fn is_drained(app: &App, run: &RunId, after: After) -> Result<bool, ApiError> {
+    if !app.runs.find(run).await?.has_ended() {
+        return Ok(false);
+    }
+    match after {
+        After::Beginning => Ok(false),
+        After::Now => Ok(true),
+        After::Seq(seq) => Ok(app.runs.events(run, seq, 1).await?.is_empty()),
+    }
+}
+
+/// The stream of a run as a response.
+pub(super) async fn respond(
+    app: &App,
+    access: Access,
+    run: &RunId,
+    start: StreamStart,
+    types: Types,
+    internal: bool,
+    form: Form,
+) -> Result<Response, ApiError> {
+    let follow = app.runs.follow(run, start, internal).await?;
+    let id = run.clone();
+    let response = match form {
+        Form::Sse => respond_after(app, RETRY, follow, SSE, Some(HEARTBEAT), move |item, out| match item {
+            StreamItem::Event(event) if types.take(&event.event) => {
+                sse_frame(item.seq(), &EventJson::streamed(&id, event, access), out);
+            }
+            // An id alone: a client that comes back need not read again what it did not want.
+            StreamItem::Event(_) => {
+                if let Some(seq) = item.seq() {
+                    out.extend_from_slice(format!("id: {seq}\n\n").as_bytes());
+                }
+            }
+            StreamItem::Lagged { from, to } => {
+                out.extend_from_slice(b"event: lagged\n");
+                sse_frame(None, &gap("lagged", &id, *from, *to), out);
+            }
+            StreamItem::Unreadable { from, to, .. } => {
+                out.extend_from_slice(b"event: unreadable\n");
+                sse_frame(None, &gap("unreadable", &id, *from, *to), out);
+            }
+        }),
+        Form::Ndjson => respond_after(app, "", follow, NDJSON, None, move |item, out| match item {
+            StreamItem::Event(event) if types.take(&event.event) => {
+                line(&EventJson::streamed(&id, event, access), out);
+            }
+            StreamItem::Event(_) => {}
+            StreamItem::Lagged { from, to } => line(&gap("lagged", &id, *from, *to), out),
+            StreamItem::Unreadable { from, to, .. } => line(&gap("unreadable", &id, *from, *to), out),
+        }),
+    };
+    Ok(named(run, response))
+}
+
+fn gap<'a>(kind: &'static str, run: &'a RunId, from: u64, to: u64) -> LaggedJson<'a> {
+    LaggedJson { kind, run_id: run.as_str(), from, to }
+}
+
+fn line(data: &impl serde::Serialize, out: &mut Vec<u8>) {
+    let start = out.len();
+    match serde_json::to_writer(&mut *out, data) {
+        Ok(()) => out.push(b'\n'),
+        Err(_) => out.truncate(start),
+    }
+}
