@@ -164,7 +164,7 @@ pub struct NewInput {
     pub expects: Option<String>,
     /// What the person reads.
     pub prompt: Option<String>,
-    /// The event that asks, or the error, as JSON.
+    /// The event that asks in its envelope, or the error, as JSON.
     pub data: Option<String>,
     /// The possible answers, as a JSON list.
     pub choices: Option<String>,

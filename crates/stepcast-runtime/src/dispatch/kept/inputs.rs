@@ -43,9 +43,11 @@ pub(in crate::dispatch) fn record(def: &WorkflowDef, input: PendingInput, expire
         .as_ref()
         .and_then(|data| ["prompt", "prefix", "question", "message"].iter().find_map(|key| data.get(key)?.as_str()));
     let prompt = prompt.map(str::to_owned).or_else(|| {
+        let event = input.event.as_ref().and_then(|event| serde_json::to_value(event.to_envelope()).ok());
         let error = input.error.as_ref()?;
         Some(format!("The step `{}` failed: {}", input.step, error.exception_message))
     });
+    let event = input.event.as_ref().and_then(|event| serde_json::to_value(event.to_envelope()).ok());
     let error = input.error.as_ref().and_then(|error| serde_json::to_value(error).ok());
     let expected = input.expects.as_deref().and_then(|tag| def.event_by_tag(tag)).map(|ix| def.event(ix));
     let choices = (!input.choices.is_empty()).then(|| serde_json::to_string(&input.choices).unwrap_or_default());
@@ -63,7 +65,7 @@ pub(in crate::dispatch) fn record(def: &WorkflowDef, input: PendingInput, expire
         .to_owned(),
         expects: input.expects,
         prompt,
-        data: data.or(error).as_ref().map(Value::to_string),
+        data: event.or(error).as_ref().map(Value::to_string),
         choices,
         schema: own_schema.or_else(|| expected.map(|meta| meta.schema().to_string())),
         expires,
