@@ -39,7 +39,7 @@ impl LiveRuns {
         LiveRuns(Arc::new(Inner { runtime, keep_ended, known: DashMap::new(), order: Mutex::default() }))
     }
 
-    pub(super) async fn start(
+    pub(super) fn start(
         &self,
         workflow: &str,
         id: &RunId,
@@ -52,13 +52,10 @@ impl LiveRuns {
         let data = start.clone();
         let started = self.0.runtime.start(workflow, start, options);
         let run = started.map_err(|error| ApiError::from(error).of_run(id))?;
-        // One that was refused has ended already, and is not the run of this id.
-        if run.is_done()
-            && let Err(error @ (RunError::DuplicateRunId { .. } | RunError::ShuttingDown)) = run.outcome().await
-        {
-            return Err(ApiError::not_begun(id, &error));
+        // One that was refused is not the run of this id.
+        if run.run_id() == id {
+            self.enter(run.clone(), workflow, Some(data));
         }
-        self.enter(run.clone(), workflow, Some(data));
         Ok(run)
     }
 
@@ -74,7 +71,8 @@ impl LiveRuns {
         }
         let number = order.next;
         order.next += 1;
-        let live = Arc::new(LiveRun::new(run, workflow.to_owned(), number, start));
+        let def = self.0.runtime.definition(workflow);
+        let live = Arc::new(LiveRun::new(run, workflow.to_owned(), def, number, start));
         order.runs.insert(number, Arc::clone(&live));
         order.queue.push_back(number);
         if let Some(former) = self.0.known.insert(id, Arc::clone(&live)) {

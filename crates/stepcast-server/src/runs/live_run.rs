@@ -1,11 +1,11 @@
 //! One run that lives in memory alone.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use stepcast::backend::{REMEMBERED_IDS, RunStatus};
-use stepcast::{AnyEvent, AnyRun, InputId, InputRecord, RunId, SendError};
+use stepcast::{AnyEvent, AnyRun, InputId, InputRecord, RunId, SendError, WorkflowDef};
 
 use super::{InputState, InputView, RunFault, RunView};
 use crate::error::ApiError;
@@ -19,6 +19,8 @@ pub(super) struct LiveRun {
     pub(super) number: u64,
     /// The data of its start event; of a child it is not known.
     pub(super) start: Option<Value>,
+    /// Its workflow, where that is registered.
+    def: Option<Arc<WorkflowDef>>,
     created: u64,
     /// Questions that were answered through this server.
     answered: Mutex<BTreeMap<u64, InputView>>,
@@ -31,8 +33,15 @@ pub(super) struct LiveRun {
 }
 
 impl LiveRun {
-    pub(super) fn new(run: AnyRun, workflow: String, number: u64, start: Option<Value>) -> Self {
+    pub(super) fn new(
+        run: AnyRun,
+        workflow: String,
+        def: Option<Arc<WorkflowDef>>,
+        number: u64,
+        start: Option<Value>,
+    ) -> Self {
         LiveRun {
+            def,
             run,
             workflow,
             number,
@@ -141,6 +150,16 @@ impl LiveRun {
         let event = input.event.as_ref().and_then(|event| serde_json::to_value(event.to_envelope()).ok());
         let data = event.or_else(|| input.error.as_ref().and_then(|error| serde_json::to_value(error).ok()));
         let field = |name: &str| input.event.as_ref().and_then(|event| event.value().get(name).cloned());
+        // As a store has them.
+        let prompts = || ["prompt", "prefix", "question", "message"].into_iter();
+        let failed = || {
+            let error = input.error.as_ref()?;
+            Some(format!("The step `{}` failed: {}", input.step, error.exception_message))
+        };
+        let expected = || {
+            let def = self.def.as_deref()?;
+            Some(def.event(def.event_by_tag(input.expects.as_deref()?)?).schema())
+        };
         let choices: Vec<String> = input
             .choices
             .iter()
@@ -153,13 +172,13 @@ impl LiveRun {
             step: input.step.clone(),
             reason: reason.and_then(|reason| reason.as_str().map(str::to_owned)).unwrap_or_default(),
             expects: input.expects.clone(),
-            prompt: field("prompt").and_then(|prompt| prompt.as_str().map(str::to_owned)),
+            prompt: prompts().find_map(|name| field(name)?.as_str().map(str::to_owned)).or_else(failed),
             data: data.unwrap_or_default(),
             choices: match choices.is_empty() {
                 true => field("choices").and_then(|choices| serde_json::from_value(choices).ok()),
                 false => Some(choices),
             },
-            schema: field("schema").filter(Value::is_object),
+            schema: field("schema").filter(Value::is_object).or_else(expected),
             state: InputState::Pending,
             created: input.created.0,
             expires: None,

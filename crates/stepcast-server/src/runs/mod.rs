@@ -69,15 +69,16 @@ impl Runs {
         // Known before it begins, so that even its refusal names it.
         let id = options.id().cloned().unwrap_or_else(RunId::random);
         let options = options.run_id(id.clone());
-        match &self.kept {
-            Kept::Live(live) => live.start(workflow, &id, start, options).await,
+        let run = match &self.kept {
+            Kept::Live(live) => live.start(workflow, &id, start, options)?,
             Kept::Stored(_) => {
-                let run =
-                    self.runtime.start(workflow, start, options).map_err(|error| ApiError::from(error).of_run(&id))?;
-                run.recorded().await.map_err(|error| ApiError::not_begun(&id, &error))?;
-                Ok(run)
+                self.runtime.start(workflow, start, options).map_err(|error| ApiError::from(error).of_run(&id))?
             }
-        }
+        };
+        // A run that the runtime refused is another one, which has ended already.
+        let begun = if run.run_id() == &id { run.recorded().await } else { run.outcome().await.map(drop) };
+        begun.map_err(|error| ApiError::not_begun(&id, &error))?;
+        Ok(run)
     }
 
     /// What is known of a run.

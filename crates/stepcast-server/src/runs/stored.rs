@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use stepcast::backend::{InputCursor, InputFilter, LoadError, RunCursor, RunFilter, StorageError, StreamRow};
-use stepcast::{AnyEvent, AnyRun, AttachError, EventEnvelope, RunId, Runtime, StreamStart, WorkflowDef};
+use stepcast::{AnyEvent, AnyRun, AttachError, Catalogue, EventEnvelope, RunId, Runtime, StreamStart, WorkflowDef};
 
 use super::{Follow, InputQuery, InputView, Logged, RunQuery, RunView, stop_meta};
 use crate::error::ApiError;
@@ -27,8 +27,10 @@ impl StoredRuns {
     }
 
     fn view(&self, record: stepcast::backend::RunRecord) -> RunView {
-        let def = self.runtime.definition(&record.workflow);
-        RunView::of_record(record, def.map(|def| stop_meta(&def)))
+        let registered = self.runtime.definition(&record.workflow).map(|def| stop_meta(&def));
+        let linked = || Some(Catalogue::global().ok()?.workflow(&record.workflow)?.spec.stop);
+        let stop = registered.or_else(linked);
+        RunView::of_record(record, stop)
     }
 
     pub(super) async fn list(
