@@ -115,15 +115,6 @@ impl<'a> EventJson<'a> {
     }
 }
 
-/// Events that were not sent, because they are not kept any more.
-#[derive(Debug, Serialize)]
-pub(crate) struct LaggedJson<'a> {
-    pub(crate) kind: &'static str,
-    pub(crate) run_id: &'a str,
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-}
-
 /// Which of a stream's events are sent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Types(Vec<String>);
@@ -158,12 +149,12 @@ pub(crate) struct InputJson {
     step: String,
     /// `input_required`, or `step_failure` for a step that failed under `on_failure = "pause"`.
     reason: String,
-    /// Tag of the event that asks.
+    /// Tag of the event that asks, where it is known.
     event: Option<String>,
     /// Tag of the event that answers.
     expects: Option<String>,
     prompt: Option<String>,
-    /// The data of the event that asks, in its envelope, or the error.
+    /// The data of the event that asks, or the error of the step that failed.
     data: Value,
     choices: Option<Vec<String>>,
     /// JSON schema of the answer.
@@ -192,11 +183,12 @@ impl InputJson {
             }
             InputState::Withdrawn { at } | InputState::Expired { at } => (Value::Null, None, Some(at)),
         };
-        let event = input.data.get("type").and_then(Value::as_str).map(str::to_owned);
-        let mut data = input.data;
-        if let (Some(tag), Some(value)) = (event.as_deref(), data.get_mut("value")) {
-            *value = hidden(value.take(), Some(tag), def, access);
-        }
+        let envelope = serde_json::from_value::<EventEnvelope>(input.data.clone()).ok();
+        let (event, data) = match envelope {
+            Some(EventEnvelope { tag, value, .. }) => (Some(tag), value),
+            None => (None, input.data),
+        };
+        let data = hidden(data, event.as_deref(), def, access);
         InputJson {
             id: format!("{}/{}", input.run, input.input),
             run_id: input.run,
@@ -220,11 +212,12 @@ impl InputJson {
     }
 }
 
-/// The data of an event that is known by its tag, as far as the reader may see it.
+/// The data of an event, as far as the reader may see it. Where the event is not known, a field is secret that is secret in
+/// any event of the workflow.
 fn hidden(value: Value, tag: Option<&str>, def: Option<&WorkflowDef>, access: Access) -> Value {
-    if access.sees_secrets() {
-        return value;
+    let Some(def) = def.filter(|_| !access.sees_secrets()) else { return value };
+    match tag.and_then(|tag| def.event_by_tag(tag)) {
+        Some(ix) => covered(value, Some(def.event(ix))),
+        None => def.events().fold(value, |value, meta| covered(value, Some(meta))),
     }
-    let meta = def.zip(tag).and_then(|(def, tag)| def.event_by_tag(tag).map(|ix| def.event(ix)));
-    covered(value, meta)
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use stepcast::{RunId, StreamItem, StreamStart};
 
 use super::begin::accepts;
-use super::json::{EventJson, LaggedJson, Types};
+use super::json::{EventJson, Types};
 use super::reply::named;
 use super::texts::{After, wrong};
 use crate::access::Access;
@@ -133,29 +133,22 @@ pub(super) async fn respond(
                     out.extend_from_slice(format!("id: {seq}\n\n").as_bytes());
                 }
             }
+            // The gap shows in the numbers; this is for who looks at the bytes.
             StreamItem::Lagged { from, to } => {
-                out.extend_from_slice(b"event: lagged\n");
-                sse_frame(None, &gap("lagged", &id, *from, *to), out);
+                out.extend_from_slice(format!(": {from} to {to} are not kept any more\n\n").as_bytes());
             }
             StreamItem::Unreadable { from, to, .. } => {
-                out.extend_from_slice(b"event: unreadable\n");
-                sse_frame(None, &gap("unreadable", &id, *from, *to), out);
+                out.extend_from_slice(format!(": {from} to {to} cannot be read\n\n").as_bytes());
             }
         }),
         Form::Ndjson => respond_after(app, "", follow, NDJSON, None, move |item, out| match item {
             StreamItem::Event(event) if types.take(&event.event) => {
                 line(&EventJson::streamed(&id, event, access), out);
             }
-            StreamItem::Event(_) => {}
-            StreamItem::Lagged { from, to } => line(&gap("lagged", &id, *from, *to), out),
-            StreamItem::Unreadable { from, to, .. } => line(&gap("unreadable", &id, *from, *to), out),
+            _ => {}
         }),
     };
     Ok(named(run, response))
-}
-
-fn gap<'a>(kind: &'static str, run: &'a RunId, from: u64, to: u64) -> LaggedJson<'a> {
-    LaggedJson { kind, run_id: run.as_str(), from, to }
 }
 
 fn line(data: &impl serde::Serialize, out: &mut Vec<u8>) {
