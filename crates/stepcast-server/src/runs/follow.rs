@@ -20,7 +20,7 @@ pub(crate) struct Follow(Source);
 #[derive(Debug)]
 enum Source {
     /// Of a run that is here. The handle keeps it in memory.
-    Here { stream: EventStream, _run: AnyRun },
+    Here { stream: EventStream, run: AnyRun },
     /// Of a run that another process holds, or whose workflow is not registered here: what its store says.
     Elsewhere { runtime: Runtime, run: RunId, after: u64, ready: VecDeque<StreamItem>, ended: bool },
 }
@@ -31,11 +31,19 @@ impl Follow {
             true => run.internal_from(start),
             false => run.stream_from(start),
         };
-        Follow(Source::Here { stream, _run: run.clone() })
+        Follow(Source::Here { stream, run: run.clone() })
     }
 
     pub(super) fn elsewhere(runtime: Runtime, run: RunId, after: u64) -> Self {
         Follow(Source::Elsewhere { runtime, run, after, ready: VecDeque::new(), ended: false })
+    }
+
+    /// The run, if it is here.
+    pub(crate) fn here(&self) -> Option<&AnyRun> {
+        match &self.0 {
+            Source::Here { run, .. } => Some(run),
+            Source::Elsewhere { .. } => None,
+        }
     }
 
     /// Moves what is there into `items`, at most `max`, waiting for the first. 0 after the last event only.

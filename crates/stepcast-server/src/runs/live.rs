@@ -158,6 +158,11 @@ impl LiveRuns {
         found
     }
 
+    pub(super) fn newest(&self, is: impl Fn(&RunId) -> bool) -> Option<RunId> {
+        let order = lock(&self.0.order);
+        order.runs.values().rev().map(|live| live.run.run_id()).find(|id| is(id)).cloned()
+    }
+
     pub(super) async fn events(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Logged>, ApiError> {
         let mut stream = self.handle(run)?.stream_from(StreamStart::After(after));
         let (mut items, mut logged) = (Vec::new(), Vec::new());

@@ -102,6 +102,14 @@ impl Runs {
         }
     }
 
+    /// The newest run with an id that `is` takes, where runs live in memory alone; `None` where a backend keeps them.
+    pub(crate) fn newest_in_memory(&self, is: impl Fn(&RunId) -> bool) -> Option<Option<RunId>> {
+        match &self.kept {
+            Kept::Live(live) => Some(live.newest(is)),
+            Kept::Stored(_) => None,
+        }
+    }
+
     /// Logged events of a run after a number, at most `limit`.
     pub(crate) async fn events(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Logged>, ApiError> {
         match &self.kept {

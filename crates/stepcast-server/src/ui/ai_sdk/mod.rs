@@ -1,0 +1,225 @@
+//! The AI SDK's UI message stream, version 1: one route for `useChat`, one for its reconnection.
+
+mod body;
+mod machine;
+mod part;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+use stepcast::{RunOptions, StreamStart, WorkflowDef};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::answer::{Word, give, named};
+use super::segment::Segment;
+use super::start::start_data;
+use super::thread::Thread;
+use super::{Question, full};
+use crate::access::Access;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::runs::{InputQuery, InputState, InputView, RunView};
+use body::{Chat, Reply, Said};
+use machine::{AiSdk, Past, Settled, is_no};
+use part::Fixed;
+
+/// Who answered, in the record of an input.
+const BY: &str = "ai-sdk";
+/// How many questions of one run are looked at.
+const QUESTIONS: usize = 1_000;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(chat)).routes(routes!(resume))
+}
+
+/// Runs a workflow for `useChat` of the AI SDK.
+///
+/// A message of the user starts a run; answers in the assistant's last message go to the run that asked. The stream goes
+/// on until the run's next question, which is a tool call, or its end.
+#[utoipa::path(
+    post,
+    path = "/workflows/{name}/ai-sdk",
+    tag = "ui",
+    params(("name" = String, Path, description = "The workflow.")),
+    request_body = Chat,
+    responses(
+        (status = 200, description = "A UI message stream, version 1.", content_type = "text/event-stream", body = String),
+        (status = 400, description = "The body, the chat's id or the start event does not fit."),
+        (status = 403, description = "The token may only look."),
+        (status = 404, description = "There is no such workflow or question."),
+        (status = 409, description = "The run is active, or has ended, or the question has its answer."),
+    )
+)]
+async fn chat(
+    State(app): State<App>,
+    access: Access,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let def = app.runs.definition(&name)?;
+    let chat = Chat::parse(&body)?;
+    full(access)?;
+    let thread = Thread::find(&app.runs, &name, &chat.id).await?;
+    if chat.continues() {
+        let run = thread.last.ok_or_else(|| no_chat(&chat.id))?;
+        return go_on(app, access, run, def, chat.replies()).await;
+    }
+    if let Some(run) = thread.active() {
+        let detail =
+            format!("The run `{}` is active: answer what it asks, or cancel it, before a new message.", run.id);
+        return Err(ApiError::conflict("run_active", detail).of_run(&run.id));
+    }
+    let start = start_data(&def, chat.input.clone(), None, chat.text().as_deref());
+    let options = RunOptions::new().run_id(thread.next()).record_internal();
+    let run = app.runs.start(&name, start, options).await?.run_id().clone();
+    let follow = app.runs.follow(&run, StreamStart::Beginning, true).await?;
+    let machine = AiSdk::new(run.clone(), name, access, 0);
+    Ok(marked(Segment { app, run, def: Some(def), access, follow, machine }.respond()))
+}
+
+/// Gives the run its answers and goes on with the assistant's message.
+async fn go_on(
+    app: App,
+    access: Access,
+    run: RunView,
+    def: Arc<WorkflowDef>,
+    replies: Vec<Reply>,
+) -> Result<Response, ApiError> {
+    let mut named_replies = Vec::new();
+    let mut seen: Option<u64> = None;
+    for reply in replies {
+        let id = named(&run.id, &reply.tool_call_id)?;
+        named_replies.push((id.input, id.seq.unwrap_or(0), reply));
+    }
+    // The answers of earlier pauses stay in the message: only those of the last one are news.
+    let last = named_replies.iter().map(|(_, seq, _)| *seq).max();
+    named_replies.retain(|(_, seq, _)| Some(*seq) == last);
+    if let Some(seq) = last {
+        seen = Some(seq);
+    }
+    let Some(seen) = seen else {
+        let detail = "The assistant's last message has no answer to a question: no tool call of it has a result.";
+        return Err(ApiError::conflict("nothing_to_answer", detail).of_run(&run.id));
+    };
+    let questions = questions(&app, access, &run, &def).await?;
+    // Followed first, so that nothing of what the answer brings is missed.
+    let follow = app.runs.follow(&run.id, StreamStart::After(seen), true).await?;
+    let (mut parts, mut refused) = (Vec::new(), BTreeMap::new());
+    for (input, _, Reply { tool_call_id, said, refused: before }) in named_replies {
+        let Some((_, question)) = questions.iter().find(|(_, question)| question.input == input) else {
+            return Err(ApiError::no_input(&run.id, input));
+        };
+        let (word, told) = word_of(question, &tool_call_id, said);
+        match give(&app, &run.id, input, word, BY).await {
+            Ok(()) => parts.extend(told),
+            // What does not fit can be put right; the client shows it beside the question, which is asked again.
+            Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+                refused.insert(input, before + 1);
+                parts.push(Fixed::ToolOutputError { tool_call_id, error_text: error.detail().to_owned() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let machine = AiSdk::new(run.id.clone(), run.workflow, access, seen).answered(parts, refused);
+    Ok(marked(Segment { app, run: run.id, def: Some(def), access, follow, machine }.respond()))
+}
+
+/// The answer that was meant, and what the client is told of it.
+fn word_of(question: &Question, tool_call_id: &str, said: Said) -> (Word, Option<Fixed>) {
+    let tool_call_id = tool_call_id.to_owned();
+    match said {
+        Said::Failed => (Word::Declined, None),
+        // The client has it already.
+        Said::Output(answer) => (Word::Answer(answer), None),
+        Said::Approval { approved, reason } => {
+            let mut answer = Map::new();
+            let yes_no = question.yes_no.as_ref();
+            answer.insert(yes_no.map_or("approved", |yes_no| yes_no.field).to_owned(), approved.into());
+            if let Some((field, reason)) = yes_no.and_then(|yes_no| yes_no.comment).zip(reason) {
+                answer.insert(field.to_owned(), reason.into());
+            }
+            let output = Value::from(answer);
+            let told = match is_no(question, &output) {
+                true => Fixed::ToolOutputDenied { tool_call_id },
+                false => Fixed::ToolOutputAvailable { tool_call_id, output: output.clone() },
+            };
+            (Word::Answer(output), Some(told))
+        }
+    }
+}
+
+/// Gives a client that comes back the chat's last message anew, from its beginning.
+#[utoipa::path(
+    get,
+    path = "/workflows/{name}/ai-sdk/{chat}/stream",
+    tag = "ui",
+    params(
+        ("name" = String, Path, description = "The workflow."),
+        ("chat" = String, Path, description = "The chat's id."),
+    ),
+    responses(
+        (status = 200, description = "A UI message stream, version 1.", content_type = "text/event-stream", body = String),
+        (status = 204, description = "The chat has no run that has not ended."),
+        (status = 404, description = "There is no such workflow."),
+    )
+)]
+async fn resume(
+    State(app): State<App>,
+    access: Access,
+    Path((name, chat)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let def = app.runs.definition(&name)?;
+    let thread = Thread::find(&app.runs, &name, &chat).await?;
+    let Some(run) = thread.active().cloned() else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let settled = |(input, question): (InputView, Question)| {
+        let end = match input.state {
+            InputState::Pending => return None,
+            InputState::Answered { response, .. } => Settled::Answered(seen(&def, &input.expects, response, access)),
+            InputState::Withdrawn { .. } => Settled::Not("The question was withdrawn."),
+            InputState::Expired { .. } => Settled::Not("Nobody answered in time."),
+        };
+        let asked = input.data.get("value").cloned().unwrap_or_default();
+        Some(Past { question, asked, end })
+    };
+    let past = questions(&app, access, &run, &def).await?.into_iter().filter_map(settled).collect();
+    let follow = app.runs.follow(&run.id, StreamStart::Beginning, true).await?;
+    let machine = AiSdk::new(run.id.clone(), name, access, 0).replaying(past);
+    Ok(marked(Segment { app, run: run.id, def: Some(def), access, follow, machine }.respond()))
+}
+
+/// An answer, as far as the reader may see it.
+fn seen(def: &WorkflowDef, expects: &Option<String>, answer: Value, access: Access) -> Value {
+    let meta = expects.as_deref().and_then(|tag| def.event_by_tag(tag)).map(|ix| def.event(ix));
+    if access.sees_secrets() { answer } else { crate::wire::covered(answer, meta) }
+}
+
+/// The questions of a run, in the order in which they were asked.
+async fn questions(
+    app: &App,
+    access: Access,
+    run: &RunView,
+    def: &WorkflowDef,
+) -> Result<Vec<(InputView, Question)>, ApiError> {
+    let query = InputQuery { run: Some(run.id.to_string()), ..InputQuery::default() };
+    let mut inputs = app.runs.inputs(&query, None, QUESTIONS).await?;
+    inputs.sort_by_key(|input| input.input);
+    let with = |input: InputView| (input.clone(), Question::of(&input, Some(def), access));
+    Ok(inputs.into_iter().map(with).collect())
+}
+
+fn marked(mut response: Response) -> Response {
+    response.headers_mut().insert("x-vercel-ai-ui-message-stream", HeaderValue::from_static("v1"));
+    response
+}
+
+fn no_chat(chat: &str) -> ApiError {
+    ApiError::not_found("chat_not_found", format!("The chat `{chat}` has no run that could go on."))
+}
