@@ -43,7 +43,6 @@ pub(in crate::dispatch) fn record(def: &WorkflowDef, input: PendingInput, expire
         .as_ref()
         .and_then(|data| ["prompt", "prefix", "question", "message"].iter().find_map(|key| data.get(key)?.as_str()));
     let prompt = prompt.map(str::to_owned).or_else(|| {
-        let event = input.event.as_ref().and_then(|event| serde_json::to_value(event.to_envelope()).ok());
         let error = input.error.as_ref()?;
         Some(format!("The step `{}` failed: {}", input.step, error.exception_message))
     });

@@ -150,7 +150,7 @@ impl Machine for AgUi {
                 }
             }
             StreamItem::Event(item) => self.event(item, out),
-            StreamItem::Lagged { from, to } => {
+            StreamItem::Lagged { from, to } | StreamItem::Unreadable { from, to, .. } => {
                 let value = serde_json::json!({ "from": from, "to": to });
                 out.push(AgEvent::Custom { name: "stepcast.lagged".to_owned(), value });
             }

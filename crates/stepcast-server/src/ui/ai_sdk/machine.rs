@@ -212,7 +212,7 @@ impl Machine for AiSdk {
                 }
             }
             StreamItem::Event(item) => self.event(item, out),
-            StreamItem::Lagged { from, to } => {
+            StreamItem::Lagged { from, to } | StreamItem::Unreadable { from, to, .. } => {
                 out.push(data_part("lagged", Some(from.to_string()), json!({ "from": from, "to": to })));
             }
         }
