@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use stepcast::backend::{Holder, RunStatus};
+use stepcast::backend::{Holder, RunRecord, RunStatus};
 use stepcast::prelude::*;
 use stepcast::{RunId, Runtime};
 use support::stores::Store;
@@ -71,6 +71,20 @@ async fn gone(runtime: &Runtime, id: &RunId) {
     .await;
 }
 
+/// The record of the run, once it has completed.
+async fn completed(runtime: &Runtime, id: &RunId) -> RunRecord {
+    within(async {
+        loop {
+            let record = runtime.find_run(id).await.expect("it is read").expect("it is there");
+            if record.status == RunStatus::Completed {
+                return record;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
 fn rests(store: &Store, flow: Waits, patience: u64) -> (Runtime, RunId) {
     let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(2));
     runtime.register(flow).expect("it is registered");
@@ -92,11 +106,7 @@ fn an_event_brings_a_run_back() {
             assert!(record.due.is_some(), "its deadline is known without it");
             assert_eq!(begun.load(Ordering::SeqCst), 1);
             runtime.send_event(&id, Go { n: 7 }).await.expect("it is sent");
-            until(async || {
-                let record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
-                record.status == RunStatus::Completed
-            })
-            .await;
+            completed(&runtime, &id).await;
             let run = runtime.attach(&id).await.expect("it has ended");
             let done = within(run.outcome()).await.expect("it has ended");
             assert_eq!(done.get::<Done>().expect("the stop event").n, 107, "{}", store.name());
@@ -111,11 +121,7 @@ fn a_deadline_brings_a_run_back() {
         store.process(async {
             let (runtime, id) = rests(&store, Waits::default(), 60);
             gone(&runtime, &id).await;
-            until(async || {
-                let record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
-                record.status == RunStatus::Completed
-            })
-            .await;
+            completed(&runtime, &id).await;
             let run = runtime.attach(&id).await.expect("it has ended");
             let done = within(run.outcome()).await.expect("it has ended");
             assert_eq!(done.get::<Done>().expect("the stop event").n, 100, "{}", store.name());
@@ -159,13 +165,9 @@ fn a_deadline_survives_the_process() {
             let runtime = Runtime::on(store.open());
             runtime.register(Waits::default()).expect("it is registered");
             let id = RunId::from("sleeper");
-            let mut record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
+            let record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
             assert!(record.status.is_end() || record.due == Some(due), "{}: {record:?}", store.name());
-            until(async || {
-                record = runtime.find_run(&id).await.expect("it is read").expect("it is there");
-                record.status == RunStatus::Completed
-            })
-            .await;
+            let record = completed(&runtime, &id).await;
             assert!(record.changed >= due, "{}: not before its deadline", store.name());
         });
     }
