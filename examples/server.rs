@@ -1,18 +1,19 @@
 //! Five workflows over HTTP: `cargo run --example server -- --port 8080 [--store FILE]`.
 //!
-//! Without `--store` runs live in memory. Then, for instance:
+//! Without `--store` runs live in memory; with `--port 0` it takes a free port. Then, for instance:
 //!
 //! ```sh
 //! curl -s localhost:8080/workflows/greet/run -H 'content-type: application/json' -d '{"start_event": {"name": "Ada"}}'
 //! ```
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use stepcast::Runtime;
 use stepcast::prelude::*;
 use stepcast_examples::flows;
 use stepcast_server::Server;
 use stepcast_sqlite::SqliteBackend;
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -32,8 +33,11 @@ async fn main() -> Result<()> {
         None => Runtime::new(),
     };
     flows::register(&runtime)?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    println!("listening on http://{address}");
-    Server::new(runtime).serve(address).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let interrupted = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    Server::new(runtime).serve_until(listener, interrupted).await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The server as its users see it.
 
+use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
 
 use axum::Router;
@@ -67,6 +68,21 @@ impl Server {
     pub async fn serve(self, address: SocketAddr) -> Result<(), ServeError> {
         let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })?;
         Ok(axum::serve(listener, self.router()).await?)
+    }
+
+    /// Serves on a listener until the future ends.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve_until(
+        self,
+        listener: TcpListener,
+        until: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServeError> {
+        tokio::select! {
+            served = axum::serve(listener, self.router()).into_future() => Ok(served?),
+            () = until => Ok(()),
+        }
     }
 }
 
