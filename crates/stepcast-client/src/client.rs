@@ -209,15 +209,15 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, ClientError> {
         let base = Url::parse(&self.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let Some(base) = base else { return Err(ClientError::Url { url: self.url }) };
+        if base.scheme() == "https" && !cfg!(feature = "tls") {
+            return Err(ClientError::NoTls { url: self.url });
+        }
         let mut headers = HeaderMap::new();
         if let Some(token) = self.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Token)?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        // Another provider that the program has chosen stays.
-        #[cfg(feature = "tls")]
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().default_headers(headers).connect_timeout(self.connect);
         let http = http.build().map_err(ClientError::Http)?;
         Ok(Client { base, http, answers_as: self.answers_as, reconnects: self.reconnects })

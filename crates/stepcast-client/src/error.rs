@@ -17,6 +17,14 @@ pub enum ClientError {
         /// What was given.
         url: String,
     },
+    /// An address of `https`, without the feature that brings it.
+    #[error(
+        "`{url}` is reached over TLS, which this program was built without; add the feature `tls` of `stepcast-client`."
+    )]
+    NoTls {
+        /// What was given.
+        url: String,
+    },
     /// A token holds what no header may hold.
     #[error("The token holds characters that a header cannot carry; a token is plain ASCII without spaces.")]
     Token,
