@@ -32,7 +32,7 @@ pub use resources::*;
 pub use run::{
     AnyRun, Mailbox, RespondError, Run, RunError, RunId, RunOptions, RunWorkflow, SendError, SharedError, StoredError,
 };
-pub use runtime::{Runtime, RuntimeError};
+pub use runtime::{RunCounts, Runtime, RuntimeError, WorkflowCounts};
 pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
 pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamReadError, StreamStart};
 pub use trace::{ChainLink, Execution};

@@ -296,7 +296,7 @@ impl RunShared {
             token.cancel();
         }
         if let Some(link) = self.link() {
-            link.ended(self.id());
+            link.ended(self.id(), self.outcome());
         }
     }
 

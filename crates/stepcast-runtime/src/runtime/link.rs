@@ -3,14 +3,16 @@ use std::sync::{Arc, Mutex, Weak};
 use stepcast_core::backend::Backend;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::counts::Tally;
 use super::{Inner, Runtime};
-use crate::run::{RunId, lock};
+use crate::run::{RunEnd, RunId, lock};
 
 /// Ties a run to its runtime.
 pub(crate) struct RuntimeLink {
     pub(super) runtime: Weak<Inner>,
     pub(super) limit: Option<Arc<Semaphore>>,
     pub(super) permit: Mutex<Option<OwnedSemaphorePermit>>,
+    pub(super) tally: Arc<Tally>,
 }
 
 impl RuntimeLink {
@@ -41,8 +43,11 @@ impl RuntimeLink {
         self.runtime.upgrade()?.host.as_ref().map(|host| Arc::clone(&host.backend))
     }
 
-    pub(crate) fn ended(&self, id: &RunId) {
+    pub(crate) fn ended(&self, id: &RunId, end: Option<&RunEnd>) {
         self.release();
+        if let Some(end) = end {
+            self.tally.ended(end);
+        }
         if let Some(runtime) = self.runtime.upgrade() {
             // Its id may belong to another run by now.
             let gone = runtime.runs.remove_if(id, |_, run| run.is_done());

@@ -1,5 +1,6 @@
 //! A runtime owns named workflows and live runs.
 
+mod counts;
 mod error;
 mod link;
 mod shutdown;
@@ -17,6 +18,8 @@ use stepcast_core::engine::Time;
 use stepcast_core::{CatalogueWorkflow, EventMeta, Payload, SharedWorkflow, StepError, Workflow, WorkflowDef};
 use tokio::sync::{Notify, Semaphore};
 
+use self::counts::Tally;
+pub use self::counts::{RunCounts, WorkflowCounts};
 pub use self::error::RuntimeError;
 pub(crate) use self::link::RuntimeLink;
 
@@ -50,6 +53,7 @@ pub(crate) struct Registered {
     pub(crate) program: Arc<Program>,
     instance: Arc<dyn Any + Send + Sync>,
     limit: Option<Arc<Semaphore>>,
+    tally: Arc<Tally>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -64,7 +68,7 @@ impl std::fmt::Debug for Inner {
 impl Registered {
     /// A workflow that is not registered: its runs have no bound.
     pub(crate) fn new(program: Arc<Program>, instance: Arc<dyn Any + Send + Sync>) -> Self {
-        Registered { program, instance, limit: None }
+        Registered { program, instance, limit: None, tally: Arc::default() }
     }
 }
 
@@ -146,7 +150,7 @@ impl Runtime {
         let program = Program::of::<T::Flow>().map_err(RuntimeError::Definition)?;
         let limit = num_concurrent_runs.map(|runs| Arc::new(Semaphore::new(runs.clamp(1, Semaphore::MAX_PERMITS))));
         let instance: Arc<dyn Any + Send + Sync> = flow.into_shared();
-        self.enter(name, Registered { program, instance, limit })
+        self.enter(name, Registered { program, instance, limit, tally: Arc::default() })
     }
 
     /// Registers a workflow of the catalogue: one that is `Default`, or names its constructor with `new = ..`.
@@ -158,7 +162,7 @@ impl Runtime {
         let Some(create) = workflow.create else { return Err(RuntimeError::NotCreatable { name }) };
         let def = (workflow.define)().map_err(|error| RuntimeError::Definition(Arc::new(error)))?;
         let made = create().await.map_err(|error| failed_to_make(&name, error))?;
-        self.enter(name, Registered { program: Arc::new(Program::new(def)), instance: Arc::from(made), limit: None })
+        self.enter(name, Registered::new(Arc::new(Program::new(def)), Arc::from(made)))
     }
 
     fn enter(&self, name: String, workflow: Registered) -> Result<(), RuntimeError> {
@@ -215,8 +219,10 @@ impl Runtime {
             Err(error) => return Run::new(AnyRun::first(refused(F::Flow::SPEC.name, RunError::Definition(error)))),
         };
         let instance: Arc<dyn Any + Send + Sync> = flow.into_shared();
-        let limit = self.inner.workflows.get(F::Flow::SPEC.name).and_then(|entry| entry.limit.clone());
-        let found = Registered { program, instance, limit };
+        let mut found = Registered::new(program, instance);
+        if let Some(entry) = self.inner.workflows.get(F::Flow::SPEC.name) {
+            (found.limit, found.tally) = (entry.limit.clone(), Arc::clone(&entry.tally));
+        }
         Run::new(self.launch(F::Flow::SPEC.name, found, Begin::Start(Payload::new(start)), options, None))
     }
 
@@ -245,6 +251,7 @@ impl Runtime {
                 program: Arc::clone(&entry.program),
                 instance: Arc::clone(&entry.instance),
                 limit: entry.limit.clone(),
+                tally: Arc::clone(&entry.tally),
             }),
             None => Err(RuntimeError::UnknownWorkflow { name: name.to_owned(), known: self.workflows() }),
         }
@@ -292,8 +299,15 @@ impl Runtime {
                 AnyRun::first(refused(&name, RunError::DuplicateRunId { id: taken.key().to_string() }))
             }
             free => {
-                let link =
-                    RuntimeLink { runtime: Arc::downgrade(&self.inner), limit: found.limit, permit: Mutex::new(None) };
+                if matches!(begin, Begin::Start(_)) {
+                    found.tally.begun();
+                }
+                let link = RuntimeLink {
+                    runtime: Arc::downgrade(&self.inner),
+                    limit: found.limit,
+                    permit: Mutex::new(None),
+                    tally: found.tally,
+                };
                 let ties = Ties { parent, link: Some(link), keeping };
                 let run = AnyRun::first(launch(found.program, Some(found.instance), begin, Some(options), ties));
                 // A run that ended while it was made has removed nothing yet.
