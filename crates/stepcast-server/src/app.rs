@@ -3,9 +3,10 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use stepcast::RunOptions;
+use stepcast::{RunOptions, Runtime};
 use tokio_util::sync::CancellationToken;
 
+use crate::ops::{Gate, Metrics};
 use crate::options::ServerOptions;
 use crate::runs::Runs;
 
@@ -16,13 +17,18 @@ pub(crate) struct App(Arc<AppInner>);
 pub(crate) struct AppInner {
     pub(crate) runs: Runs,
     pub(crate) options: ServerOptions,
+    pub(crate) gate: Gate,
+    pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the server drains: streams end, and nothing new begins.
     pub(crate) draining: CancellationToken,
 }
 
 impl App {
-    pub(crate) fn new(runs: Runs, options: ServerOptions) -> Self {
-        App(Arc::new(AppInner { runs, options, draining: CancellationToken::new() }))
+    pub(crate) fn new(runtime: Runtime, options: ServerOptions) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let runs = Runs::of(runtime, &options, Arc::clone(&metrics));
+        let gate = Gate::new(&options);
+        App(Arc::new(AppInner { runs, options, gate, metrics, draining: CancellationToken::new() }))
     }
 
     /// What every run has that is started through the server.

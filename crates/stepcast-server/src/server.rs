@@ -10,8 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::error::extract::{no_method, no_path};
+use crate::ops::signals::Signals;
 use crate::options::ServerOptions;
-use crate::runs::Runs;
 use crate::{llama, ops, resources, ui, ws};
 
 /// Shows a runtime over HTTP.
@@ -37,8 +37,18 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The listener failed.
-    #[error("The server stopped: {0}")]
+    /// The address is open to others, and the server asks nobody for a token.
+    #[error(
+        "The server does not listen on {address} without a token: whoever reaches it could start, read and cancel every \
+         run. Set a token (`ServerOptions::token`), listen on a loopback address such as 127.0.0.1, or say that this is \
+         meant (`ServerOptions::insecure`)."
+    )]
+    Exposed {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The listener does not work.
+    #[error("The server cannot listen: {0}")]
     Io(#[from] std::io::Error),
 }
 
@@ -56,18 +66,58 @@ impl Server {
     }
 
     /// All routes, to be nested in an application or served.
+    ///
+    /// Tokens, origins, rates and the bounds of bodies hold there too. Bounds of connections and heads, slow clients and
+    /// the end are left to the server that it is nested in.
     pub fn router(self) -> Router {
-        let app = App::new(Runs::of(self.runtime, self.options.keep_ended), self.options);
-        routes(&app)
+        routes(&App::new(self.runtime, self.options))
     }
 
-    /// Listens on an address until the process ends.
+    /// Listens on an address until the process gets SIGINT (Ctrl-C) or SIGTERM, then ends as
+    /// [`serve_until`](Self::serve_until) does. A second signal ends it at once.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, and when it is no loopback address and the server has no token.
     pub async fn serve(self, address: SocketAddr) -> Result<(), ServeError> {
+        self.refuse_exposed(address)?;
         let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })?;
-        Ok(axum::serve(listener, self.router()).await?)
+        // Before the first connection, so that no signal ends the process in the meantime.
+        let mut signals = Signals::new()?;
+        let mut again = Signals::new()?;
+        let hurry = async {
+            again.next().await;
+            again.next().await;
+        };
+        tokio::select! {
+            ended = self.serve_until(listener, async move { signals.next().await }) => ended,
+            () = hurry => Ok(()),
+        }
+    }
+
+    /// Serves on a listener until the future ends. Then no connection is taken any more, `/ready` says 503, streams end,
+    /// WebSockets are closed with 1001 and requests are answered, while the runtime is
+    /// [shut down](Runtime::shutdown): runs that a backend keeps rest in it, the others may come to their end. What is
+    /// not done within [`ServerOptions::shutdown_deadline`] is cut off.
+    ///
+    /// # Errors
+    /// When the listener does not work, and when it is on no loopback address and the server has no token.
+    pub async fn serve_until(
+        mut self,
+        listener: TcpListener,
+        until: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServeError> {
+        let address = listener.local_addr()?;
+        self.refuse_exposed(address)?;
+        let open = self.options.tokens.is_empty() && !self.options.insecure;
+        self.options.only_local_names = open && address.ip().is_loopback();
+        let app = App::new(self.runtime, self.options);
+        ops::listen::run(listener, routes(&app), app, until).await;
+        Ok(())
+    }
+
+    fn refuse_exposed(&self, address: SocketAddr) -> Result<(), ServeError> {
+        let safe = address.ip().is_loopback() || self.options.insecure || !self.options.tokens.is_empty();
+        if safe { Ok(()) } else { Err(ServeError::Exposed { address }) }
     }
 
     /// Serves on a listener until the future ends.
@@ -96,5 +146,5 @@ fn routes(app: &App) -> Router {
         .merge(ops::routes())
         .split_for_parts();
     let router = router.method_not_allowed_fallback(no_method).fallback(no_path);
-    ops::around(router, api, app).with_state(app.clone())
+    ops::around(router, &api, app).with_state(app.clone())
 }

@@ -3,6 +3,8 @@
 pub(crate) mod extract;
 mod of;
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,12 +22,13 @@ pub(crate) struct ApiError {
     detail: String,
     run: Option<RunId>,
     more: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl ApiError {
     /// A refusal with a stable code of lower-case words and a sentence.
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        ApiError { status, code, detail: detail.into(), run: None, more: Map::new() }
+        ApiError { status, code, detail: detail.into(), run: None, more: Map::new(), headers: Vec::new() }
     }
 
     pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
@@ -54,6 +57,19 @@ impl ApiError {
     /// Another member of the problem.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With a header.
+    pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// With the time after which it is worth trying again, in whole seconds.
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.headers.push((header::RETRY_AFTER, seconds.into()));
         self
     }
 
@@ -100,6 +116,7 @@ impl IntoResponse for ApiError {
         let mut response = (self.status, Json(self.problem())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.headers);
         if let Some(id) = self.run.and_then(|run| HeaderValue::from_str(run.as_str()).ok()) {
             headers.insert(RUN_ID, id);
         }

@@ -1,22 +1,64 @@
 //! What operates a server: health, metrics, its description, and what stands around every route.
 
+mod body;
+mod description;
+mod gate;
+mod health;
+pub(crate) mod listen;
+mod metrics;
+mod origin;
+pub(crate) mod rate;
+mod request;
+pub(crate) mod signals;
+mod slow;
+mod ticket;
+pub(crate) mod token;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::Router;
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) use description::begun as description;
+pub(crate) use gate::Gate;
+pub(crate) use metrics::{Metrics, OpenStream};
 
 use crate::app::App;
+use crate::error::ApiError;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(description::openapi))
+        .routes(routes!(ticket::mint))
 }
 
-/// The description that the routes add themselves to.
-pub(crate) fn description() -> OpenApi {
-    let info = InfoBuilder::new().title("stepcast").version(env!("CARGO_PKG_VERSION")).build();
-    OpenApiBuilder::new().info(info).build()
-}
-
-/// What stands around every route: tokens, limits, request ids, CORS.
-pub(crate) fn around(router: Router<App>, _api: OpenApi, _app: &App) -> Router<App> {
+/// What stands around every route, from the inside out: what a request has to pass, CORS, panics, and the request's id.
+pub(crate) fn around(router: Router<App>, api: &OpenApi, app: &App) -> Router<App> {
     router
+        // A body that reaches a handler was measured.
+        .layer(DefaultBodyLimit::disable())
+        .layer(Extension(Arc::new(description::finished(api))))
+        .layer(from_fn_with_state(app.clone(), gate::pass))
+        .layer(origin::cors(&app.options))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), request::observe))
+}
+
+/// What a panic says is for the log of whoever runs the server, where the panic hook has put it.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!(target: "stepcast", "the handler of a request panicked");
+    let detail = "The server failed at this request. Its log has more under the request's id.";
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
 }

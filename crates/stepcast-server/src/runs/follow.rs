@@ -7,6 +7,7 @@ use stepcast::backend::LoadError;
 use stepcast::{AnyRun, EventKind, EventStream, RunId, Runtime, StreamEvent, StreamItem, StreamStart};
 
 use super::stored::typed;
+use crate::ops::OpenStream;
 
 /// How often a run that another process holds is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -15,7 +16,7 @@ const PAGE: usize = 256;
 
 /// The events of a run as they come; ends after the last one.
 #[derive(Debug)]
-pub(crate) struct Follow(Source);
+pub(crate) struct Follow(Source, Option<OpenStream>);
 
 #[derive(Debug)]
 enum Source {
@@ -31,11 +32,17 @@ impl Follow {
             true => run.internal_from(start),
             false => run.stream_from(start),
         };
-        Follow(Source::Here { stream, run: run.clone() })
+        Follow(Source::Here { stream, run: run.clone() }, None)
     }
 
     pub(super) fn elsewhere(runtime: Runtime, run: RunId, after: u64) -> Self {
-        Follow(Source::Elsewhere { runtime, run, after, ready: VecDeque::new(), ended: false })
+        Follow(Source::Elsewhere { runtime, run, after, ready: VecDeque::new(), ended: false }, None)
+    }
+
+    /// Counts itself and what it gives.
+    pub(super) fn counted(mut self, open: OpenStream) -> Self {
+        self.1 = Some(open);
+        self
     }
 
     /// The run, if it is here.
@@ -48,7 +55,7 @@ impl Follow {
 
     /// Moves what is there into `items`, at most `max`, waiting for the first. 0 after the last event only.
     pub(crate) async fn next_batch(&mut self, items: &mut Vec<StreamItem>, max: usize) -> usize {
-        match &mut self.0 {
+        let given = match &mut self.0 {
             Source::Here { stream, .. } => stream.recv_many(items, max).await,
             Source::Elsewhere { runtime, run, after, ready, ended } => {
                 while ready.is_empty() && !*ended {
@@ -67,7 +74,11 @@ impl Follow {
                 items.extend(ready.drain(..given));
                 given
             }
+        };
+        if let Some(open) = &self.1 {
+            open.streamed(given);
         }
+        given
     }
 }
 

@@ -7,6 +7,10 @@ mod live_run;
 mod stored;
 mod view;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::StatusCode;
 use serde_json::Value;
 use stepcast::{AnyEvent, AnyRun, EventMeta, RunId, RunOptions, Runtime, StreamStart, WorkflowDef};
 
@@ -17,12 +21,18 @@ use stored::StoredRuns;
 pub(crate) use view::{RunFault, RunQuery, RunView};
 
 use crate::error::ApiError;
+use crate::ops::Metrics;
+use crate::options::ServerOptions;
 
 /// Every run that can be seen. Clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Runs {
     runtime: Runtime,
     kept: Kept,
+    metrics: Arc<Metrics>,
+    max_runs: Option<usize>,
+    /// Held while a run is started where they are counted, so that no two take the last place.
+    starting: Arc<Mutex<()>>,
 }
 
 #[derive(Clone, Debug)]
@@ -43,12 +53,12 @@ pub(crate) struct Logged {
 }
 
 impl Runs {
-    pub(crate) fn of(runtime: Runtime, keep_ended: usize) -> Self {
+    pub(crate) fn of(runtime: Runtime, options: &ServerOptions, metrics: Arc<Metrics>) -> Self {
         let kept = match runtime.backend() {
             Some(_) => Kept::Stored(StoredRuns::of(runtime.clone())),
-            None => Kept::Live(LiveRuns::of(runtime.clone(), keep_ended)),
+            None => Kept::Live(LiveRuns::of(runtime.clone(), options.keep_ended)),
         };
-        Runs { runtime, kept }
+        Runs { runtime, kept, metrics, max_runs: options.max_runs, starting: Arc::default() }
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -56,7 +66,7 @@ impl Runs {
     }
 
     /// The definition of a workflow.
-    pub(crate) fn definition(&self, workflow: &str) -> Result<std::sync::Arc<WorkflowDef>, ApiError> {
+    pub(crate) fn definition(&self, workflow: &str) -> Result<Arc<WorkflowDef>, ApiError> {
         self.runtime.definition(workflow).ok_or_else(|| {
             let known = self.runtime.workflows();
             let detail = format!("There is no workflow `{workflow}`; there are: {}.", known.join(", "));
@@ -69,16 +79,32 @@ impl Runs {
         // Known before it begins, so that even its refusal names it.
         let id = options.id().cloned().unwrap_or_else(RunId::random);
         let options = options.run_id(id.clone());
-        let run = match &self.kept {
-            Kept::Live(live) => live.start(workflow, &id, start, options)?,
-            Kept::Stored(_) => {
-                self.runtime.start(workflow, start, options).map_err(|error| ApiError::from(error).of_run(&id))?
+        let begin = || {
+            let _counted = self.place(&id)?;
+            match &self.kept {
+                Kept::Live(live) => live.start(workflow, &id, start, options),
+                Kept::Stored(_) => {
+                    self.runtime.start(workflow, start, options).map_err(|error| ApiError::from(error).of_run(&id))
+                }
             }
         };
+        let run = begin()?;
         // A run that the runtime refused is another one, which has ended already.
         let begun = if run.run_id() == &id { run.recorded().await } else { run.outcome().await.map(drop) };
         begun.map_err(|error| ApiError::not_begun(&id, &error))?;
         Ok(run)
+    }
+
+    /// A place for one run more, as long as the guard is held.
+    fn place(&self, id: &RunId) -> Result<Option<MutexGuard<'_, ()>>, ApiError> {
+        let Some(max) = self.max_runs else { return Ok(None) };
+        let guard = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.runtime.live_runs() < max {
+            return Ok(Some(guard));
+        }
+        let detail = format!("There are {max} live runs, as many as this server takes. Try again when one has ended.");
+        let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_runs", detail);
+        Err(refusal.of_run(id).with("max_runs", max).retry_after(Duration::from_secs(1)))
     }
 
     /// What is known of a run.
@@ -120,10 +146,11 @@ impl Runs {
 
     /// The events of a run as they come. `internal` asks for the runtime's own frames too.
     pub(crate) async fn follow(&self, run: &RunId, start: StreamStart, internal: bool) -> Result<Follow, ApiError> {
-        match &self.kept {
-            Kept::Live(live) => Ok(Follow::run(&live.handle(run)?, start, internal)),
-            Kept::Stored(stored) => stored.follow(run, start, internal).await,
-        }
+        let follow = match &self.kept {
+            Kept::Live(live) => Follow::run(&live.handle(run)?, start, internal),
+            Kept::Stored(stored) => stored.follow(run, start, internal).await?,
+        };
+        Ok(follow.counted(self.metrics.open_stream()))
     }
 
     /// Questions to people, the oldest first, at most `limit`; the next page starts after the last one's cursor.
