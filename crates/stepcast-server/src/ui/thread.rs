@@ -5,8 +5,8 @@ use stepcast::RunId;
 use crate::error::ApiError;
 use crate::runs::{RunView, Runs};
 
-/// The longest name of a thread, in bytes.
-const LONGEST: usize = 256;
+/// The longest name of a thread.
+const LONGEST: usize = 200;
 
 /// A thread of one workflow. Its first run has the thread's name as its id, the `n`th has `<thread>:<n>`.
 #[derive(Debug)]
@@ -21,8 +21,10 @@ pub(super) struct Thread {
 impl Thread {
     /// Looks a thread up; one that nobody has used yet has no runs.
     pub(super) async fn find(runs: &Runs, workflow: &str, name: &str) -> Result<Thread, ApiError> {
-        if name.is_empty() || name.len() > LONGEST || name.chars().any(char::is_control) {
-            let detail = format!("A thread is named by 1 to {LONGEST} bytes of text without control characters.");
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/' && byte != b'\\';
+        if name.is_empty() || name.len() > LONGEST || !name.bytes().all(plain) {
+            let detail =
+                format!("A thread is named by 1 to {LONGEST} ASCII letters, digits and marks without slashes.");
             return Err(ApiError::bad_request("invalid_thread", detail));
         }
         let (turns, last) = match runs.newest_in_memory(|id| turn_of(name, id).is_some()) {

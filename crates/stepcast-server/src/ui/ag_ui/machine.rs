@@ -150,10 +150,8 @@ impl Machine for AgUi {
                 }
             }
             StreamItem::Event(item) => self.event(item, out),
-            StreamItem::Lagged { from, to } | StreamItem::Unreadable { from, to, .. } => {
-                let value = serde_json::json!({ "from": from, "to": to });
-                out.push(AgEvent::Custom { name: "stepcast.lagged".to_owned(), value });
-            }
+            StreamItem::Lagged { from, to } => out.push(gap("stepcast.lagged", *from, *to)),
+            StreamItem::Unreadable { from, to, .. } => out.push(gap("stepcast.unreadable", *from, *to)),
         }
     }
 
@@ -188,4 +186,9 @@ fn whole(message_id: String, text: String) -> [AgEvent; 3] {
         AgEvent::TextMessageContent { message_id: message_id.clone(), delta: text },
         AgEvent::TextMessageEnd { message_id },
     ]
+}
+
+/// Events that the client does not get.
+fn gap(name: &str, from: u64, to: u64) -> AgEvent {
+    AgEvent::Custom { name: name.to_owned(), value: serde_json::json!({ "from": from, "to": to }) }
 }

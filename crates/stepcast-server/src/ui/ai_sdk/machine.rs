@@ -212,9 +212,8 @@ impl Machine for AiSdk {
                 }
             }
             StreamItem::Event(item) => self.event(item, out),
-            StreamItem::Lagged { from, to } | StreamItem::Unreadable { from, to, .. } => {
-                out.push(data_part("lagged", Some(from.to_string()), json!({ "from": from, "to": to })));
-            }
+            StreamItem::Lagged { from, to } => out.push(gap("lagged", *from, *to)),
+            StreamItem::Unreadable { from, to, .. } => out.push(gap("unreadable", *from, *to)),
         }
     }
 
@@ -244,4 +243,9 @@ pub(super) fn is_no(question: &Question, answer: &Value) -> bool {
 
 fn data_part(name: &str, id: Option<String>, data: Value) -> Part {
     Part::Data(DataPart { kind: format!("data-{name}"), id, data, transient: false })
+}
+
+/// Events that the client does not get.
+fn gap(name: &str, from: u64, to: u64) -> Part {
+    data_part(name, Some(from.to_string()), json!({ "from": from, "to": to }))
 }
