@@ -1,7 +1,7 @@
 //! A run's question as UI toolkits show it.
 
 use serde_json::{Map, Value, json};
-use stepcast::{Event, EventMeta, HumanResponseEvent, RunId, WorkflowDef};
+use stepcast::{Event, EventMeta, HumanResponseEvent, Role, RunId, WorkflowDef};
 
 use crate::access::Access;
 use crate::runs::InputView;
@@ -46,7 +46,11 @@ impl Question {
         let event = input.data.get("value").and(text("type")).map(str::to_owned);
         let data = input.data.get("value").unwrap_or(&input.data).clone();
         let asks = event.as_deref().and_then(named);
-        let answers = input.expects.as_deref().and_then(named).filter(|meta| !is_dynamic(meta));
+        let takes = match input.expects.as_deref() {
+            Some(tag) => named(tag),
+            None => only_response(input, def),
+        };
+        let answers = takes.filter(|meta| !is_dynamic(meta));
         Question {
             run: input.run.clone(),
             input: input.input,
@@ -56,7 +60,7 @@ impl Question {
             data: if access.sees_secrets() { data } else { covered(data, asks) },
             event,
             choices: input.choices.clone(),
-            expects: input.expects.clone(),
+            expects: takes.map(|meta| meta.tag.to_owned()).or_else(|| input.expects.clone()),
             schema: schema_of(input, answers),
             yes_no: answers.and_then(yes_no),
             expires: input.expires.map(time::text),
@@ -110,6 +114,13 @@ impl QuestionId {
         let (run, input) = id.rsplit_once('/')?;
         Some(QuestionId { run: RunId::from(run), input: digits(input)?, seq })
     }
+}
+
+/// The one event of the workflow that answers people's questions, for a question that does not say what answers it.
+fn only_response(input: &InputView, def: Option<&WorkflowDef>) -> Option<&'static EventMeta> {
+    let asks = input.reason != "step_failure";
+    let mut responses = def.filter(|_| asks)?.events().filter(|meta| meta.role == Role::HumanResponse);
+    responses.next().filter(|_| responses.next().is_none())
 }
 
 fn is_dynamic(meta: &EventMeta) -> bool {
