@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use stepcast::{AnyRun, EventMeta, RunId, RunOptions, StreamStart, WorkflowDef};
+use stepcast::{AnyRun, EventMeta, RunId, StreamStart, WorkflowDef};
 use utoipa::ToSchema;
 
 use super::json::{RunJson, Types};
@@ -209,7 +209,7 @@ pub(crate) async fn start(app: &App, workflow: &str, mut begin: Begin) -> Result
 
 async fn start_bare(app: &App, workflow: &str, begin: Begin, def: &WorkflowDef) -> Result<AnyRun, ApiError> {
     let data = bare_of(def.event(def.start()), begin.input);
-    let mut options = RunOptions::new();
+    let mut options = app.run_options();
     if let Some(id) = &begin.run_id {
         // A run in memory that has ended does not hold its id, but can still be read under it.
         if app.runs.find(id).await.is_ok() {
@@ -220,9 +220,6 @@ async fn start_bare(app: &App, workflow: &str, begin: Begin, def: &WorkflowDef) 
     }
     if let Some(timeout) = begin.timeout {
         options = options.timeout(timeout);
-    }
-    if app.options.record_internal {
-        options = options.record_internal();
     }
     app.runs.start(workflow, data, options).await
 }
