@@ -1,6 +1,6 @@
 //! The server as its users see it.
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::net::SocketAddr;
 
 use axum::Router;
@@ -118,21 +118,6 @@ impl Server {
     fn refuse_exposed(&self, address: SocketAddr) -> Result<(), ServeError> {
         let safe = address.ip().is_loopback() || self.options.insecure || !self.options.tokens.is_empty();
         if safe { Ok(()) } else { Err(ServeError::Exposed { address }) }
-    }
-
-    /// Serves on a listener until the future ends.
-    ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn serve_until(
-        self,
-        listener: TcpListener,
-        until: impl Future<Output = ()> + Send,
-    ) -> Result<(), ServeError> {
-        tokio::select! {
-            served = axum::serve(listener, self.router()).into_future() => Ok(served?),
-            () = until => Ok(()),
-        }
     }
 }
 

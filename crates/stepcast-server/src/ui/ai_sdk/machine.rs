@@ -212,14 +212,8 @@ impl Machine for AiSdk {
                 }
             }
             StreamItem::Event(item) => self.event(item, out),
-<<<<<<< HEAD
             StreamItem::Lagged { from, to } => out.push(gap("lagged", *from, *to)),
             StreamItem::Unreadable { from, to, .. } => out.push(gap("unreadable", *from, *to)),
-=======
-            StreamItem::Lagged { from, to } | StreamItem::Unreadable { from, to, .. } => {
-                out.push(data_part("lagged", Some(from.to_string()), json!({ "from": from, "to": to })));
-            }
->>>>>>> 9d95179 (ui: tell of events that cannot be read)
         }
     }
 
