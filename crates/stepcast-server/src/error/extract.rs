@@ -36,7 +36,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
                 return of_value(Value::Null);
             }
             check_json(&parts.headers)?;
-            of_value(parse(&bytes)?)
+            of_value(parse(&bytes, "body")?)
         };
         read.await.map(JsonBody).map_err(|error| error.of_any_run(run.as_ref()))
     }
@@ -94,17 +94,15 @@ async fn run_of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<RunId> {
     named.map(|(_, run)| RunId::from(run))
 }
 
-/// A JSON text of any content.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
+/// A JSON text of any content; `what` it is, in a word.
+pub(crate) fn parse(bytes: &[u8], what: &str) -> Result<Value, ApiError> {
     serde_json::from_slice(bytes).map_err(|error| {
         let text = error.to_string();
-        match text.starts_with("recursion limit") {
-            true => ApiError::bad_request(
-                "body_too_deep",
-                "The body nests lists and objects too deep; 127 levels are read.",
-            ),
-            false => ApiError::bad_request("invalid_json", format!("The body is no JSON: {text}.")),
+        if text.starts_with("recursion limit") {
+            let detail = format!("The {what} nests lists and objects too deep; 127 levels are read.");
+            return ApiError::bad_request("body_too_deep", detail);
         }
+        ApiError::bad_request("invalid_json", format!("The {what} is no JSON: {text}."))
     })
 }
 
