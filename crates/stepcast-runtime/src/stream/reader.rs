@@ -56,7 +56,8 @@ impl EventStream {
             let cursor = match start {
                 StreamStart::Beginning if run.keeping().is_some() => 0,
                 StreamStart::Beginning => data.log.begin() - 1,
-                StreamStart::After(seq) => seq,
+                // No log is so long that a number is left out.
+                StreamStart::After(seq) => seq.min(u64::MAX - 1),
                 StreamStart::Now => data.log.last(),
             };
             let kept = data.frames.get_or_insert_default();
