@@ -311,7 +311,9 @@ async fn a_stream_that_is_cut_and_resumed_is_exact() {
             // Again from anywhere, after the end.
             assert_eq!(ids(&frames(stream(&served, &run, "?after=60", None).await, 9).await), [61, 62]);
             assert_eq!(ids(&frames(stream(&served, &run, "?after=60", Some(61)).await, 9).await), [62]);
-            assert_eq!(stream(&served, &run, "?after=now", None).await.status(), 204);
+            for after in ["now", "62", "18446744073709551615"] {
+                assert_eq!(stream(&served, &run, &format!("?after={after}"), None).await.status(), 204, "{after}");
+            }
             // What is not wanted moves the id, so that it is not asked for again.
             let wanted = frames(stream(&served, &run, "?types=Liftoff&after=58", None).await, 9).await;
             let data: Vec<_> = wanted.iter().filter_map(|frame| frame.data.as_ref()).collect();
@@ -329,6 +331,19 @@ async fn a_stream_that_is_cut_and_resumed_is_exact() {
             }
             let request = served.request("GET", &format!("/runs/{run}/stream")).header("last-event-id", "x");
             refused(&Reply::of(request.send().await.unwrap()).await, 400, "invalid_query_param", Some(&run));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_begins_beyond_the_end_ends_with_its_run() {
+    bounded(async {
+        for served in both().await {
+            let run = served.start("countdown", json!({ "from": 20, "delay_ms": 5 })).await;
+            let response = stream(&served, &run, "?after=18446744073709551615", None).await;
+            assert_eq!(ids(&frames(response, usize::MAX).await), [0; 0], "{}", served.name);
+            served.until(&run, "completed").await;
         }
     })
     .await;

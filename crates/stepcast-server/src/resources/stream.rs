@@ -85,17 +85,7 @@ pub(super) async fn stream(
     }
     let form = Form::asked(&headers).unwrap_or(Form::Sse);
     let types = Types::read(asked.types.as_deref());
-    respond(&app, access, &run, after.start(), types, asked.internal, form).await
-}
-
-impl After {
-    pub(crate) fn start(self) -> StreamStart {
-        match self {
-            After::Beginning | After::Seq(0) => StreamStart::Beginning,
-            After::Seq(seq) => StreamStart::After(seq),
-            After::Now => StreamStart::Now,
-        }
-    }
+    respond(&app, access, &run, after.start(false), types, asked.internal, form).await
 }
 
 /// Whether nothing more will come after an event.

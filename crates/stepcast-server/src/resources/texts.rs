@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
-use stepcast::RunId;
 use stepcast::backend::RunStatus;
+use stepcast::{RunId, StreamStart};
 
 use crate::error::ApiError;
 
@@ -153,6 +153,17 @@ impl After {
             "now" => Some(After::Now),
             "-1" => Some(After::Beginning),
             text => text.parse().ok().map(After::Seq),
+        }
+    }
+
+    /// Where to subscribe to a run that has ended or has not.
+    pub(crate) fn start(self, ended: bool) -> StreamStart {
+        match self {
+            After::Beginning | After::Seq(0) => StreamStart::Beginning,
+            After::Seq(seq) => StreamStart::After(seq),
+            // The last event of a run that has ended is there for whoever begins now.
+            After::Now if ended => StreamStart::After(u64::MAX),
+            After::Now => StreamStart::Now,
         }
     }
 }

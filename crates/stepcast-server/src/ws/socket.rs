@@ -264,7 +264,7 @@ impl Socket {
         let run = begin::start(&self.app, &workflow, begin).await?;
         let run = run.run_id();
         if let Some(attach) = attach {
-            let follow = self.app.runs.follow(run, attach.after.start(), attach.internal).await?;
+            let follow = self.app.runs.follow(run, attach.after.start(false), attach.internal).await?;
             self.keep(run, follow, attach.types);
         }
         Ok(frame("started", id, &json!({ "run_id": run.as_str(), "workflow": workflow })))
@@ -278,7 +278,8 @@ impl Socket {
         }
         self.check_room().map_err(|error| error.of_run(&run))?;
         let view = self.app.runs.find(&run).await?;
-        let follow = self.app.runs.follow(&run, attach.after.start(), attach.internal).await?;
+        let start = attach.after.start(view.has_ended());
+        let follow = self.app.runs.follow(&run, start, attach.internal).await?;
         self.keep(&run, follow, attach.types);
         let run_json = RunJson::of(view, self.access);
         Ok(frame("attached", id, &json!({ "run_id": run.as_str(), "run": run_json })))
