@@ -23,6 +23,8 @@ pub(crate) struct App {
     pub(crate) store: Store,
     /// JSON for scripts instead of text for people.
     pub(crate) json: bool,
+    /// What a server asks for: of this client, or of its own clients.
+    pub(crate) token: Option<String>,
     /// Whether the store was named on the command line.
     named: bool,
     register: Mutex<Option<Register>>,
@@ -41,7 +43,7 @@ impl App {
             }
             None => (Store::of(options.store.as_deref()), file.is_some()),
         };
-        Ok(App { store, json: options.json, named, register: Mutex::new(register) })
+        Ok(App { store, json: options.json, token: options.token, named, register: Mutex::new(register) })
     }
 
     /// The client of the server that has the runs, if one has.

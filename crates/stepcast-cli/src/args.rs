@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// The server that has the runs, in place of a file: http://host:port
     #[arg(long, global = true, value_name = "URL", env = "STEPCAST_SERVER", hide_env_values = true)]
     pub(crate) server: Option<String>,
-    /// The token that the server asks for
+    /// The token that the server asks for; with `serve`, the one that it asks for
     #[arg(long, global = true, value_name = "TOKEN", env = "STEPCAST_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     /// JSON, one object a line

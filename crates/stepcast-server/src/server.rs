@@ -122,7 +122,7 @@ impl Server {
 }
 
 /// Every route with its description.
-fn routes(app: &App) -> Router {
+pub(crate) fn routes(app: &App) -> Router {
     let (router, api) = OpenApiRouter::with_openapi(ops::description())
         .merge(llama::routes())
         .merge(resources::routes())

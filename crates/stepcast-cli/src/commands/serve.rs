@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use stepcast::{Catalogue, Runtime};
-use stepcast_server::Server;
+use stepcast_server::{ServeError, Server, ServerOptions};
 
 use super::Outcome;
 use crate::app::App;
@@ -19,6 +19,31 @@ pub(crate) struct Args {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     host: IpAddr,
+    /// A token that may only look; the one of `--token` may do everything
+    #[arg(long, value_name = "TOKEN", env = "STEPCAST_READ_ONLY_TOKEN", hide_env_values = true)]
+    read_only_token: Option<String>,
+    /// Pages of this origin may use the server, as https://app.example; can be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// Listen on any address without a token
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl Args {
+    fn options(&self, token: Option<&str>) -> ServerOptions {
+        let mut options = ServerOptions::new();
+        if let Some(token) = token {
+            options = options.token(token);
+        }
+        if let Some(token) = &self.read_only_token {
+            options = options.read_only_token(token);
+        }
+        if self.insecure {
+            options = options.insecure();
+        }
+        self.allow_origin.iter().fold(options, ServerOptions::allow_origin)
+    }
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
@@ -30,9 +55,15 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         out::note(format!("{} {}", paint(BOLD, "serving"), runtime.workflows().join(", ")));
         out::note(paint(DIM, format!("runs are kept in {}", app.store.name())));
     }
-    let served = Server::new(runtime).serve(address).await;
+    let served = Server::new(runtime).with_options(args.options(app.token.as_deref())).serve(address).await;
     app.close(store);
-    served.map(|()| Exit::Completed).map_err(|error| CliError::new("SC0113", error.to_string()))
+    served.map(|()| Exit::Completed).map_err(|error| match error {
+        ServeError::Exposed { address } => {
+            CliError::new("SC0113", format!("others reach {address}, and the server asks nobody for a token"))
+                .help("set one with `--token`, or say `--insecure` if that is meant")
+        }
+        error => CliError::new("SC0113", error.to_string()),
+    })
 }
 
 /// Registers every linked workflow that can be made by its name; one that cannot is named.

@@ -11,6 +11,8 @@ pub(crate) mod rate;
 mod request;
 pub(crate) mod signals;
 mod slow;
+#[cfg(test)]
+mod tests;
 mod ticket;
 pub(crate) mod token;
 
