@@ -88,7 +88,7 @@ pub(crate) async fn no_method(method: Method, mut parts: Parts) -> ApiError {
 }
 
 /// The run that the path names.
-async fn run_of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<RunId> {
+pub(crate) async fn run_of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<RunId> {
     let params = RawPathParams::from_request_parts(parts, state).await.ok()?;
     let named = params.iter().find(|(name, _)| *name == "run_id");
     named.map(|(_, run)| RunId::from(run))

@@ -17,6 +17,7 @@ use super::{body, origin};
 use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::error::extract::run_of;
 use crate::options::ServerOptions;
 
 /// Routes that are open to everybody, for whoever watches over the server.
@@ -42,12 +43,14 @@ impl Gate {
 /// Lets a request through to its handler, with what it may do, or refuses it.
 pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let run = run_of(&mut parts, &()).await;
+    let refused = |refusal: ApiError| refusal.of_any_run(run.as_ref()).into_response();
     if let Err(refusal) = admit(&app, &mut parts) {
-        return refusal.into_response();
+        return refused(refusal);
     }
     match body::read(Request::from_parts(parts, body), &app.options).await {
         Ok(request) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => refused(refusal),
     }
 }
 
