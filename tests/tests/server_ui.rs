@@ -9,5 +9,7 @@ mod ag_ui;
 mod ai_sdk;
 #[path = "server_ui/clients.rs"]
 mod clients;
+#[path = "server_ui/pauses.rs"]
+mod pauses;
 #[path = "server_ui/served.rs"]
 mod served;

@@ -1,6 +1,8 @@
 //! AG-UI 1.0.
 
 use serde_json::{Value, json};
+use stepcast::Event;
+use stepcast_examples::flows::Approval;
 
 use crate::served::{Reply, Served, both, bounded};
 
@@ -70,10 +72,7 @@ fn message(id: &str, text: &str) -> [Value; 3] {
 
 /// The interrupt of the example's `approval`.
 fn interrupt(thread: &str, run: &str, number: u64, seq: u64, text: &str) -> Value {
-    let schema = json!({
-        "title": "Approval", "type": "object",
-        "properties": { "approved": { "title": "approved" }, "comment": { "title": "comment" } },
-    });
+    let schema = Approval::META.schema();
     let data = json!({ "prompt": "Publish this text?", "text": text });
     json!({
         "type": "RUN_FINISHED", "threadId": thread, "runId": run,
@@ -87,6 +86,15 @@ fn interrupt(thread: &str, run: &str, number: u64, seq: u64, text: &str) -> Valu
             },
         }] },
     })
+}
+
+/// The number of the question that the frames end with.
+fn number(frames: &[Value]) -> u64 {
+    frames.last().unwrap()["outcome"]["interrupts"][0]["metadata"]["input"].as_u64().unwrap()
+}
+
+fn resolved(id: &str, payload: Value) -> Value {
+    json!([{ "interruptId": id, "status": "resolved", "payload": payload }])
 }
 
 #[tokio::test]
@@ -163,12 +171,14 @@ async fn a_question_is_an_interrupt_and_the_answer_goes_on_from_there() {
             let asked = custom("ApprovalNeeded", json!({ "prompt": "Publish this text?", "text": "Hi" }));
             assert_eq!(frames[0], started("a", "s1"));
             assert!(frames.contains(&asked), "{}: {frames:?}", served.name);
-            assert_eq!(frames.last(), Some(&interrupt("a", "s1", 1, 1, "Hi")), "{}", served.name);
+            let first = number(&frames);
+            assert_eq!(frames.last(), Some(&interrupt("a", "s1", first, 1, "Hi")), "{}", served.name);
+            let first = format!("a/{first}@1");
             let balance = |kind: &str| frames.iter().filter(|frame| frame["type"] == kind).count();
             assert_eq!((balance("STEP_STARTED"), balance("STEP_FINISHED")), (2, 2), "{}", served.name);
 
             // What does not fit is a problem, and the question stays.
-            let wrong = json!([{ "interruptId": "a/1@1", "status": "resolved", "payload": { "approved": "yes" } }]);
+            let wrong = resolved(&first, json!({ "approved": "yes" }));
             let problem = served.resume("a", "s2", wrong).await;
             assert_eq!(problem.status, 422);
             assert_eq!(problem.header("content-type").as_deref(), Some("application/problem+json"));
@@ -177,13 +187,14 @@ async fn a_question_is_an_interrupt_and_the_answer_goes_on_from_there() {
             assert!(problem["detail"].as_str().unwrap().contains("approved"), "{problem}");
 
             // A refusal asks again.
-            let no = json!({ "approved": false, "comment": "shorter" });
-            let no = json!([{ "interruptId": "a/1@1", "status": "resolved", "payload": no }]);
+            let no = resolved(&first, json!({ "approved": false, "comment": "shorter" }));
             let frames = served.resume("a", "s2", no).await.frames().await;
             assert_eq!(frames[0], started("a", "s2"));
-            assert_eq!(frames.last(), Some(&interrupt("a", "s2", 2, 2, "Hi (shorter)")), "{}", served.name);
+            let second = number(&frames);
+            assert_eq!(frames.last(), Some(&interrupt("a", "s2", second, 2, "Hi (shorter)")), "{}", served.name);
+            let second = format!("a/{second}@2");
 
-            let yes = json!([{ "interruptId": "a/2@2", "status": "resolved", "payload": { "approved": true } }]);
+            let yes = resolved(&second, json!({ "approved": true }));
             let published = finished("a", "s3", json!({ "text": "Hi (shorter)", "rounds": 2 }));
             let frames = served.resume("a", "s3", yes.clone()).await.frames().await;
             let steps = [step("STEP_STARTED", "approve"), step("STEP_FINISHED", "approve")];
@@ -193,8 +204,7 @@ async fn a_question_is_an_interrupt_and_the_answer_goes_on_from_there() {
             let again = served.resume("a", "s4", yes).await.frames().await;
             let published = finished("a", "s4", json!({ "text": "Hi (shorter)", "rounds": 2 }));
             assert_eq!(again, [started("a", "s4"), published], "{}", served.name);
-            let late = json!([{ "interruptId": "a/2@2", "status": "resolved", "payload": { "approved": false } }]);
-            let late = served.resume("a", "s5", late).await;
+            let late = served.resume("a", "s5", resolved(&second, json!({ "approved": false }))).await;
             assert_eq!(late.status, 409);
             assert_eq!(late.json().await["code"], "input_already_resolved");
         }
@@ -207,9 +217,10 @@ async fn who_does_not_answer_cancels_the_run() {
     bounded(async {
         for served in both().await {
             let draft = with(input("a", "s1"), saying("Hi"));
-            served.ag_ui("approval", &draft).await.frames().await;
-            let never = json!([{ "interruptId": "a/1", "status": "cancelled" }]);
-            let frames = served.resume("a", "s2", never.clone()).await.frames().await;
+            let number = number(&served.ag_ui("approval", &draft).await.frames().await);
+            // Without the place in the log: from the last event on.
+            let never = json!([{ "interruptId": format!("a/{number}"), "status": "cancelled" }]);
+            let frames = served.resume("a", "s2", never).await.frames().await;
             assert_eq!(frames, [started("a", "s2"), cancelled("a", "s2")], "{}", served.name);
         }
     })
@@ -225,6 +236,7 @@ async fn a_client_that_comes_back_gets_snapshots_and_what_comes() {
             assert_eq!(frames.last().unwrap()["outcome"]["type"], "interrupt", "{}", served.name);
             let text: String = frames.iter().filter_map(|frame| frame["delta"].as_str()).collect();
             assert_eq!(text, "Why?", "{}", served.name);
+            let asked = format!("t/{}@3", number(&frames));
 
             // Without messages it starts nothing, even though its state would do.
             let back = with(input("t", "s2"), json!({ "state": { "tab": 1, "question": "What" } }));
@@ -238,10 +250,10 @@ async fn a_client_that_comes_back_gets_snapshots_and_what_comes() {
             assert_eq!(frames[0], started("t", "s2"));
             assert_eq!(frames[1], json!({ "type": "STATE_SNAPSHOT", "snapshot": state }), "{}", served.name);
             assert_eq!(frames[2], json!({ "type": "MESSAGES_SNAPSHOT", "messages": [spoken] }), "{}", served.name);
-            assert_eq!(frames[3]["outcome"]["interrupts"][0]["id"], "t/1@3", "{}", served.name);
+            assert_eq!(frames[3]["outcome"]["interrupts"][0]["id"], *asked, "{}", served.name);
             assert_eq!(frames.len(), 4, "{}", served.name);
 
-            let answer = json!([{ "interruptId": "t/1@3", "status": "resolved", "payload": { "number": 7 } }]);
+            let answer = resolved(&asked, json!({ "number": 7 }));
             let answer = with(input("t", "s3"), json!({ "resume": answer }));
             let frames = served.ag_ui("talk", &answer).await.frames().await;
             let expected = [

@@ -1,6 +1,8 @@
 //! The AI SDK's UI message stream.
 
 use serde_json::{Value, json};
+use stepcast::Event;
+use stepcast_examples::flows::Approval;
 
 use crate::served::{DONE, Reply, Served, both, bounded};
 
@@ -60,14 +62,17 @@ fn told(mut frames: Vec<Value>) -> Vec<Value> {
     frames
 }
 
-/// The frames of the example's question, which is the `number`th and has been asked `again` times.
+/// The numbers of the questions that the frames have, in order.
+fn numbers(frames: &[Value]) -> Vec<u64> {
+    let asked = frames.iter().filter(|frame| frame["type"] == "data-input");
+    asked.map(|frame| frame["data"]["input"].as_u64().unwrap()).collect()
+}
+
+/// The frames of the example's question with a number.
 fn asked(number: u64, seq: u64, text: &str) -> Vec<Value> {
     let id = format!("a/{number}@{seq}");
     let question = json!({ "prompt": "Publish this text?", "text": text });
-    let schema = json!({
-        "title": "Approval", "type": "object",
-        "properties": { "approved": { "title": "approved" }, "comment": { "title": "comment" } },
-    });
+    let schema = Approval::META.schema();
     let details = json!({
         "run_id": "a", "input": number, "step": "approve", "reason": "input_required", "prompt": "Publish this text?",
         "event": "ApprovalNeeded", "data": question, "choices": null, "expects": "Approval", "schema": schema,
@@ -147,8 +152,10 @@ async fn a_yes_or_no_question_is_an_approval_of_a_tool_call() {
             let frames = told(served.chat("approval", &saying("a", "Hi")).await.frames().await);
             let question = json!({ "prompt": "Publish this text?", "text": "Hi" });
             let first = [start("a", "approval"), part("start-step"), data("ApprovalNeeded", 1, question)];
-            let expected = [&first[..], &asked(1, 1, "Hi"), &finish("tool-calls")].concat();
+            let number = numbers(&frames)[0];
+            let expected = [&first[..], &asked(number, 1, "Hi"), &finish("tool-calls")].concat();
             assert_eq!(frames, expected, "{}", served.name);
+            let first_id = format!("a/{number}@1");
 
             // A new message waits until the question is settled.
             let busy = served.chat("approval", &saying("a", "And?")).await;
@@ -161,20 +168,22 @@ async fn a_yes_or_no_question_is_an_approval_of_a_tool_call() {
                     "approval": { "id": id, "approved": approved, "reason": reason },
                 })
             };
-            let no = said("a/1@1", false, Some("shorter"));
+            let no = said(&first_id, false, Some("shorter"));
             let frames = told(served.answer("approval", "a", json!([no])).await.frames().await);
-            let denied = json!({ "type": "tool-output-denied", "toolCallId": "a/1@1" });
+            let denied = json!({ "type": "tool-output-denied", "toolCallId": first_id });
             let question = json!({ "prompt": "Publish this text?", "text": "Hi (shorter)" });
             let first = [start("a", "approval"), denied, part("start-step"), data("ApprovalNeeded", 2, question)];
-            let expected = [&first[..], &asked(2, 2, "Hi (shorter)"), &finish("tool-calls")].concat();
+            let number = numbers(&frames)[0];
+            let expected = [&first[..], &asked(number, 2, "Hi (shorter)"), &finish("tool-calls")].concat();
             assert_eq!(frames, expected, "{}", served.name);
+            let second_id = format!("a/{number}@2");
 
             // The settled answer stays in the message and is no news.
-            let denied = json!({ "type": "tool-ApprovalNeeded", "toolCallId": "a/1@1", "state": "output-denied" });
-            let yes = said("a/2@2", true, None);
+            let denied = json!({ "type": "tool-ApprovalNeeded", "toolCallId": first_id, "state": "output-denied" });
+            let yes = said(&second_id, true, None);
             let frames = told(served.answer("approval", "a", json!([denied, yes])).await.frames().await);
             let output = json!({ "approved": true });
-            let approved = json!({ "type": "tool-output-available", "toolCallId": "a/2@2", "output": output });
+            let approved = json!({ "type": "tool-output-available", "toolCallId": second_id, "output": output });
             let published = data("Published", 3, json!({ "text": "Hi (shorter)", "rounds": 2 }));
             let first = [start("a", "approval"), approved, part("start-step"), published];
             assert_eq!(frames, [&first[..], &finish("stop")].concat(), "{}", served.name);
@@ -199,21 +208,23 @@ async fn a_typed_question_is_an_open_tool_call_and_a_misfit_is_told_beside_it() 
             expected.push(json!({ "type": "text-end", "id": "t/text/1" }));
             assert_eq!(frames[..expected.len()], expected, "{}", served.name);
             let rest = &frames[expected.len()..];
-            assert_eq!((rest[0]["type"].as_str(), rest[0]["id"].as_str()), (Some("data-input"), Some("t/1@3")));
-            assert_eq!(rest[1..], [&[call("t/1@3")][..], &finish("tool-calls")].concat(), "{}", served.name);
+            let asked = format!("t/{}@3", numbers(&frames)[0]);
+            assert_eq!((rest[0]["type"].as_str(), rest[0]["id"].as_str()), (Some("data-input"), Some(&*asked)));
+            assert_eq!(rest[1..], [&[call(&asked)][..], &finish("tool-calls")].concat(), "{}", served.name);
 
             let filled = |id: &str, output: Value| {
                 json!({ "type": "tool-HowMany", "toolCallId": id, "state": "output-available", "output": output })
             };
-            let wrong = json!([filled("t/1@3", json!({ "number": "many" }))]);
+            let wrong = json!([filled(&asked, json!({ "number": "many" }))]);
             let frames = told(served.answer("talk", "t", wrong).await.frames().await);
             assert_eq!(frames[1]["type"], "tool-output-error", "{}", served.name);
-            assert_eq!(frames[1]["toolCallId"], "t/1@3");
+            assert_eq!(frames[1]["toolCallId"], *asked);
             assert!(frames[1]["errorText"].as_str().unwrap().contains("number"), "{}", frames[1]);
-            assert_eq!(frames[4..], [&[call("t/1@3#1")][..], &finish("tool-calls")].concat(), "{}", served.name);
+            let again = format!("{asked}#1");
+            assert_eq!(frames[4..], [&[call(&again)][..], &finish("tool-calls")].concat(), "{}", served.name);
 
-            let before = json!({ "type": "tool-HowMany", "toolCallId": "t/1@3", "state": "output-error" });
-            let right = json!([before, filled("t/1@3#1", json!({ "number": 7 }))]);
+            let before = json!({ "type": "tool-HowMany", "toolCallId": asked, "state": "output-error" });
+            let right = json!([before, filled(&again, json!({ "number": 7 }))]);
             let frames = told(served.answer("talk", "t", right.clone()).await.frames().await);
             let passing = json!({ "type": "data-Percent", "data": { "percent": 50 }, "transient": true });
             let told = data("Told", 4, json!({ "number": 7 }));
@@ -235,29 +246,31 @@ async fn a_client_that_comes_back_gets_the_whole_message_anew() {
     bounded(async {
         for served in both().await {
             assert_eq!(served.get("/workflows/approval/ai-sdk/a/stream").await.status, 204);
-            served.chat("approval", &saying("a", "Hi")).await.frames().await;
+            let first = numbers(&served.chat("approval", &saying("a", "Hi")).await.frames().await)[0];
+            let id = format!("a/{first}@1");
             let no = json!({
-                "type": "tool-ApprovalNeeded", "toolCallId": "a/1@1", "state": "approval-responded",
-                "approval": { "id": "a/1@1", "approved": false },
+                "type": "tool-ApprovalNeeded", "toolCallId": id, "state": "approval-responded",
+                "approval": { "id": id, "approved": false },
             });
-            served.answer("approval", "a", json!([no])).await.frames().await;
+            let second = numbers(&served.answer("approval", "a", json!([no])).await.frames().await)[0];
 
             let reply = served.get("/workflows/approval/ai-sdk/a/stream").await;
             assert_eq!(reply.header("x-vercel-ai-ui-message-stream").as_deref(), Some("v1"));
             let question = |text: &str| json!({ "prompt": "Publish this text?", "text": text });
             let expected = [
                 &[start("a", "approval"), part("start-step"), data("ApprovalNeeded", 1, question("Hi"))][..],
-                &asked(1, 1, "Hi"),
-                &[json!({ "type": "tool-output-denied", "toolCallId": "a/1@1" })],
+                &asked(first, 1, "Hi"),
+                &[json!({ "type": "tool-output-denied", "toolCallId": id })],
                 &[part("finish-step"), part("start-step")],
                 &[data("ApprovalNeeded", 2, question("Hi (refused)"))],
-                &asked(2, 2, "Hi (refused)"),
+                &asked(second, 2, "Hi (refused)"),
                 &finish("tool-calls"),
             ];
             assert_eq!(told(reply.frames().await), expected.concat(), "{}", served.name);
 
             // The client gives up: the run is cancelled, and nothing is active any more.
-            let gone = json!({ "type": "tool-ApprovalNeeded", "toolCallId": "a/2@2", "state": "output-error" });
+            let gone = format!("a/{second}@2");
+            let gone = json!({ "type": "tool-ApprovalNeeded", "toolCallId": gone, "state": "output-error" });
             let frames = told(served.answer("approval", "a", json!([gone])).await.frames().await);
             assert_eq!(frames[2]["type"], "abort", "{}", served.name);
             assert_eq!(served.get("/workflows/approval/ai-sdk/a/stream").await.status, 204, "{}", served.name);

@@ -1,6 +1,7 @@
 //! A server in this process, and its frames.
 
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -66,6 +67,24 @@ pub async fn speak(ev: Ask, ctx: Context) -> Result<Told> {
 
 flow!(pub Talk: Ask => Told { speak });
 
+#[event(start)]
+pub struct Deploy {}
+
+#[event(stop)]
+pub struct Deployed {
+    pub attempt: u32,
+}
+
+#[step(on_failure = "pause")]
+pub async fn deploy(_: Deploy, attempt: Attempt) -> Result<Deployed> {
+    match attempt.number() {
+        1 => Err(StepError::msg("the disk is full")),
+        attempt => Ok(Deployed { attempt }),
+    }
+}
+
+flow!(pub Deploying: Deploy => Deployed { deploy });
+
 /// A server. It ends with its value.
 pub struct Served {
     pub name: &'static str,
@@ -79,20 +98,27 @@ pub struct Served {
 /// One on memory and one on a store.
 pub async fn both() -> [Served; 2] {
     let folder = tempfile::tempdir().unwrap();
-    let stored = Runtime::on(SqliteBackend::open(folder.path().join("runs.db")).unwrap());
-    [Served::of("memory", Runtime::new(), None).await, Served::of("sqlite", stored, Some(folder)).await]
+    let mut stored = Served::on(&folder.path().join("runs.db")).await;
+    stored._folder = Some(folder);
+    [Served::of("memory", Runtime::new()).await, stored]
 }
 
 impl Served {
-    async fn of(name: &'static str, runtime: Runtime, folder: Option<tempfile::TempDir>) -> Self {
+    /// One on a store.
+    pub async fn on(file: &Path) -> Self {
+        Served::of("sqlite", Runtime::on(SqliteBackend::open(file).unwrap())).await
+    }
+
+    async fn of(name: &'static str, runtime: Runtime) -> Self {
         flows::register(&runtime).unwrap();
         runtime.register_as("talk", Talk, None).unwrap();
+        runtime.register_as("deploy", Deploying, None).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let options = ServerOptions::new().heartbeat(Duration::from_millis(20));
         let router = Server::new(runtime.clone()).with_options(options).router();
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Served { name, url, runtime, http: reqwest::Client::new(), task, _folder: folder }
+        Served { name, url, runtime, http: reqwest::Client::new(), task, _folder: None }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Reply {

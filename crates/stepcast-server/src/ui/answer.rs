@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::runs::{InputQuery, InputState, InputView};
 
 /// A person's word on a question.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Word {
     Answer(Value),
     /// The person does not answer. The run cannot go on without, so it is cancelled.

@@ -35,6 +35,8 @@ pub(super) struct Segment<M> {
     pub(super) def: Option<Arc<WorkflowDef>>,
     pub(super) access: Access,
     pub(super) follow: Follow,
+    /// Questions that the run is told nobody answers: it may not have heard yet.
+    pub(super) declined: Vec<u64>,
     pub(super) machine: M,
 }
 
@@ -177,7 +179,8 @@ impl<M: Machine> Reader<M> {
     /// Ends the segment if the run asks people.
     async fn pause(&mut self) {
         let Segment { app, run, def, access, .. } = &self.segment;
-        let asked = asked(app, run, def.as_deref(), *access).await;
+        let mut asked = asked(app, run, def.as_deref(), *access).await;
+        asked.retain(|question| !self.segment.declined.contains(&question.input));
         if !asked.is_empty() {
             self.segment.machine.paused(&asked, &mut self.frames);
             self.place = Place::Over;

@@ -43,6 +43,7 @@ fn text_field(meta: &EventMeta, data: &Map<String, Value>, text: &str) -> Option
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::{Value, json};
     use stepcast::prelude::*;

@@ -14,7 +14,7 @@ use stepcast::{RunId, RunOptions, StreamStart};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{give, named};
+use super::answer::{Word, give, named};
 use super::full;
 use super::segment::Segment;
 use super::start::start_data;
@@ -81,11 +81,13 @@ async fn run_agent(
         };
         // Followed first, so that nothing of what the answer brings is missed.
         let follow = app.runs.follow(&run.id, StreamStart::After(seen), true).await?;
+        let mut declined = Vec::new();
         for (number, word) in words {
+            declined.extend((word == Word::Declined).then_some(number));
             give(&app, &run.id, number, word, BY).await?;
         }
         let machine = AgUi::new(input.thread_id, input.run_id, run.id.clone(), access, seen);
-        return Ok(Segment { app, run: run.id, def: Some(def), access, follow, machine }.respond());
+        return Ok(Segment { app, run: run.id, def: Some(def), access, follow, declined, machine }.respond());
     }
     let text = input.text();
     let starts = !input.only_attach() && (input.start().is_some() || text.is_some());
@@ -99,7 +101,7 @@ async fn run_agent(
             let run = app.runs.start(&name, start, options).await?.run_id().clone();
             let follow = app.runs.follow(&run, StreamStart::Beginning, true).await?;
             let machine = AgUi::new(input.thread_id, input.run_id, run.clone(), access, 0);
-            Ok(Segment { app, run, def: Some(def), access, follow, machine }.respond())
+            Ok(Segment { app, run, def: Some(def), access, follow, declined: Vec::new(), machine }.respond())
         }
     }
 }
@@ -117,7 +119,7 @@ async fn attach(
     let follow = app.runs.follow(&run.id, StreamStart::After(seq), true).await?;
     let opening = past.snapshots(&run, input.state, input.messages);
     let machine = AgUi::new(input.thread_id, input.run_id, run.id.clone(), access, seq).opening(opening);
-    Ok(Segment { app, run: run.id, def: Some(def), access, follow, machine }.respond())
+    Ok(Segment { app, run: run.id, def: Some(def), access, follow, declined: Vec::new(), machine }.respond())
 }
 
 fn no_thread(thread: &str) -> ApiError {

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Value, json};
 use stepcast::prelude::*;
 use stepcast::{AnyEvent, EventKind, StepState, StepStateChanged, StreamEvent, StreamItem, WorkflowCancelledEvent};

@@ -82,7 +82,7 @@ async fn chat(
     let run = app.runs.start(&name, start, options).await?.run_id().clone();
     let follow = app.runs.follow(&run, StreamStart::Beginning, true).await?;
     let machine = AiSdk::new(run.clone(), name, access, 0);
-    Ok(marked(Segment { app, run, def: Some(def), access, follow, machine }.respond()))
+    Ok(marked(Segment { app, run, def: Some(def), access, follow, declined: Vec::new(), machine }.respond()))
 }
 
 /// Gives the run its answers and goes on with the assistant's message.
@@ -112,12 +112,13 @@ async fn go_on(
     let questions = questions(&app, access, &run, &def).await?;
     // Followed first, so that nothing of what the answer brings is missed.
     let follow = app.runs.follow(&run.id, StreamStart::After(seen), true).await?;
-    let (mut parts, mut refused) = (Vec::new(), BTreeMap::new());
+    let (mut parts, mut refused, mut declined) = (Vec::new(), BTreeMap::new(), Vec::new());
     for (input, _, Reply { tool_call_id, said, refused: before }) in named_replies {
         let Some((_, question)) = questions.iter().find(|(_, question)| question.input == input) else {
             return Err(ApiError::no_input(&run.id, input));
         };
         let (word, told) = word_of(question, &tool_call_id, said);
+        declined.extend((word == Word::Declined).then_some(input));
         match give(&app, &run.id, input, word, BY).await {
             Ok(()) => parts.extend(told),
             // What does not fit can be put right; the client shows it beside the question, which is asked again.
@@ -129,7 +130,7 @@ async fn go_on(
         }
     }
     let machine = AiSdk::new(run.id.clone(), run.workflow, access, seen).answered(parts, refused);
-    Ok(marked(Segment { app, run: run.id, def: Some(def), access, follow, machine }.respond()))
+    Ok(marked(Segment { app, run: run.id, def: Some(def), access, follow, declined, machine }.respond()))
 }
 
 /// The answer that was meant, and what the client is told of it.
@@ -192,7 +193,7 @@ async fn resume(
     let past = questions(&app, access, &run, &def).await?.into_iter().filter_map(settled).collect();
     let follow = app.runs.follow(&run.id, StreamStart::Beginning, true).await?;
     let machine = AiSdk::new(run.id.clone(), name, access, 0).replaying(past);
-    Ok(marked(Segment { app, run: run.id, def: Some(def), access, follow, machine }.respond()))
+    Ok(marked(Segment { app, run: run.id, def: Some(def), access, follow, declined: Vec::new(), machine }.respond()))
 }
 
 /// An answer, as far as the reader may see it.
