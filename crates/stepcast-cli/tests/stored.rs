@@ -38,6 +38,50 @@ fn a_person_answers_tomorrow_from_another_process() {
 }
 
 #[test]
+fn a_detached_run_goes_on_after_its_command() {
+    let place = Place::new();
+    let ran = place.run(&["run", "approval", "--detach", "--id", "news"]).exits(0).says("logs news -f");
+    assert_eq!(ran.out, "news\n", "its id and nothing else");
+    place.until(&["status", "news", "--json"], |run| run["status"] == "waiting" && run["driven"] == true);
+    let logs = place.begin(&["logs", "news", "-f"]);
+    place.run(&["answer", "news", "--arg", "approved=yes"]).exits(0);
+    // Nobody resumes it.
+    place.until(&["status", "news", "--json"], |run| run["status"] == "completed");
+    assert!(finish(logs).exits(0).out.contains("Published"));
+
+    let ran = place.run(&["run", "greet", "-d", "--arg", "name=Ada", "--json"]).exits(0).json().remove(0);
+    assert_eq!(ran["run"]["detached"], true);
+    let id = ran["run"]["run_id"].as_str().unwrap();
+    let ended = place.until(&["status", id, "--json"], |run| run["status"] == "completed");
+    assert_eq!(ended["result"], json!({ "text": "Hello, Ada!" }));
+}
+
+#[test]
+fn what_cannot_be_detached_is_told_by_the_command_itself() {
+    let place = Place::new();
+    place.run(&["--store", "memory", "run", "greet", "-d"]).exits(2).says("error[SC0008]");
+    place.run(&["run", "countdown", "-d", "--arg", "from=many"]).exits(2).says("error[SC0045]");
+    place.run(&["run", "gret", "-d"]).exits(4).says("error[SC0040]");
+    assert!(!place.store().exists());
+    place.run(&["run", "greet", "-d", "--wait"]).exits(2).says("cannot be used with");
+    std::fs::write(place.store(), "x".repeat(4096)).unwrap();
+    place.run(&["run", "greet", "-d"]).exits(1).says("error[SC00");
+}
+
+#[test]
+fn a_run_without_a_start_event_is_started_once_more_only_with_one() {
+    let place = Place::new();
+    place.run(&["run", "greet", "--id", "first", "--arg", "name=Ada"]).exits(0);
+    // As a run is stored that began from a snapshot.
+    let file = rusqlite::Connection::open(place.store()).unwrap();
+    assert_eq!(file.execute("UPDATE starts SET json = 'null'", []).unwrap(), 1);
+    drop(file);
+    place.run(&["rerun", "first"]).exits(2).says("error[SC0049]").says("--arg KEY=VALUE");
+    let ran = place.run(&["rerun", "first", "--arg", "name=Bob"]).exits(0);
+    assert!(ran.out.contains("Hello, Bob!"), "{ran:?}");
+}
+
+#[test]
 fn an_answer_is_checked_and_the_first_one_wins() {
     let place = Place::new();
     place.run(&["run", "approval", "--id", "news"]).exits(3);

@@ -176,6 +176,7 @@ impl Coded for SendRunError {
             SendRunError::Send(error) => error.code(),
             SendRunError::NotExternal { .. } => "SC0061",
             SendRunError::Data { .. } => "SC0062",
+            SendRunError::Step { .. } => "SC0063",
             SendRunError::Storage(error) => error.code(),
             SendRunError::ShuttingDown => "SC0077",
             _ => UNKNOWN,

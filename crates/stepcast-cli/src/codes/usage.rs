@@ -58,4 +58,22 @@ pub(super) const CODES: &[CodeDoc] = &[
     )
     .exit(Exit::Usage)
     .help("give the fields with --arg NAME=VALUE, or the whole answer with --value JSON"),
+    CodeDoc::new(
+        "SC0008",
+        "a run in memory cannot be detached",
+        "`--detach` leaves the run to a process of its own, and shows it from the store. With `--store memory` nothing \
+         of it would be found again.",
+        "stepcast run order --detach\nstepcast --store orders.db run order --detach",
+    )
+    .exit(Exit::Usage)
+    .help("name a store with --store FILE, or leave out --detach"),
+    CodeDoc::new(
+        "SC0009",
+        "the process for a detached run did not begin it",
+        "`--detach` calls this program again, which starts the run and stays with it. That process ended before the run \
+         was on record, or took more than a minute; the message is its own. A binary of yours has to give its arguments \
+         to the command: `stepcast_cli::main()` does.",
+        "stepcast run order --wait",
+    )
+    .help("start it without --detach to see what is wrong"),
 ];

@@ -66,4 +66,13 @@ pub(super) const CODES: &[CodeDoc] = &[
         "The function that the binary gives to `stepcast_cli::main_with` failed. The message is its own.",
         "stepcast_cli::main_with(|runtime| Ok(runtime.register(OrderFlow::new())?))",
     ),
+    CodeDoc::new(
+        "SC0049",
+        "the run has no start event on record",
+        "A run that began from a snapshot has no start event in the store: what it was started with is not in a \
+         snapshot. It cannot be started once more without being told with what.",
+        "stepcast rerun 5f2c81d0 --arg name=Ada\nstepcast rerun 5f2c81d0 --input @order.json",
+    )
+    .exit(Exit::Usage)
+    .help("give the start event with --input JSON or --arg KEY=VALUE"),
 ];

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 use stepcast::backend::{Backend, Holder, InputRecord, RunRecord, RunStatus, StreamRow};
 
-use super::runs::{record_json, result, words};
-use super::{Outcome, inputs, logs};
+use super::runs::{record_json, result};
+use super::{Outcome, inputs, logs, status};
 use crate::app::App;
 use crate::drive::Question;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::out::{self, BOLD, DIM, PLAIN, RED, Table, YELLOW, paint, status_style};
-use crate::text::{between, now, relative, short};
+use crate::out::{self, DIM, PLAIN, RED, Table, YELLOW, paint, status_style};
+use crate::text::{now, relative, short};
 use crate::{find, wire};
 
 /// How many of the last events are shown.
@@ -51,15 +51,8 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
     out::line("")?;
     let now = now();
     let mut table = Table::plain();
+    status::rows(&mut table, &record, "  ");
     let mut row = |name: &str, text: String, style| table.row(vec![(format!("  {name}"), DIM), (text, style)]);
-    row("run", record.run.to_string(), BOLD);
-    row("workflow", record.workflow.clone(), PLAIN);
-    row("status", words(&record), status_style(record.status));
-    row("started", relative(now, record.created), PLAIN);
-    match record.status.is_end() {
-        true => row("took", between(record.created, record.changed), PLAIN),
-        false => row("changed", relative(now, record.changed), PLAIN),
-    }
     if let Some(parent) = &record.parent {
         row("child of", parent.to_string(), PLAIN);
     }

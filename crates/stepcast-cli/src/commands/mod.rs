@@ -2,7 +2,8 @@
 
 pub(crate) mod answer;
 pub(crate) mod cancel;
-pub(crate) mod doctor;
+mod detach;
+mod doctor;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod gc;

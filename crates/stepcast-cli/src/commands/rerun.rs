@@ -1,10 +1,12 @@
 //! `stepcast rerun RUN`: starts a run once more.
 
+use serde_json::Value;
 use stepcast::RunOptions;
 
 use super::Outcome;
 use super::run::{MannerArgs, check_id, free_id, start};
 use crate::app::App;
+use crate::error::CliError;
 use crate::input::{Given, InputArgs};
 use crate::out::{self, DIM, paint};
 use crate::text::short;
@@ -36,7 +38,19 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let before = store.load(&record.run)?;
     drop(store);
     // Its own start event, with what is given here laid over it.
-    let given = Given::read(args.input.input.as_deref(), &args.input.args)?.or_base(wire::stored(&before.start));
+    let given = Given::read(args.input.input.as_deref(), &args.input.args)?;
+    let given = match wire::stored(&before.start) {
+        // Of an event without fields it is all there is; of any other it says that nothing is known.
+        Value::Null if given.is_empty() && !takes_nothing(app, &record.workflow)? => {
+            let text = format!(
+                "The run {} began from a snapshot: what it was started with is not on record.",
+                short(&record.run)
+            );
+            return Err(CliError::new("SC0049", text));
+        }
+        Value::Null => given,
+        start => given.or_base(start),
+    };
     let mut options = RunOptions::new().record_internal();
     if let Some(id) = &args.id {
         options = options.run_id(check_id(id)?);
@@ -46,4 +60,11 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         out::note(paint(DIM, format!("{} once more", short(&record.run))));
     }
     start(app, &record.workflow, &given, options, args.manner).await
+}
+
+/// Whether the workflow's start event can be made of nothing.
+fn takes_nothing(app: &App, workflow: &str) -> Result<bool, CliError> {
+    let def = app.linked(workflow)?;
+    // What only the binary's own code knows says so itself.
+    Ok(def.is_none_or(|def| def.event(def.start()).decode(Value::Null).is_ok()))
 }

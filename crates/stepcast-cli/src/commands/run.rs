@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use stepcast::RunOptions;
 use stepcast_client::StartOptions;
 
-use super::Outcome;
+use super::{Outcome, detach};
 use crate::app::App;
 use crate::drive::{Manner, drive};
 use crate::error::CliError;
@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Longest time in which something of the run is queued or running: 30s, 15m, 2h
     #[arg(long, value_name = "TIME", value_parser = parse_length)]
     timeout: Option<Duration>,
+    /// Leave the run to a process of its own: its id is printed at once, and the run goes on after this command
+    #[arg(long, short, conflicts_with_all = ["wait", "no_input"])]
+    detach: bool,
     #[command(flatten)]
     manner: MannerArgs,
 }
@@ -58,6 +61,10 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         let options = StartOptions { run_id, timeout: args.timeout.map(|timeout| timeout.as_secs_f64()) };
         // What the workflow takes is known there.
         let input = if given.is_empty() { Value::Object(Map::new()) } else { given.value()? };
+        if args.detach {
+            let run = client.start_value(&args.workflow, input, options).await?;
+            return detach::tell(app, &args.workflow, run.run_id());
+        }
         return remote::start(app, client, &args.workflow, input, options, args.manner.here(app, true)).await;
     }
     let mut options = RunOptions::new().record_internal();
@@ -69,6 +76,9 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     }
     if let Some(id) = &args.id {
         free_id(app, id)?;
+    }
+    if args.detach {
+        return detach::detach(app, &args.workflow, &given, args.id.as_deref(), args.timeout).await;
     }
     start(app, &args.workflow, &given, options, args.manner).await
 }

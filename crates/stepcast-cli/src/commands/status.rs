@@ -1,5 +1,7 @@
 //! `stepcast status RUN`: where a run stands.
 
+use stepcast::backend::RunRecord;
+
 use super::Outcome;
 use super::runs::{record_json, words};
 use crate::app::App;
@@ -26,17 +28,22 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
         out::json(&record_json(&record))?;
         return Ok(exit);
     }
-    let now = now();
     let mut table = Table::plain();
-    let mut row = |name: &str, text: String, style| table.row(vec![(name.to_owned(), DIM), (text, style)]);
+    rows(&mut table, &record, "");
+    table.print()?;
+    Ok(exit)
+}
+
+/// What stands first of every run: which it is, and how far it has come.
+pub(super) fn rows(table: &mut Table, record: &RunRecord, indent: &str) {
+    let now = now();
+    let mut row = |name: &str, text: String, style| table.row(vec![(format!("{indent}{name}"), DIM), (text, style)]);
     row("run", record.run.to_string(), BOLD);
     row("workflow", record.workflow.clone(), PLAIN);
-    row("status", words(&record), status_style(record.status));
+    row("status", words(record), status_style(record.status));
     row("started", relative(now, record.created), PLAIN);
     match record.status.is_end() {
         true => row("took", between(record.created, record.changed), PLAIN),
         false => row("changed", relative(now, record.changed), PLAIN),
     }
-    table.print()?;
-    Ok(exit)
 }
