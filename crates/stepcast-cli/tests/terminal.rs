@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use support::{Place, Ran, finish};
@@ -32,6 +32,43 @@ fn typed(place: &Place, args: &str, lines: &str) -> Option<Ran> {
     let ran = finish(child);
     drop(kept);
     Some(ran)
+}
+
+/// As `typed`, but what is typed is typed when this prompt is there.
+fn typed_at(place: &Place, args: &str, prompt: &str, line: &str) -> Option<String> {
+    if Command::new("script").arg("--version").stdout(Stdio::null()).status().is_err() {
+        eprintln!("NOT TESTED: there is no `script` to make a terminal with");
+        return None;
+    }
+    let command = format!("{} {args}", env!("CARGO_BIN_EXE_stepcast"));
+    let envs = place.command(&[]);
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &command, "/dev/null"]);
+    terminal.envs(envs.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+    terminal.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = terminal.spawn().unwrap();
+    let (mut seen, mut byte) = (Vec::new(), [0]);
+    let mut out = child.stdout.take().unwrap();
+    while !String::from_utf8_lossy(&seen).ends_with(prompt) {
+        assert_eq!(out.read(&mut byte).unwrap(), 1, "it ended: {}", String::from_utf8_lossy(&seen));
+        seen.push(byte[0]);
+    }
+    child.stdin.as_ref().unwrap().write_all(line.as_bytes()).unwrap();
+    out.read_to_end(&mut seen).unwrap();
+    assert!(child.wait().unwrap().success());
+    Some(String::from_utf8(seen).unwrap())
+}
+
+#[test]
+fn what_is_secret_is_typed_without_being_shown() {
+    let place = Place::new();
+    let typed = typed_at(&place, "--store memory run greet --secret name", "name: ", "Ada\n");
+    let Some(out) = typed else { return };
+    let (_, after) = out.split_once("name: ").unwrap();
+    assert!(after.starts_with("\r\n"), "{after:?}");
+    assert!(after.contains("Hello, Ada!"), "{after:?}");
+    // Nobody is there to be asked.
+    place.run(&["run", "greet", "--secret", "name"]).exits(2).says("error[SC0007]");
 }
 
 #[track_caller]

@@ -11,7 +11,7 @@ use crate::codes::Coded;
 use crate::drive::{Question, ask_all};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::input::Given;
+use crate::input::{Given, SecretArgs};
 use crate::out::{self, BOLD, DIM, GREEN, paint};
 use crate::text::{now, relative};
 use crate::{find, wire};
@@ -27,6 +27,8 @@ pub(crate) struct Args {
     /// One field of the answer; may be given several times
     #[arg(long = "arg", short, value_name = "KEY=VALUE")]
     args: Vec<String>,
+    #[command(flatten)]
+    secrets: SecretArgs,
     /// One of the choices, for a failed step: retry, skip, continue, fail
     #[arg(long, conflicts_with_all = ["value", "args"])]
     choice: Option<String>,
@@ -101,7 +103,7 @@ fn find_input(store: &dyn Backend, text: &str) -> Result<InputRecord, CliError> 
 /// On a terminal the fields that are missing are asked for.
 fn given(args: &Args, question: &Question, terminal: bool) -> Result<Option<Value>, CliError> {
     let choice = args.choice.clone().map(Value::from);
-    let given = Given::read(args.value.as_deref(), &args.args)?;
+    let given = Given::read(args.value.as_deref(), &args.args)?.and_secrets(&args.secrets)?;
     if let Some(choice) = choice {
         if question.choices.is_empty() {
             let text = format!("The input {} has no choices.", question.short_id());

@@ -7,7 +7,7 @@ use super::Outcome;
 use super::run::{MannerArgs, check_id, free_id, start};
 use crate::app::App;
 use crate::error::CliError;
-use crate::input::{Given, InputArgs};
+use crate::input::InputArgs;
 use crate::out::{self, DIM, paint};
 use crate::text::short;
 use crate::{find, remote, wire};
@@ -30,7 +30,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let store = app.store.read()?;
     let record = find::run(&*store, &args.run)?;
     if let Some(client) = app.server() {
-        let given = Given::read(args.input.input.as_deref(), &args.input.args)?;
+        let given = args.input.read()?;
         let input = if given.is_empty() { None } else { Some(given.value()?) };
         let run = client.run(&*record.run).rerun(input).await?;
         return remote::follow(app, client, run, args.manner.here(app, true)).await;
@@ -38,7 +38,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let before = store.load(&record.run)?;
     drop(store);
     // Its own start event, with what is given here laid over it.
-    let given = Given::read(args.input.input.as_deref(), &args.input.args)?;
+    let given = args.input.read()?;
     let given = match wire::stored(&before.start) {
         // Of an event without fields it is all there is; of any other it says that nothing is known.
         Value::Null if given.is_empty() && !takes_nothing(app, &record.workflow)? => {

@@ -55,7 +55,7 @@ impl MannerArgs {
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
-    let given = Given::read(args.input.input.as_deref(), &args.input.args)?;
+    let given = args.input.read()?;
     if let Some(client) = app.server() {
         let run_id = args.id.as_deref().map(check_id).transpose()?.map(str::to_owned);
         let options = StartOptions { run_id, timeout: args.timeout.map(|timeout| timeout.as_secs_f64()) };

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Question;
 use crate::error::CliError;
-use crate::input::{Field, blame};
+use crate::input::{Field, NoEcho, blame};
 use crate::out::{self, BOLD, DIM, RED, YELLOW, paint};
 
 /// A question that is being asked.
@@ -15,6 +15,8 @@ pub(super) struct Asking {
     prompts: Vec<Field>,
     given: Vec<(String, Value)>,
     at: usize,
+    /// While a field is asked for that nobody is to see.
+    hidden: Option<NoEcho>,
 }
 
 /// What a line came to.
@@ -30,14 +32,16 @@ pub(super) enum Took {
 impl Asking {
     /// Shows the question and the first prompt.
     pub(super) fn begin(question: Question) -> Asking {
-        let asking = Asking { prompts: question.prompts(), question, given: Vec::new(), at: 0 };
+        let mut asking = Asking { prompts: question.prompts(), question, given: Vec::new(), at: 0, hidden: None };
         let text = paint(BOLD, &asking.question.text);
         out::note(format!("\n{} {text}", paint(YELLOW, format!("{} asks:", asking.question.step))));
         asking.prompt();
         asking
     }
 
-    fn prompt(&self) {
+    fn prompt(&mut self) {
+        let is_secret = self.prompts.get(self.at).is_some_and(|field| field.secret);
+        self.hidden = is_secret.then(NoEcho::begin);
         let mut out = anstream::stderr().lock();
         let text = match self.prompts.get(self.at) {
             None => "  press Enter to answer: ".to_owned(),

@@ -5,6 +5,7 @@ use std::io::Read;
 use serde_json::{Map, Value};
 use stepcast::EventMeta;
 
+use super::echo::ask_hidden;
 use super::fields::yes_or_no;
 use super::{blame, unknown_field};
 use crate::error::CliError;
@@ -24,6 +25,23 @@ pub(crate) struct InputArgs {
     /// One field of it; dots lead into objects; may be given several times
     #[arg(long = "arg", short, value_name = "KEY=VALUE")]
     pub(crate) args: Vec<String>,
+    #[command(flatten)]
+    pub(crate) secrets: SecretArgs,
+}
+
+/// Fields whose values are on no command line.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct SecretArgs {
+    /// One field that is asked for on this terminal, where it is not shown; may be given several times
+    #[arg(long = "secret", value_name = "KEY")]
+    secret: Vec<String>,
+}
+
+impl InputArgs {
+    /// Reads what the options say, and asks for what is secret.
+    pub(crate) fn read(&self) -> Result<Given, CliError> {
+        Given::read(self.input.as_deref(), &self.args)?.and_secrets(&self.secrets)
+    }
 }
 
 /// Data that was given, not yet held against a type.
@@ -39,6 +57,15 @@ impl Given {
         let base = input.map(read_json).transpose()?;
         let args = args.iter().map(|arg| split(arg)).collect::<Result<Vec<_>, CliError>>()?;
         Ok(Given { base, args })
+    }
+
+    /// Adds fields that are asked for on this terminal.
+    pub(crate) fn and_secrets(mut self, secrets: &SecretArgs) -> Result<Given, CliError> {
+        for name in &secrets.secret {
+            let (path, _) = split(&format!("{name}="))?;
+            self.args.push((path, ask_hidden(name)?));
+        }
+        Ok(self)
     }
 
     /// Whether nothing was given.
