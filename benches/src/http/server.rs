@@ -100,11 +100,8 @@ fn answer(count: u64) -> f64 {
     let mut taken = Vec::new();
     for _ in 0..count {
         let run = start(&served, "asks", &json!({}), false);
-        let inputs = load::get(&format!("/runs/{run}/inputs"));
-        while !load::once(served.address, &inputs).1.contains("\"pending\"") {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let request = load::post(&format!("/runs/{run}/inputs/1"), r#"{"response":{"yes":true}}"#);
+        let number = pending(&served, &run);
+        let request = load::post(&format!("/runs/{run}/inputs/{number}"), r#"{"response":{"yes":true}}"#);
         *RESUMED.lock().expect("a time") = None;
         let begin = Instant::now();
         let (status, body) = load::once(served.address, &request);
@@ -119,6 +116,18 @@ fn answer(count: u64) -> f64 {
     }
     drop(served);
     median(&taken)
+}
+
+/// The number of the question that a run asks, once it does.
+fn pending(served: &Served, run: &str) -> u64 {
+    let request = load::get(&format!("/runs/{run}/inputs?status=pending"));
+    loop {
+        let body: Value = serde_json::from_str(&load::once(served.address, &request).1).expect("an answer");
+        if let Some(number) = body["inputs"][0]["input"].as_u64() {
+            return number;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 static RESUMED: Mutex<Option<Instant>> = Mutex::new(None);

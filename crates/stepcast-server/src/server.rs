@@ -81,6 +81,14 @@ impl Server {
     pub async fn serve(self, address: SocketAddr) -> Result<(), ServeError> {
         self.refuse_exposed(address)?;
         let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })?;
+        self.serve_on(listener).await
+    }
+
+    /// As [`serve`](Self::serve), on a listener that is there: to learn its port before, or because it was handed down.
+    ///
+    /// # Errors
+    /// When the listener does not work, and when it is on no loopback address and the server has no token.
+    pub async fn serve_on(self, listener: TcpListener) -> Result<(), ServeError> {
         // Before the first connection, so that no signal ends the process in the meantime.
         let mut signals = Signals::new()?;
         let mut again = Signals::new()?;

@@ -4,6 +4,7 @@ use stepcast::backend::{
     AnswerError, ClaimError, InputStatus, LoadError, PurgeError, SendError, StorageError, WriteError,
 };
 use stepcast::{AnswerRunError, AttachError, CatalogueError, RespondError, RunError, RuntimeError, SendRunError};
+use stepcast_client::RequestError;
 use stepcast_sqlite::OpenError;
 
 use crate::error::CliError;
@@ -25,7 +26,11 @@ impl Coded for StorageError {
             StorageError::ReadOnly { .. } => "SC0022",
             StorageError::Locked { .. } => "SC0023",
             StorageError::Corrupt { .. } => "SC0024",
-            StorageError::Other { .. } => "SC0025",
+            StorageError::Other { source } => match source.downcast_ref() {
+                Some(RequestError::Transport { .. }) => "SC0110",
+                Some(_) => "SC0111",
+                None => "SC0025",
+            },
             StorageError::Closed => "SC0026",
             _ => UNKNOWN,
         }

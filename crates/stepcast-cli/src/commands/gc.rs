@@ -58,6 +58,7 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
             }
             (runs, results, was.saturating_sub(size(&store)?))
         }
+        Store::Server(_) => return app.store.write().map(|_| Exit::Completed),
         store => (ended(&*store.read()?, before)?, 0, 0),
     };
     if app.json {

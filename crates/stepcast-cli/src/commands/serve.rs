@@ -2,8 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use serde_json::json;
 use stepcast::{Catalogue, Runtime};
 use stepcast_server::{ServeError, Server, ServerOptions};
+
+use tokio::net::TcpListener;
 
 use super::Outcome;
 use crate::app::App;
@@ -50,12 +53,18 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let store = app.store.write()?;
     let runtime = app.server_runtime(store.clone())?;
     register_linked(&runtime).await?;
-    let address = SocketAddr::new(args.host, args.port);
-    if !app.json {
-        out::note(format!("{} {}", paint(BOLD, "serving"), runtime.workflows().join(", ")));
-        out::note(paint(DIM, format!("runs are kept in {}", app.store.name())));
-    }
-    let served = Server::new(runtime).with_options(args.options(app.token.as_deref())).serve(address).await;
+    let workflows = runtime.workflows();
+    let server = Server::new(runtime).with_options(args.options(app.token.as_deref()));
+    let served = match TcpListener::bind(SocketAddr::new(args.host, args.port)).await {
+        Ok(listener) => {
+            tell(app, &workflows, listener.local_addr()?)?;
+            server.serve_on(listener).await
+        }
+        Err(source) => {
+            let address = SocketAddr::new(args.host, args.port);
+            Err(ServeError::Bind { address, source })
+        }
+    };
     app.close(store);
     served.map(|()| Exit::Completed).map_err(|error| match error {
         ServeError::Exposed { address } => {
@@ -64,6 +73,17 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         }
         error => CliError::new("SC0113", error.to_string()),
     })
+}
+
+/// Where the server is: all of standard output, for whoever started it on a free port.
+fn tell(app: &App, workflows: &[String], address: SocketAddr) -> std::io::Result<()> {
+    let url = format!("http://{address}");
+    if app.json {
+        return out::json(&json!({ "url": url, "workflows": workflows, "store": app.store.name() }));
+    }
+    out::note(format!("{} {}", paint(BOLD, "serving"), workflows.join(", ")));
+    out::note(paint(DIM, format!("runs are kept in {}", app.store.name())));
+    out::line(url)
 }
 
 /// Registers every linked workflow that can be made by its name; one that cannot is named.
