@@ -268,6 +268,32 @@ fn what_could_not_be_read_back_is_not_written() {
     host.folded();
 }
 
+/// The common report is written another way than all other rows.
+#[test]
+fn a_report_with_one_event_is_written_as_any_other() {
+    let (host, exec) = Host::begun(None);
+    let write = |event: &Payload, extras: &RowExtras<'_>| {
+        let mut outputs = Outputs::default();
+        outputs.push_payload(event.clone());
+        let (mut row, tick) = (Vec::new(), Tick { at: host.at(), kind: succeeded(exec, outputs) });
+        let written = write_tick(&mut row, &host.def, &host.state, host.number(), &tick, extras);
+        written.map(|_| String::from_utf8(row).expect("it is text")).map_err(|error| error.to_string())
+    };
+    let topic = |topic: &str| Payload::new(Topic { topic: topic.into() });
+    let joke = |data: Odd| Payload::new(Joke { data });
+    let large = |large: u128| joke(Odd { large: Some(large), ..Odd::default() });
+    let mut events = vec![topic("pirates"), topic("\"\\\u{1}\u{fc}[{"), large(1 << 64), large((1 << 64) - 1)];
+    events.extend((90..=101).map(|deep| joke(Odd { deep, ..Odd::default() })));
+    events.push(joke(Odd { panics: true, ..Odd::default() }));
+    let refused = events.iter().filter(|event| {
+        let other_way = write(event, &RowExtras { seq: Some(77), ..RowExtras::default() });
+        let short = write(event, &RowExtras::default());
+        assert_eq!(short, other_way.map(|row| row.replacen("\"seq\":77,", "", 1)));
+        short.is_err()
+    });
+    assert!((3..events.len() - 3).contains(&refused.count()), "both outcomes are met");
+}
+
 #[test]
 fn events_that_go_nowhere_are_left_out_and_the_others_keep_their_filters() {
     let (mut host, exec) = Host::begun(None);

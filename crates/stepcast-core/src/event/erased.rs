@@ -19,6 +19,11 @@ pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
     fn to_value(&self) -> Result<Value, serde_json::Error>;
     /// The event for a serializer, without a copy of its value. Its code is a user's: whoever calls it expects a panic.
     fn as_serialize(&self) -> &dyn erased_serde::Serialize;
+    /// Adds the event's value as JSON text. Its code is a user's: whoever calls it expects a panic.
+    ///
+    /// # Errors
+    /// When the type's `Serialize` fails.
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
     /// A copy in a new box.
     fn clone_boxed(&self) -> Box<dyn ErasedEvent>;
 }
@@ -34,6 +39,10 @@ impl<E: Event> ErasedEvent for E {
 
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
         self
+    }
+
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        serde_json::to_writer(out, self)
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
@@ -115,6 +124,10 @@ impl ErasedEvent for Shared {
         self.0.as_serialize()
     }
 
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        self.0.write_json(out)
+    }
+
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
         Box::new(Shared(Arc::clone(&self.0)))
     }
@@ -141,6 +154,10 @@ impl ErasedEvent for StoredEvent {
         &self.value
     }
 
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        serde_json::to_writer(out, &self.value)
+    }
+
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
         Box::new(self.clone())
     }
@@ -164,6 +181,10 @@ impl ErasedEvent for PastEvent {
 
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
         &self.value
+    }
+
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        serde_json::to_writer(out, &self.value)
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {

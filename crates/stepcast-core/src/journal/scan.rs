@@ -14,7 +14,12 @@ pub(super) enum Fault {
 
 /// Looks once through JSON text as `serde_json` writes it.
 pub(super) fn readable(text: &[u8]) -> Result<(), Fault> {
-    let (mut depth, mut at) = (0_usize, 0);
+    readable_within(text, 0)
+}
+
+/// As [`readable`], for a part of a row that has so many levels around it.
+pub(super) fn readable_within(text: &[u8], mut depth: usize) -> Result<(), Fault> {
+    let mut at = 0;
     while let Some(byte) = text.get(at) {
         match byte {
             b'"' => at = string_end(text, at + 1),
@@ -42,14 +47,14 @@ pub(super) fn readable(text: &[u8]) -> Result<(), Fault> {
 
 /// The place of the quote that ends a string.
 fn string_end(text: &[u8], mut at: usize) -> usize {
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'"' => return at,
-            b'\\' => at += 2,
-            _ => at += 1,
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text[at] == b'"' {
+            return at;
         }
+        at += 2;
     }
-    at
+    text.len()
 }
 
 fn number_end(text: &[u8], from: usize) -> usize {
@@ -59,12 +64,16 @@ fn number_end(text: &[u8], from: usize) -> usize {
 
 /// A whole number that does not fit would be read as a float, and lose its last digits.
 fn fits(digits: &[u8]) -> Result<(), Fault> {
-    let Ok(digits) = std::str::from_utf8(digits) else { return Ok(()) };
-    let whole = !digits.contains(['.', 'e', 'E']);
-    if whole && digits.parse::<u64>().is_err() && digits.parse::<i64>().is_err() {
-        return Err(Fault::Number(digits.to_owned()));
+    let (size, bound) = match digits.strip_prefix(b"-") {
+        Some(size) => (size, b"9223372036854775808".as_slice()),
+        None => (digits, b"18446744073709551615".as_slice()),
+    };
+    let fits = size.len() < bound.len() || (size.len() == bound.len() && size <= bound);
+    // Any size is right for a float.
+    if fits || !size.iter().all(u8::is_ascii_digit) {
+        return Ok(());
     }
-    Ok(())
+    Err(Fault::Number(String::from_utf8_lossy(digits).into_owned()))
 }
 
 #[cfg(test)]
@@ -87,8 +96,11 @@ mod tests {
         let fault = |value: u128| readable(serde_json::to_string(&[value]).unwrap().as_bytes());
         assert_eq!(fault(u128::from(u64::MAX)), Ok(()));
         assert_eq!(fault(u128::from(u64::MAX) + 1), Err(Fault::Number("18446744073709551616".into())));
+        assert_eq!(fault(10 * u128::from(u64::MAX)), Err(Fault::Number("184467440737095516150".into())));
         let text = serde_json::to_string(&[i64::MIN]).unwrap();
         assert_eq!(readable(text.as_bytes()), Ok(()));
+        let text = serde_json::to_string(&[i128::from(i64::MIN) - 1]).unwrap();
+        assert_eq!(readable(text.as_bytes()), Err(Fault::Number("-9223372036854775809".into())));
         let text = serde_json::to_string(&[f64::MAX, f64::MIN_POSITIVE, 1e17, -0.1 / 3.0]).unwrap();
         assert_eq!(readable(text.as_bytes()), Ok(()));
         assert_eq!(readable(b"\"99999999999999999999999\""), Ok(()));

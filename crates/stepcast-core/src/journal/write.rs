@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::borrowed::{AnswerRow, Kind, OpRow, OutRow, Row, SetRow, TagValue};
 use super::error::WriteRowError;
+use super::plain;
 use super::scan::{self, Fault};
 use super::{LabelDelta, VERSION, fingerprint};
 use crate::definition::{Taker, WorkflowDef};
@@ -27,6 +28,10 @@ pub struct RowExtras<'a> {
 }
 
 impl RowExtras<'_> {
+    fn is_empty(&self) -> bool {
+        self.ops.is_empty() && self.store.is_empty() && self.states.is_empty() && self.seq.is_none()
+    }
+
     fn set(&self) -> Option<SetRow<'_>> {
         let any = !self.store.is_empty() || !self.states.is_empty();
         any.then_some(SetRow { store: self.store, states: self.states })
@@ -47,7 +52,14 @@ pub fn write_tick(
     extras: &RowExtras<'_>,
 ) -> Result<bool, WriteRowError> {
     let mut queued = None;
-    let kind = if state.takes(def, &tick.kind) { kind_of(def, state, tick, &mut queued) } else { None };
+    let takes = state.takes(def, &tick.kind);
+    if takes && extras.is_empty() {
+        let before = out.len();
+        if let Some(written) = plain::put_report(out, def, state, row, tick) {
+            return fit(out, before, row, written).map(|()| true);
+        }
+    }
+    let kind = if takes { kind_of(def, state, tick, &mut queued) } else { None };
     let kind = match kind {
         Some(kind) => kind,
         // What else would have been passed over ends a run whose time is used up.
@@ -122,17 +134,29 @@ pub fn write_takeover(
 fn put(out: &mut Vec<u8>, number: u64, row: &Row<'_>) -> Result<(), WriteRowError> {
     let before = out.len();
     let written = serde_code(|| row.serialize(&mut serde_json::Serializer::new(&mut *out)));
-    let fit = match written {
-        Err(source) => Err(WriteRowError::Serialize { row: number, source }),
-        Ok(()) => scan::readable(&out[before..]).map_err(|fault| match fault {
-            Fault::TooDeep => WriteRowError::TooDeep { row: number, bound: scan::MAX_DEPTH },
-            Fault::Number(digits) => WriteRowError::Number { row: number, number: digits },
-        }),
+    let written = match written {
+        Err(source) => Err(Unfit::Serde(source)),
+        Ok(()) => scan::readable(&out[before..]).map_err(Unfit::Unreadable),
     };
-    if fit.is_err() {
+    fit(out, before, number, written)
+}
+
+/// Why a row cannot be.
+pub(super) enum Unfit {
+    Serde(serde_json::Error),
+    Unreadable(Fault),
+}
+
+/// Takes back a row that cannot be.
+fn fit(out: &mut Vec<u8>, before: usize, row: u64, written: Result<(), Unfit>) -> Result<(), WriteRowError> {
+    written.map_err(|unfit| {
         out.truncate(before);
-    }
-    fit
+        match unfit {
+            Unfit::Serde(source) => WriteRowError::Serialize { row, source },
+            Unfit::Unreadable(Fault::TooDeep) => WriteRowError::TooDeep { row, bound: scan::MAX_DEPTH },
+            Unfit::Unreadable(Fault::Number(digits)) => WriteRowError::Number { row, number: digits },
+        }
+    })
 }
 
 fn micros(state: &RunState) -> Option<u64> {
