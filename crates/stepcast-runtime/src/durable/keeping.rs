@@ -33,6 +33,7 @@ pub(crate) struct Keeping {
     sending: AtomicBool,
     /// The state as it was read anew.
     reloaded: Mutex<Option<Result<Loaded, AttachError>>>,
+    has_reloaded: AtomicBool,
     /// Whether it is settled that the store has the run, and if it has not, why.
     pub(crate) recorded: OnceLock<Result<(), Arc<WriteError>>>,
     /// Whether the run ever had a child.
@@ -58,6 +59,7 @@ impl Keeping {
             landed: AtomicBool::new(false),
             sending: AtomicBool::new(false),
             reloaded: Mutex::new(None),
+            has_reloaded: AtomicBool::new(false),
             recorded: OnceLock::new(),
             has_children: AtomicBool::new(false),
             stays: AtomicU32::new(0),
@@ -128,15 +130,17 @@ impl Keeping {
 
     pub(super) fn put_reloaded(&self, loaded: Result<Loaded, AttachError>) {
         *lock(&self.reloaded) = Some(loaded);
+        self.has_reloaded.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn take_reloaded(&self) -> Option<Result<Loaded, AttachError>> {
+        self.has_reloaded.store(false, Ordering::SeqCst);
         lock(&self.reloaded).take()
     }
 
     /// Whether there is word of the batch under way, or of what is read anew.
     pub(crate) fn has_landed(&self) -> bool {
-        self.landed.load(Ordering::SeqCst) || lock(&self.reloaded).is_some()
+        self.landed.load(Ordering::SeqCst) || self.has_reloaded.load(Ordering::SeqCst)
     }
 
     /// What became of the batch under way, once it is known.

@@ -11,14 +11,23 @@ use super::capture::{New, Take};
 use super::journal::{Held, Journal};
 use super::tick::with_extras;
 use crate::dispatch::{Dispatch, RunCore};
+use crate::durable::Keeping;
 use crate::run::{RunError, lock};
 
 impl Dispatch {
     /// Sends what there is to the backend. Whether anything was.
     pub(super) fn flush(&mut self, core: &mut RunCore) -> bool {
-        let captured = self.capture(core, Take::Records).and_then(|taken| self.write_new(core, taken.new));
-        if let Err(error) = captured {
-            self.cannot_keep(core, error);
+        let is_dirty = self.env.run.keeping().is_some_and(Keeping::has_dirt);
+        if !is_dirty && core.state.has_ready() && core.journal.as_deref().is_some_and(Journal::is_idle) {
+            return false;
+        }
+        if is_dirty
+            || core.journal.as_deref().is_some_and(|journal| !journal.left.is_empty() || !journal.changes.is_empty())
+        {
+            let captured = self.capture(core, Take::Records).and_then(|taken| self.write_new(core, taken.new));
+            if let Err(error) = captured {
+                self.cannot_keep(core, error);
+            }
         }
         self.note_status(core);
         let Some(journal) = core.journal.as_deref_mut() else { return false };

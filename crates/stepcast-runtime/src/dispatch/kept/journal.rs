@@ -234,10 +234,15 @@ impl Journal {
         batch
     }
 
+    /// Whether nothing is on its way into a batch.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.has_batch() && self.held.is_empty() && self.left.is_empty() && self.changes.is_empty()
+    }
+
     /// Whether the next batch brings anything.
     pub(super) fn has_batch(&self) -> bool {
         let batch = &self.batch;
-        !(batch.only_appends() && batch.rows.is_empty() && batch.events.is_empty())
+        !(batch.rows.is_empty() && batch.events.is_empty() && batch.only_appends())
     }
 }
 

@@ -17,7 +17,8 @@ impl Dispatch {
     pub(in crate::dispatch) fn kept_round(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
         if core.journal.as_deref().is_some_and(Journal::is_writing) {
             match self.landing(core) {
-                Some(Ok(())) => return Round::Worked,
+                // What follows from it is done in this same look.
+                Some(Ok(())) => {}
                 Some(Err(error @ WriteError::AnsweredBefore { .. })) => {
                     self.reload(core, error);
                     return Round::Worked;

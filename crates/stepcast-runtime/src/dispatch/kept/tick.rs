@@ -9,12 +9,15 @@ use super::journal::{Changes, Held};
 use crate::dispatch::attempt::Begun;
 use crate::dispatch::place::Entry;
 use crate::dispatch::{Dispatch, RunCore};
+use crate::durable::Keeping;
 use crate::run::{RunEnd, RunError};
 
 impl Dispatch {
     /// As `tick`.
     pub(in crate::dispatch) fn kept_tick(&mut self, core: &mut RunCore, kind: TickKind) {
-        if let Err(error) = self.capture(core, Take::Changes) {
+        if self.env.run.keeping().is_some_and(Keeping::has_dirt)
+            && let Err(error) = self.capture(core, Take::Changes)
+        {
             return self.cannot_keep(core, error);
         }
         let ops = match &kind {
