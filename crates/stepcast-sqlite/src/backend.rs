@@ -68,7 +68,8 @@ impl SqliteBackend {
 
     fn queue(&self, job: Job) -> Stored<()> {
         match &self.jobs {
-            Some(jobs) => jobs.send(job).map_err(|_| StorageError::Closed),
+            Some(jobs) if jobs.send(job) => Ok(()),
+            Some(_) => Err(StorageError::Closed),
             None => Err(self.refused()),
         }
     }
@@ -96,7 +97,7 @@ impl SqliteBackend {
         let Some(jobs) = &self.jobs else { return Ok(()) };
         let Some(thread) = taken else { return Err(StorageError::Closed) };
         let (told, answer) = mpsc::channel();
-        let sent = jobs.send(Job::Close(told)).is_ok();
+        let sent = jobs.send(Job::Close(told));
         if thread.thread().id() == std::thread::current().id() {
             // The last holder let go within a `Done`: the thread closes when it comes to it, and cannot wait for itself.
             return Ok(());
@@ -169,8 +170,8 @@ impl fmt::Debug for SqliteBackend {
 impl Backend for SqliteBackend {
     fn write(&self, batch: Batch, done: Done) {
         match &self.jobs {
-            // A queue that is gone gives the job back to be dropped, and with it `done`, which says so.
-            Some(jobs) => drop(jobs.send(Job::Batch(batch, done))),
+            // One that nobody takes is dropped, and with it `done`, which says so.
+            Some(jobs) => _ = jobs.send(Job::Batch(batch, done)),
             None => done.call(Err(WriteError::Storage(self.refused()))),
         }
     }

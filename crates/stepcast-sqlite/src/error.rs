@@ -19,8 +19,10 @@ pub enum OpenError {
         #[source]
         source: StorageError,
     },
-    /// A later version of stepcast wrote the file.
-    #[error("The store {path:?} has the format {found}, and this version of stepcast knows {known}; use a newer one.")]
+    /// Another version of stepcast wrote the file.
+    #[error(
+        "The store {path:?} has the format {found}, and this version of stepcast knows {known}; use the version that wrote it."
+    )]
     NewerVersion {
         /// The file.
         path: PathBuf,

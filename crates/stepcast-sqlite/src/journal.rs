@@ -3,12 +3,11 @@
 //! Each row knows the place of the one before it. A run's last row is the last one of it past `heads.noted`, or, if there
 //! is none, at `runs.head`. So a commit touches the end of one table however many runs it is for.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, params};
 use stepcast_core::backend::JournalRow;
 
 use crate::sql::{Stored, all, db, first, run, un};
+use crate::writer::Ends;
 
 /// The end of a run's journal.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +35,7 @@ pub(crate) fn next_place(conn: &Connection, noted: i64) -> Stored<i64> {
 }
 
 /// Notes the last rows of all runs past the noted ones. `ends` has them by run, if they are known.
-pub(crate) fn note(conn: &Connection, last: i64, ends: Option<&HashMap<i64, i64>>) -> Stored<()> {
+pub(crate) fn note(conn: &Connection, last: i64, ends: Option<&Ends>) -> Stored<()> {
     if let Some(ends) = ends {
         for (key, place) in ends {
             run(conn, "UPDATE runs SET head = ?2 WHERE id = ?1", [key, place])?;

@@ -8,6 +8,7 @@
 mod backend;
 mod check;
 mod error;
+mod events;
 mod journal;
 mod open;
 mod owner;

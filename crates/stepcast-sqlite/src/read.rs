@@ -9,6 +9,7 @@ use stepcast_core::backend::{
     RunStatus, SnapshotRow, StoredRun, StreamRow,
 };
 
+use crate::events;
 use crate::journal::{self, Missing};
 use crate::owner::Who;
 use crate::sql::{Stored, all, db, first, input_status, mail_kind, status, status_code, time, un};
@@ -51,12 +52,7 @@ pub(crate) fn load(conn: &Connection, id: &str, who: Who<'_>) -> Result<StoredRu
     })?;
     let end = journal::end(conn, key)?.map_err(gap)?;
     let rows = journal::rows(conn, key, end)?.map_err(gap)?;
-    Ok(StoredRun { record, description, start, snapshot, rows, last_seq: last_seq(conn, key)? })
-}
-
-fn last_seq(conn: &Connection, key: i64) -> Stored<u64> {
-    let last = first(conn, "SELECT max(seq) FROM events WHERE run = ?1", [key], |row| row.get::<_, Option<i64>>(0))?;
-    Ok(un(last.flatten().unwrap_or(0)))
+    Ok(StoredRun { record, description, start, snapshot, rows, last_seq: events::last_seq(conn, key)? })
 }
 
 fn key_of(conn: &Connection, id: &str) -> Result<i64, LoadError> {
@@ -66,10 +62,7 @@ fn key_of(conn: &Connection, id: &str) -> Result<i64, LoadError> {
 
 pub(crate) fn events(conn: &Connection, id: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {
     let key = key_of(conn, id)?;
-    let sql = "SELECT seq, tag, json, at FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
-    let events = all(conn, sql, [key, db(after), limit_of(limit)], |row| {
-        Ok(StreamRow { seq: un(row.get(0)?), tag: row.get(1)?, json: row.get(2)?, at: time(row, 3)? })
-    })?;
+    let events = events::after(conn, key, after, limit_of(limit))?;
     for (event, seq) in events.iter().zip(after.saturating_add(1)..) {
         if event.seq != seq {
             return Err(LoadError::EventGap { run: id.into(), seq });

@@ -7,12 +7,13 @@ use rusqlite::Connection;
 use crate::error::{OpenError, storage};
 
 /// The format that this version writes.
-pub(crate) const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 2;
 /// Marks an SQLite file as a store: `STPC`.
 const APPLICATION: i64 = 0x5354_5043;
 
-/// What changes with nearly every batch (the journal) has no index and no place for each run; what is looked for by run
-/// does. A run's start may be large and does not change, so it is not in the row that changes.
+/// What changes with nearly every batch (the journal, fresh events) has no index and no place for each run; what is looked
+/// for by run does. Events go on from `fresh` to `events` many at a time. A run's start may be large and does not change,
+/// so it is not in the row that changes.
 pub(crate) const TABLES: &str = "
 CREATE TABLE owners(id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER NOT NULL);
 CREATE TABLE runs(
@@ -57,6 +58,14 @@ CREATE TABLE events(
     json TEXT NOT NULL,
     PRIMARY KEY(run, seq)
 ) WITHOUT ROWID;
+CREATE TABLE fresh(
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    tag TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    json TEXT NOT NULL
+);
 CREATE TABLE inputs(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     run INTEGER NOT NULL,
@@ -124,7 +133,7 @@ pub(crate) fn verify(conn: &Connection, path: &Path) -> Result<(), OpenError> {
         return Err(OpenError::NotAStore { path: path.to_owned() });
     }
     let found = pragma(conn, "user_version").map_err(failed)?;
-    // There is only one format so far; an older one would be brought up to date here.
+    // No older format was ever released.
     if found == FORMAT { Ok(()) } else { Err(OpenError::NewerVersion { path: path.to_owned(), found, known: FORMAT }) }
 }
 

@@ -42,12 +42,12 @@ fn something_else_is_refused_and_left_alone() {
 fn a_newer_version_is_refused_and_left_alone() {
     let folder = Folder::new();
     filled(&folder);
-    Connection::open(folder.store()).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(folder.store()).unwrap().pragma_update(None, "user_version", 3).unwrap();
     for options in [SqliteOptions::default(), SqliteOptions::default().read_only()] {
         let error = options.open(folder.store()).unwrap_err();
-        assert!(matches!(error, OpenError::NewerVersion { found: 2, known: 1, .. }), "{error}");
+        assert!(matches!(error, OpenError::NewerVersion { found: 3, known: 2, .. }), "{error}");
     }
-    Connection::open(folder.store()).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    Connection::open(folder.store()).unwrap().pragma_update(None, "user_version", 2).unwrap();
     assert_eq!(SqliteBackend::open(folder.store()).unwrap().load("a").unwrap().rows.len(), 400);
 }
 
@@ -161,7 +161,8 @@ fn a_missing_row_is_a_gap_and_harms_no_other_run() {
 fn a_missing_event_is_a_gap() {
     let folder = Folder::new();
     filled(&folder);
-    Connection::open(folder.store()).unwrap().execute("DELETE FROM events WHERE seq = 7 AND run = 1", []).unwrap();
+    let gone = Connection::open(folder.store()).unwrap().execute("DELETE FROM fresh WHERE seq = 7 AND run = 1", []);
+    assert_eq!(gone.unwrap(), 1);
     let backend = SqliteBackend::open(folder.store()).unwrap();
     let error = backend.events("a", 0, 99).unwrap_err();
     assert!(matches!(error, LoadError::EventGap { seq: 7, .. }), "{error}");

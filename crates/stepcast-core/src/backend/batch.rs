@@ -52,6 +52,11 @@ impl Batch {
         Batch { release: true, ..Batch::of(run, fence, at) }
     }
 
+    /// Whether the run ends with it.
+    pub fn ends(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| !matches!(status, StatusChange::Running | StatusChange::Waiting))
+    }
+
     /// Whether it brings nothing but journal rows and stream events, as nearly all do.
     pub fn only_appends(&self) -> bool {
         self.created.is_none()

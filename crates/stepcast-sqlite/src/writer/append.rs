@@ -8,8 +8,9 @@ use stepcast_core::backend::{Batch, LoadError, StorageError, WriteError};
 use super::FaultPoint;
 use super::work::{Held, Work};
 use crate::error::storage;
+use crate::events;
 use crate::journal::{self, End, Missing};
-use crate::sql::{Stored, db, first, un};
+use crate::sql::{Stored, db};
 
 /// SQLite's own limit.
 const LARGEST: usize = 1_000_000_000;
@@ -67,10 +68,7 @@ impl Work<'_> {
         }
         let last = match held.last_seq {
             Some(last) => last,
-            None => {
-                let sql = "SELECT max(seq) FROM events WHERE run = ?1";
-                un(first(self.conn, sql, [held.key], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
-            }
+            None => events::last_seq(self.conn, held.key)?,
         };
         held.last_seq = Some(last);
         for (event, expected) in batch.events.iter().zip(last + 1..) {
@@ -86,9 +84,16 @@ impl Work<'_> {
 
     /// After they were checked.
     pub(super) fn append_events(&mut self, held: &mut Held, batch: &Batch) -> Stored<()> {
+        // The only event of a run has its place at once.
+        let settled = batch.events.len() == 1 && held.last_seq == Some(0) && batch.ends();
         for event in &batch.events {
             let values = params![held.key, db(event.seq), event.tag, db(event.at.0), event.json];
-            self.often.event.execute(values).map_err(storage)?;
+            if settled {
+                self.often.event.execute(values).map_err(storage)?;
+            } else {
+                self.often.fresh.execute(values).map_err(storage)?;
+                self.fresh.add(event.json.len());
+            }
             held.last_seq = Some(event.seq);
             self.fault(FaultPoint::Statement);
         }

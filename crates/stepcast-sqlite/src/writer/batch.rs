@@ -1,12 +1,16 @@
 //! One batch inside a transaction.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
-use stepcast_core::backend::{Batch, Due, FIRST_FENCE, NewRun, REMEMBERED_IDS, SnapshotRow, WriteError};
+use stepcast_core::backend::{Batch, Due, FIRST_FENCE, NewRun, REMEMBERED_IDS, SnapshotRow, StatusChange, WriteError};
 
 use super::FaultPoint;
 use super::append::{damaged, fits};
-use super::work::{Held, Work};
+use super::work::{Held, Note, Work};
+use crate::error::storage;
 use crate::journal;
 use crate::sql::{FIRST_END, Stored, WITHDRAWN, all, db, first, run, status_code, un};
 
@@ -28,8 +32,8 @@ impl Work<'_> {
 
     /// Writes a batch, or says why it may not be.
     pub(super) fn write_batch(&mut self, batch: &Batch) -> Stored<Result<(), WriteError>> {
-        let mut held = match &batch.created {
-            Some(new) => allowed!(Ok(self.check_new(batch, new))),
+        let (mut held, known) = match &batch.created {
+            Some(new) => (allowed!(Ok(self.check_new(batch, new))), None),
             None => allowed!(self.find_held(batch)),
         };
         allowed!(self.check_rows(&mut held, batch));
@@ -40,32 +44,35 @@ impl Work<'_> {
         self.append_rows(&mut held, batch)?;
         self.append_events(&mut held, batch)?;
         if !batch.only_appends() {
+            held.plain &= batch.inputs.is_empty() && batch.taken.is_empty();
             allowed!(self.change_inputs(held.key, batch));
             self.take_mail(held.key, &batch.taken)?;
             if let Some(snapshot) = &batch.snapshot {
                 allowed!(self.put_snapshot(&mut held, batch, snapshot));
             }
-            self.change_run(held.key, batch)?;
+            self.change_run(&held, batch)?;
             for letter in &batch.letters {
                 // A letter that cannot be delivered is no reason to fail the sender.
                 let _ = self.send(letter)?;
+                held.plain &= letter.run != batch.run;
                 self.fault(FaultPoint::Statement);
             }
         }
-        if batch.release || batch.status.as_ref().is_some_and(ends) {
+        if batch.release || batch.ends() {
             self.held.remove(&batch.run);
-        } else if let Some(known) = self.held.get_mut(&batch.run) {
-            *known = held;
+        } else if let Some(known) = known {
+            known.set(held);
         } else {
-            self.held.insert(batch.run.clone(), held);
+            self.held.insert(batch.run.clone(), Rc::new(Cell::new(held)));
         }
         Ok(Ok(()))
     }
 
-    /// The run of a batch, if the batch may write it.
-    fn find_held(&mut self, batch: &Batch) -> Stored<Result<Held, WriteError>> {
+    /// The run of a batch, if the batch may write it, and where it is noted.
+    fn find_held(&mut self, batch: &Batch) -> Stored<Result<(Held, Option<Note>), WriteError>> {
         let id = &batch.run;
-        let mut known = self.held.get(id).copied();
+        let noted = self.held.get(id).cloned();
+        let mut known = noted.as_ref().map(|noted| noted.get());
         if !known.is_some_and(|held| self.is_fresh(&held)) {
             let sql = "SELECT id, status, holder, fence FROM runs WHERE run = ?1";
             let found = first(self.conn, sql, [&**id], |row| {
@@ -85,8 +92,8 @@ impl Work<'_> {
             let epoch = self.epoch();
             // Only the holder of a lease writes rows and events, so under the same one what is known of them holds.
             known = match known {
-                Some(held) if held.key == key && held.fence == fence => Some(Held { epoch, ..held }),
-                _ => Some(Held { key, fence, end: None, last_seq: None, epoch }),
+                Some(held) if held.key == key && held.fence == fence => Some(Held { epoch, plain: false, ..held }),
+                _ => Some(Held { key, fence, end: None, last_seq: None, epoch, plain: false }),
             };
         }
         let Some(held) = known else { return Ok(Err(WriteError::UnknownRun { run: id.clone() })) };
@@ -97,7 +104,7 @@ impl Work<'_> {
         if self.is_stopped(id, batch.fence) {
             return Ok(Err(WriteError::Stopped { run: id.clone() }));
         }
-        Ok(Ok(held))
+        Ok(Ok((held, noted)))
     }
 
     fn check_new(&self, batch: &Batch, new: &NewRun) -> Result<Held, WriteError> {
@@ -106,36 +113,44 @@ impl Work<'_> {
             return Err(WriteError::FencedOff { run: run.clone(), fence, current: FIRST_FENCE });
         }
         fits(run, new.start.len().max(new.description.len()))?;
-        Ok(Held { key: 0, fence, end: Some(journal::End::default()), last_seq: Some(0), epoch: self.epoch() })
+        let (end, last_seq) = (Some(journal::End::default()), Some(0));
+        Ok(Held { key: 0, fence, end, last_seq, epoch: self.epoch(), plain: true })
     }
 
     /// Gives the key of the new run.
     fn create(&mut self, batch: &Batch, new: &NewRun) -> Stored<Result<i64, WriteError>> {
         let id = &batch.run;
         let at = db(batch.at.0);
-        let created = run(
-            self.conn,
-            "INSERT INTO runs(run, workflow, parent, status, created, changed, holder, fence) \
-             VALUES(?1, ?2, ?3, 0, ?4, ?4, ?5, ?6) ON CONFLICT(run) DO NOTHING",
-            params![&**id, new.workflow, new.parent.as_deref(), at, self.me, db(FIRST_FENCE)],
-        )?;
+        let values = params![&**id, new.workflow, new.parent.as_deref(), at, self.me, db(FIRST_FENCE)];
+        let created = self.often.create.execute(values).map_err(storage)?;
         if created == 0 {
             return Ok(Err(WriteError::RunExists { run: id.clone() }));
         }
         let key = self.conn.last_insert_rowid();
         self.fault(FaultPoint::Statement);
+        let description = self.description(&new.description)?;
+        self.often.start.execute(params![key, description, new.start]).map_err(storage)?;
+        self.go_on(id);
+        Ok(Ok(key))
+    }
+
+    /// The key of a description, which most runs share with the one before.
+    fn description(&mut self, json: &str) -> Stored<i64> {
+        if let Some((known, key)) = &self.description
+            && known == json
+        {
+            return Ok(*key);
+        }
         let sql = "SELECT id FROM descriptions WHERE json = ?1";
-        let description = match first(self.conn, sql, [&new.description], |row| row.get::<_, i64>(0))? {
-            Some(description) => description,
+        let key = match first(self.conn, sql, [json], |row| row.get::<_, i64>(0))? {
+            Some(key) => key,
             None => {
-                run(self.conn, "INSERT INTO descriptions(json) VALUES(?1)", [&new.description])?;
+                run(self.conn, "INSERT INTO descriptions(json) VALUES(?1)", [json])?;
                 self.conn.last_insert_rowid()
             }
         };
-        let sql = "INSERT INTO starts(run, description, json) VALUES(?1, ?2, ?3)";
-        run(self.conn, sql, params![key, description, new.start])?;
-        self.go_on(id);
-        Ok(Ok(key))
+        self.description = Some((json.to_owned(), key));
+        Ok(key)
     }
 
     fn take_mail(&self, key: i64, letters: &[u64]) -> Stored<()> {
@@ -194,39 +209,19 @@ impl Work<'_> {
         Ok(Ok(()))
     }
 
-    /// Deadline, status and lease, in one statement: each would go through the indexes by itself.
-    fn change_run(&mut self, key: i64, batch: &Batch) -> Stored<()> {
-        let at = db(batch.at.0);
-        let mut sql = String::new();
-        let mut values: Vec<Value> = Vec::new();
-        let mut end = false;
-        if let Some(change) = &batch.status {
-            let (status, result, error) = change.clone().parts();
-            end = status.is_end();
-            sql.push_str(", status = ?, result = ?, error = ?, changed = ?");
-            values.extend([status_code(status).into(), result.into(), error.into(), at.into()]);
-            if change.failures() > 0 {
-                sql.push_str(", failures = ?");
-                values.push(i64::from(change.failures()).into());
-            }
+    /// The run's end: nobody holds it any more, and what was left for it is of no use.
+    fn end_run(&mut self, held: &Held, batch: &Batch, change: &StatusChange) -> Stored<()> {
+        let (key, at) = (held.key, db(batch.at.0));
+        let (status, result, error) = change.clone().parts();
+        // Its last row is noted here and now, so that nobody comes back for it.
+        let head = held.end.filter(|end| end.id != 0).map(|end| end.id);
+        let values = params![key, status_code(status), result, error, at, i64::from(change.failures()), head];
+        self.often.end.execute(values).map_err(storage)?;
+        if head.is_some() {
+            self.tail.remove(key);
         }
-        let due = if end { Some(Due::Never) } else { batch.due };
-        if let Some(due) = due {
-            sql.push_str(", due = ?");
-            values.push(match due {
-                Due::Never => Value::Null,
-                Due::At(time) => db(time.0).into(),
-            });
-        }
-        if end || batch.release {
-            sql.push_str(", holder = NULL");
-        }
-        if let Some(assignments) = sql.get(2..) {
-            values.push(key.into());
-            run(self.conn, &format!("UPDATE runs SET {assignments} WHERE id = ?"), params_from_iter(values))?;
-            self.fault(FaultPoint::Statement);
-        }
-        if end {
+        self.fault(FaultPoint::Statement);
+        if !held.plain {
             let sql = "UPDATE inputs SET status = ?2, closed = ?3 WHERE run = ?1 AND status = 0";
             run(self.conn, sql, [key, WITHDRAWN, at])?;
             run(self.conn, "DELETE FROM mailbox WHERE run = ?1", [key])?;
@@ -234,9 +229,35 @@ impl Work<'_> {
         }
         Ok(())
     }
-}
 
-fn ends(change: &stepcast_core::backend::StatusChange) -> bool {
-    use stepcast_core::backend::StatusChange;
-    !matches!(change, StatusChange::Running | StatusChange::Waiting)
+    /// Deadline, status and lease, in one statement: each would go through the indexes by itself.
+    fn change_run(&mut self, held: &Held, batch: &Batch) -> Stored<()> {
+        let at = db(batch.at.0);
+        let mut sql = String::new();
+        let mut values: Vec<Value> = Vec::new();
+        if let Some(change) = &batch.status {
+            if batch.ends() {
+                return self.end_run(held, batch, change);
+            }
+            let (status, result, error) = change.clone().parts();
+            sql.push_str(", status = ?, result = ?, error = ?, changed = ?");
+            values.extend([status_code(status).into(), result.into(), error.into(), at.into()]);
+        }
+        if let Some(due) = batch.due {
+            sql.push_str(", due = ?");
+            values.push(match due {
+                Due::Never => Value::Null,
+                Due::At(time) => db(time.0).into(),
+            });
+        }
+        if batch.release {
+            sql.push_str(", holder = NULL");
+        }
+        if let Some(assignments) = sql.get(2..) {
+            values.push(held.key.into());
+            run(self.conn, &format!("UPDATE runs SET {assignments} WHERE id = ?"), params_from_iter(values))?;
+            self.fault(FaultPoint::Statement);
+        }
+        Ok(())
+    }
 }

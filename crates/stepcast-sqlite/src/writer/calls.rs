@@ -67,6 +67,7 @@ impl Work<'_> {
             params![id, ANSWERED, answer.answer, answer.by, db(answer.at.0)],
         )?;
         self.post(key, MailKind::Answer { input }, &answer.answer, None, answer.at)?;
+        self.has_mail(&answer.run);
         self.notices.push(Notice::Mail(answer.run.clone()));
         Ok(Ok(()))
     }
@@ -93,6 +94,7 @@ impl Work<'_> {
             return Ok(Err(SendError::MailboxFull { run: run.clone(), limit }));
         }
         let id = self.post(key, letter.kind, &letter.json, letter.dedup.as_deref(), letter.at)?;
+        self.has_mail(run);
         self.notices.push(Notice::Mail(run.clone()));
         Ok(Ok(Sent::New(id)))
     }
@@ -128,6 +130,7 @@ impl Work<'_> {
     }
 
     fn remove(&mut self, key: i64) -> Stored<()> {
+        self.settle_events()?;
         let whole = match journal::end(self.conn, key)? {
             Ok(end) => journal::cut(self.conn, key, end, end.n)?.is_ok(),
             Err(_) => false,
@@ -153,6 +156,7 @@ impl Work<'_> {
             let sql = "DELETE FROM descriptions WHERE id = ?1 AND NOT EXISTS \
                        (SELECT 1 FROM starts WHERE description = ?1)";
             run(self.conn, sql, [description])?;
+            self.description = None;
         }
         self.tail.remove(key);
         self.vacuum = true;

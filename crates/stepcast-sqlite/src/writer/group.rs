@@ -60,7 +60,7 @@ impl Work<'_> {
             return Err(broken.clone());
         }
         let result = self.begin().and_then(|()| self.fill(jobs, more)).and_then(|outcomes| {
-            self.note_ends()?;
+            self.tidy_up()?;
             self.fault(FaultPoint::BeforeCommit);
             self.often.commit.execute([]).map_err(storage)?;
             Ok(outcomes)
@@ -145,6 +145,8 @@ impl Work<'_> {
         if !keep {
             run(self.conn, "ROLLBACK TO job", [])?;
             self.tail.doubt();
+            self.description = None;
+            self.count_fresh()?;
         }
         run(self.conn, "RELEASE job", [])?;
         Ok(value)

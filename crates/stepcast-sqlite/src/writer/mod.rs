@@ -21,6 +21,7 @@ use crate::open::SqliteOptions;
 use crate::owner::{Alive, Owners};
 use crate::sql::Stored;
 pub(crate) use queue::{Jobs, Queue, queue};
+pub(crate) use tail::Ends;
 pub(crate) use work::{Often, Work};
 
 /// The most jobs of one transaction.

@@ -42,11 +42,13 @@ impl Shared {
 }
 
 impl Jobs {
-    /// Gives the job back if nobody takes it any more. Dropping a job calls others, so that is not done under the lock.
-    pub(crate) fn send(&self, job: Job) -> Result<(), Job> {
+    /// Whether somebody will take the job. If not, it is dropped, which calls others and so is not done under the lock.
+    pub(crate) fn send(&self, job: Job) -> bool {
         let mut state = self.0.lock();
         if state.closed {
-            return Err(job);
+            drop(state);
+            drop(job);
+            return false;
         }
         state.jobs.push_back(job);
         let len = state.jobs.len();
@@ -59,7 +61,7 @@ impl Jobs {
         if wake {
             self.0.wake.notify_one();
         }
-        Ok(())
+        true
     }
 }
 

@@ -1,13 +1,15 @@
 //! What the writer knows, and how long it may believe it.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Statement};
 use stepcast_core::backend::{Batch, Notice, StorageError, WriteError};
 
 use super::FaultPoint;
-use super::tail::Tail;
+use super::tail::{Fresh, Tail};
 use crate::error::storage;
 use crate::journal::End;
 use crate::open::SqliteOptions;
@@ -22,7 +24,7 @@ pub(crate) struct Work<'c> {
     pub(super) owners: Owners,
     pub(super) options: SqliteOptions,
     /// Runs that this instance holds.
-    pub(super) held: HashMap<Arc<str>, Held>,
+    pub(super) held: HashMap<Arc<str>, Note>,
     /// Runs with a failed write, and the fence under which it failed.
     stopped: HashMap<Arc<str>, u64>,
     /// The same within the transaction that is being filled.
@@ -34,12 +36,18 @@ pub(crate) struct Work<'c> {
     /// What it said when somebody was last told of it.
     told: i64,
     pub(super) tail: Tail,
+    pub(super) fresh: Fresh,
     pub(super) broken: Option<StorageError>,
     pub(super) notices: Vec<Notice>,
+    /// The last description that a new run came with, and its key.
+    pub(super) description: Option<(String, i64)>,
     /// Rows were purged: pages can be given back.
     pub(super) vacuum: bool,
     looks: u32,
 }
+
+/// Where it is noted what is known of a run.
+pub(super) type Note = Rc<Cell<Held>>;
 
 /// What is known of a run that this instance holds.
 #[derive(Clone, Copy, Debug)]
@@ -52,15 +60,21 @@ pub(super) struct Held {
     pub(super) last_seq: Option<u64>,
     /// Since when it need not be asked again whether the lease still holds.
     pub(super) epoch: u64,
+    /// Whether it is known that the run has no inputs and no letters: it was created in this epoch, and got none.
+    pub(super) plain: bool,
 }
 
-/// Statements of nearly every group; looking one up by its text costs a fifth of a small insert.
+/// Statements of nearly every group and every run; looking one up by its text costs a fifth of a small insert.
 pub(crate) struct Often<'c> {
     pub(super) begin: Statement<'c>,
     pub(super) commit: Statement<'c>,
     pub(super) version: Statement<'c>,
     pub(super) row: Statement<'c>,
     pub(super) event: Statement<'c>,
+    pub(super) fresh: Statement<'c>,
+    pub(super) create: Statement<'c>,
+    pub(super) start: Statement<'c>,
+    pub(super) end: Statement<'c>,
 }
 
 impl<'c> Often<'c> {
@@ -72,6 +86,16 @@ impl<'c> Often<'c> {
             version: prepare("PRAGMA data_version")?,
             row: prepare("INSERT INTO journal(id, run, n, prev, data) VALUES(?1, ?2, ?3, ?4, ?5)")?,
             event: prepare("INSERT INTO events(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)")?,
+            fresh: prepare("INSERT INTO fresh(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)")?,
+            create: prepare(
+                "INSERT INTO runs(run, workflow, parent, status, created, changed, holder, fence) \
+                 VALUES(?1, ?2, ?3, 0, ?4, ?4, ?5, ?6) ON CONFLICT(run) DO NOTHING",
+            )?,
+            start: prepare("INSERT INTO starts(run, description, json) VALUES(?1, ?2, ?3)")?,
+            end: prepare(
+                "UPDATE runs SET status = ?2, result = ?3, error = ?4, changed = ?5, failures = ?6, due = NULL, \
+                 holder = NULL, head = coalesce(?7, head) WHERE id = ?1",
+            )?,
         })
     }
 }
@@ -98,8 +122,10 @@ impl<'c> Work<'c> {
             version: None,
             told: version,
             tail: Tail::default(),
+            fresh: Fresh::default(),
             broken: None,
             notices: Vec::new(),
+            description: None,
             vacuum: false,
             looks: 0,
         }
@@ -120,6 +146,7 @@ impl<'c> Work<'c> {
         self.observe(version);
         if self.version != Some(version) {
             self.epoch += 1;
+            self.description = None;
             self.read_tail()?;
             self.version = Some(version);
         }
@@ -140,6 +167,7 @@ impl<'c> Work<'c> {
     /// Nothing that was learnt in a transaction holds after it was rolled back.
     pub(super) fn forget(&mut self) {
         self.held.clear();
+        self.description = None;
         self.version = None;
         self.vacuum = false;
         self.notices.retain(|notice| !matches!(notice, Notice::Mail(_)));
@@ -165,8 +193,17 @@ impl<'c> Work<'c> {
     }
 
     pub(super) fn go_on(&mut self, run: &str) {
-        self.stopped.remove(run);
+        if !self.stopped.is_empty() {
+            self.stopped.remove(run);
+        }
         self.held.remove(run);
+    }
+
+    /// A run has something in its mailbox.
+    pub(super) fn has_mail(&mut self, run: &str) {
+        if let Some(known) = self.held.get(run) {
+            known.set(Held { plain: false, ..known.get() });
+        }
     }
 
     pub(super) fn fault(&self, point: FaultPoint) {
