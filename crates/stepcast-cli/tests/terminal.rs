@@ -8,7 +8,9 @@ mod support;
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use stepcast::prelude::*;
 use support::{Place, Ran, finish};
 
 /// Runs the command on a terminal on which this is typed. `None` where there is nothing to make a terminal with.
@@ -34,41 +36,120 @@ fn typed(place: &Place, args: &str, lines: &str) -> Option<Ran> {
     Some(ran)
 }
 
-/// As `typed`, but what is typed is typed when this prompt is there.
-fn typed_at(place: &Place, args: &str, prompt: &str, line: &str) -> Option<String> {
+/// This binary as a command with the workflows below, with these arguments.
+fn own(args: &str) -> String {
+    let test = std::env::current_exe().unwrap();
+    format!("env OWN_ARGS='{args}' {} --exact own_command --nocapture", test.display())
+}
+
+/// The command of this binary; nothing unless it is called as one.
+#[test]
+fn own_command() {
+    if let Ok(args) = std::env::var("OWN_ARGS") {
+        let exit = stepcast_cli::run_from(["own"].into_iter().chain(args.split(' ')));
+        std::process::exit(i32::from(exit != stepcast_cli::Exit::Completed));
+    }
+}
+
+/// Runs a command line on a terminal where a line is typed once its prompt is there. Gives all that was shown.
+fn typed_at(place: &Place, command: &str, lines: &[(&str, &str)]) -> Option<String> {
     if Command::new("script").arg("--version").stdout(Stdio::null()).status().is_err() {
         eprintln!("NOT TESTED: there is no `script` to make a terminal with");
         return None;
     }
-    let command = format!("{} {args}", env!("CARGO_BIN_EXE_stepcast"));
     let envs = place.command(&[]);
     let mut terminal = Command::new("script");
-    terminal.args(["-qec", &command, "/dev/null"]);
+    terminal.args(["-qec", command, "/dev/null"]);
     terminal.envs(envs.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
     terminal.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = terminal.spawn().unwrap();
     let (mut seen, mut byte) = (Vec::new(), [0]);
     let mut out = child.stdout.take().unwrap();
-    while !String::from_utf8_lossy(&seen).ends_with(prompt) {
-        assert_eq!(out.read(&mut byte).unwrap(), 1, "it ended: {}", String::from_utf8_lossy(&seen));
-        seen.push(byte[0]);
+    for (prompt, line) in lines {
+        while !String::from_utf8_lossy(&seen).ends_with(prompt) {
+            assert_eq!(out.read(&mut byte).unwrap(), 1, "it ended: {}", String::from_utf8_lossy(&seen));
+            seen.push(byte[0]);
+        }
+        child.stdin.as_ref().unwrap().write_all(line.as_bytes()).unwrap();
     }
-    child.stdin.as_ref().unwrap().write_all(line.as_bytes()).unwrap();
     out.read_to_end(&mut seen).unwrap();
-    assert!(child.wait().unwrap().success());
-    Some(String::from_utf8(seen).unwrap())
+    let seen = String::from_utf8(seen).unwrap();
+    assert!(child.wait().unwrap().success(), "{seen}");
+    Some(seen)
 }
 
 #[test]
 fn what_is_secret_is_typed_without_being_shown() {
     let place = Place::new();
-    let typed = typed_at(&place, "--store memory run greet --secret name", "name: ", "Ada\n");
-    let Some(out) = typed else { return };
+    let command = format!("{} --store memory run greet --secret name", env!("CARGO_BIN_EXE_stepcast"));
+    let Some(out) = typed_at(&place, &command, &[("name: ", "Ada\n")]) else { return };
     let (_, after) = out.split_once("name: ").unwrap();
     assert!(after.starts_with("\r\n"), "{after:?}");
     assert!(after.contains("Hello, Ada!"), "{after:?}");
     // Nobody is there to be asked.
     place.run(&["run", "greet", "--secret", "name"]).exits(2).says("error[SC0007]");
+}
+
+#[event(start)]
+struct Begin {}
+
+#[event(input_required)]
+struct WhoAreYou {
+    prompt: String,
+}
+
+#[event(human_response)]
+struct Key {
+    user: String,
+    #[event(secret)]
+    token: String,
+}
+
+#[event(stop)]
+struct Opened {
+    text: String,
+}
+
+#[step(waits(Key))]
+async fn ask(_ev: Begin, ctx: Context) -> Result<Opened> {
+    let key = ctx.wait_for_event::<Key>().announce(WhoAreYou { prompt: "Who are you?".into() }).await?;
+    Ok(Opened { text: format!("{} gave {} characters", key.user, key.token.len()) })
+}
+
+flow!(Vault: Begin => Opened { ask }, name = "vault");
+
+#[test]
+fn a_secret_field_is_answered_without_being_shown_and_others_are_shown() {
+    let place = Place::new();
+    let lines = [("user (text): ", "Ada\n"), ("token (text): ", "hush\n")];
+    let Some(out) = typed_at(&place, &own("--store memory run vault"), &lines) else { return };
+    assert!(out.contains("user (text): Ada"), "{out}");
+    assert!(out.contains("Ada gave 4 characters") && !out.contains("hush"), "{out}");
+}
+
+#[step]
+async fn work(_ev: Begin) -> Opened {
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    Opened { text: "worked".into() }
+}
+
+flow!(Inner: Begin => Opened { work }, name = "inner");
+
+#[step]
+async fn call(_ev: Begin, ctx: Context) -> Result<Opened> {
+    Ok(ctx.run_child(Inner, Begin {}).await?)
+}
+
+flow!(Outer: Begin => Opened { call }, name = "outer");
+
+#[test]
+fn the_steps_of_a_child_have_lines_of_their_own() {
+    let place = Place::new();
+    for store in ["--store memory", "--store own.db"] {
+        let Some(out) = typed_at(&place, &own(&format!("{store} run outer")), &[]) else { return };
+        assert!(out.contains("  inner › work"), "{out}");
+        assert!(out.contains("completed") && out.contains("{\"text\":\"worked\"}"), "{out}");
+    }
 }
 
 #[track_caller]

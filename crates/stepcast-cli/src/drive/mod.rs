@@ -1,6 +1,7 @@
 //! Drives a run where people see it: shows its steps, asks its questions, and ends with it.
 
 mod ask;
+mod below;
 mod lines;
 mod question;
 mod screen;
@@ -14,6 +15,7 @@ use stepcast::{AnyEvent, AnyRun, InputId, RunError, StreamItem, WorkflowIdleEven
 
 pub(crate) use self::ask::ask_all;
 use self::ask::{Asking, Took};
+use self::below::Below;
 use self::lines::Lines;
 pub(crate) use self::question::Question;
 use self::screen::Screen;
@@ -77,6 +79,7 @@ async fn follow(
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut lines = Lines::default();
+    let mut below = Below::new();
     let mut asking: Option<Asking> = None;
     // Questions that nobody here wants to answer, and how often the run was found waiting for them.
     let (mut put_off, mut still, mut quiet) = (HashSet::<InputId>::new(), 0, 0_u32);
@@ -105,6 +108,10 @@ async fn follow(
                     }
                 }
             },
+            news = below.next() => {
+                (still, quiet) = (0, 0);
+                screen.below(&news)?;
+            }
             line = lines.next(), if asking.is_some() => {
                 let Some(form) = &mut asking else { continue };
                 match form.take(line) {
@@ -126,6 +133,7 @@ async fn follow(
                 screen.hide(asking.is_some());
             },
             _ = look.tick() => {
+                below.look(run);
                 screen.tick();
                 quiet += 1;
                 // A busy run, and one that has been waiting for long, is asked once a second.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use stepcast::backend::RunStatus;
 use stepcast::{AnyEvent, AnyRun, EventKind, LogEvent, PhaseEvent, RunError, StepState, StepStateChanged, StreamItem};
 
+use super::below::{News, Whose};
 use super::{Manner, Question};
 use crate::out::{self, BOLD, DIM, RED, paint, status_name};
 use crate::text::{cut, date, length, now, short};
@@ -17,12 +18,16 @@ use crate::wire;
 /// How many ends of one step are told in lines.
 const TOLD: u64 = 10;
 
+/// A step of the run, or of its children of one workflow.
+type Name = (Whose, String);
+
 /// Where a run is shown.
 pub(super) struct Screen {
     began: Instant,
-    steps: BTreeMap<String, Step>,
+    /// By whose they are and their name.
+    steps: BTreeMap<Name, Step>,
     /// The state of each execution that is under way.
-    executions: HashMap<u64, (String, StepState, Instant)>,
+    executions: HashMap<(Whose, u64), (Name, StepState, Instant)>,
     run: Value,
     manner: Manner,
     mode: Mode,
@@ -150,7 +155,7 @@ impl Screen {
             return Ok(());
         }
         if let Some(changed) = event.get::<StepStateChanged>() {
-            return self.changed(changed);
+            return self.changed(&Whose::default(), changed);
         }
         if self.is_json() {
             return if kind == EventKind::Internal { Ok(()) } else { self.event_json(seq, kind, event) };
@@ -190,19 +195,31 @@ impl Screen {
     }
 
     fn message(&mut self, step: &str, text: &str) {
-        if let Some(step) = self.steps.get_mut(step) {
+        if let Some(step) = self.steps.get_mut(&(Whose::default(), step.to_owned())) {
             step.message = text.to_owned();
         }
     }
 
+    /// Shows word of a child.
+    pub(super) fn below(&mut self, news: &News) -> io::Result<()> {
+        match &news.changed {
+            Some(changed) => self.changed(&news.whose, changed),
+            None => {
+                self.executions.retain(|(whose, _), _| *whose != news.whose);
+                Ok(())
+            }
+        }
+    }
+
     /// An execution changed its state.
-    fn changed(&mut self, changed: &StepStateChanged) -> io::Result<()> {
-        let name = changed.name.clone();
-        let known = self.executions.get(&changed.execution);
+    fn changed(&mut self, whose: &Whose, changed: &StepStateChanged) -> io::Result<()> {
+        let name = (whose.together(), changed.name.clone());
+        let execution = (whose.clone(), changed.execution);
+        let known = self.executions.get(&execution);
         let (was, begun) = (known.map(|(_, was, _)| *was), known.map(|(_, _, begun)| *begun));
         let step = self.steps.entry(name.clone()).or_default();
         if changed.step_state == StepState::NotRunning {
-            self.executions.remove(&changed.execution);
+            self.executions.remove(&execution);
             match &changed.error {
                 Some(_) => step.failed += 1,
                 None => step.done += 1,
@@ -211,9 +228,9 @@ impl Screen {
             // The time in the queue is not the step's.
             let began = changed.step_state == StepState::Running && was != Some(StepState::Waiting);
             let begun = begun.filter(|_| !began).unwrap_or_else(Instant::now);
-            self.executions.insert(changed.execution, (name.clone(), changed.step_state, begun));
+            self.executions.insert(execution, (name.clone(), changed.step_state, begun));
         }
-        let (done, attempt) = (step.done, changed.attempt);
+        let (done, attempt, name) = (step.done, changed.attempt, label(&name));
         match (&changed.error, changed.step_state) {
             (Some(error), _) if !self.is_json() => {
                 let attempt = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
@@ -234,7 +251,7 @@ impl Screen {
     /// Draws the lines of the running steps anew.
     pub(super) fn tick(&mut self) {
         let Mode::Live { all, hidden: false } = &self.mode else { return };
-        let mut under_way: BTreeMap<&str, UnderWay> = BTreeMap::new();
+        let mut under_way: BTreeMap<&Name, UnderWay> = BTreeMap::new();
         for (name, state, begun) in self.executions.values() {
             let step = under_way.entry(name).or_default();
             match state {
@@ -244,9 +261,9 @@ impl Screen {
             }
             step.begun = Some(step.begun.map_or(*begun, |known| known.min(*begun)));
         }
-        let width = self.steps.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+        let width = self.steps.keys().map(|name| label(name).chars().count()).max().unwrap_or(0);
         for (name, step) in &mut self.steps {
-            let Some(now) = under_way.get(name.as_str()) else {
+            let Some(now) = under_way.get(name) else {
                 if let Some(bar) = step.bar.take() {
                     all.remove(&bar);
                 }
@@ -265,7 +282,7 @@ impl Screen {
             }
             let took = now.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
             parts.push(length(Duration::from_millis(took.as_millis() as u64 / 100 * 100)));
-            bar.set_message(format!("{name:width$}  {}", parts.join(", ")));
+            bar.set_message(format!("{:width$}  {}", label(name), parts.join(", ")));
             bar.tick();
         }
     }
@@ -313,6 +330,14 @@ impl Screen {
             told.extend(more);
         }
         out::json(&json!({ "run": told }))
+    }
+}
+
+/// A step's name; that of a child's is set off and says whose it is.
+fn label((whose, name): &Name) -> String {
+    match whose.depth {
+        0 => name.clone(),
+        depth => format!("{}{} › {name}", "  ".repeat(depth), whose.workflow),
     }
 }
 

@@ -120,6 +120,8 @@ pub(crate) async fn start_child<W: Workflow>(
         return Ok(child);
     }
     new.options.run_id = Some(new.id.clone());
+    // Who keeps the frames of a run keeps those of what it runs.
+    new.options.record_internal |= parent.options().is_some_and(|options| options.record_internal);
     if new.options.resources.is_none() {
         new.options.resources = parent.options().and_then(|options| options.resources.clone());
     }
