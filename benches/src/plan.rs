@@ -32,6 +32,7 @@ pub const SHAPES: &[Shape] = &[
     shape("durable-1", 1.0, 2),
     shape("durable-rows", 0.1, 1),
     shape("durable-memory", 0.2, 1),
+    shape("durable-held", 1.0, 1),
     shape("durable-open", 0.2, 1),
     shape("durable-ask", 0.2, 1),
     shape("durable-recover", 0.8, 1),

@@ -5,6 +5,8 @@ mod backend;
 mod duroxide;
 mod floor;
 #[cfg(feature = "stepcast")]
+mod held;
+#[cfg(feature = "stepcast")]
 mod paused;
 #[cfg(feature = "stepcast")]
 mod workflow;
@@ -31,6 +33,7 @@ pub fn register(suite: &mut Suite) {
             if suite.rt == Rt::Ct {
                 backend::register(suite);
                 paused::register(suite);
+                held::register(suite);
             }
         }
         #[cfg(not(feature = "stepcast"))]

@@ -101,7 +101,8 @@ impl RunOptions {
         self
     }
 
-    /// Keeps internal frames from the first moment on, for graphs and causal chains of the whole run.
+    /// Keeps internal frames from the first moment on, for graphs and causal chains of the whole run. Its
+    /// children keep theirs too.
     #[must_use]
     pub fn record_internal(mut self) -> Self {
         self.record_internal = true;
