@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use stepcast::{AnyEvent, EventEnvelope, EventKind, RunId, StreamEvent, WorkflowDef};
+use stepcast::{AnyEvent, EventEnvelope, EventKind, RunId, StreamEvent};
 use utoipa::ToSchema;
 
 use super::texts::status_word;
 use crate::access::Access;
 use crate::app::App;
 use crate::runs::{InputState, InputView, Logged, RunFault, RunView};
-use crate::wire::{covered, envelope, time};
+use crate::wire::{answer, envelope, prompt, question, time};
 
 /// A run.
 #[derive(Debug, Serialize, ToSchema)]
@@ -176,19 +176,15 @@ impl InputJson {
         let def = app.runs.runtime().definition(&input.workflow);
         let def = def.as_deref();
         let status = input.state.word();
-        let (response, by, resolved) = match input.state {
+        let (event, data) = question(&input, def, access);
+        let prompt = prompt(&input, &data, access);
+        let (response, by, resolved) = match &input.state {
             InputState::Pending => (Value::Null, None, None),
             InputState::Answered { response, by, at } => {
-                (hidden(response, input.expects.as_deref(), def, access), by, Some(at))
+                (answer(&input, response.clone(), def, access), by.clone(), Some(*at))
             }
-            InputState::Withdrawn { at } | InputState::Expired { at } => (Value::Null, None, Some(at)),
+            InputState::Withdrawn { at } | InputState::Expired { at } => (Value::Null, None, Some(*at)),
         };
-        let envelope = serde_json::from_value::<EventEnvelope>(input.data.clone()).ok();
-        let (event, data) = match envelope {
-            Some(EventEnvelope { tag, value, .. }) => (Some(tag), value),
-            None => (None, input.data),
-        };
-        let data = hidden(data, event.as_deref(), def, access);
         InputJson {
             id: format!("{}/{}", input.run, input.input),
             run_id: input.run,
@@ -198,7 +194,7 @@ impl InputJson {
             reason: input.reason,
             event,
             expects: input.expects,
-            prompt: input.prompt,
+            prompt,
             data,
             choices: input.choices,
             schema: input.schema,
@@ -209,15 +205,5 @@ impl InputJson {
             resolved_at: resolved.map(time::text),
             expires_at: input.expires.map(time::text),
         }
-    }
-}
-
-/// The data of an event, as far as the reader may see it. Where the event is not known, a field is secret that is secret in
-/// any event of the workflow.
-fn hidden(value: Value, tag: Option<&str>, def: Option<&WorkflowDef>, access: Access) -> Value {
-    let Some(def) = def.filter(|_| !access.sees_secrets()) else { return value };
-    match tag.and_then(|tag| def.event_by_tag(tag)) {
-        Some(ix) => covered(value, Some(def.event(ix))),
-        None => def.events().fold(value, |value, meta| covered(value, Some(meta))),
     }
 }

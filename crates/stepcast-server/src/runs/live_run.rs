@@ -9,7 +9,7 @@ use stepcast::{AnyEvent, AnyRun, InputId, InputRecord, RunId, SendError, Workflo
 
 use super::{InputState, InputView, RunFault, RunView};
 use crate::error::ApiError;
-use crate::wire::time;
+use crate::wire::{PROMPTS, time};
 
 /// One run that lives in memory alone.
 #[derive(Debug)]
@@ -151,7 +151,6 @@ impl LiveRun {
         let data = event.or_else(|| input.error.as_ref().and_then(|error| serde_json::to_value(error).ok()));
         let field = |name: &str| input.event.as_ref().and_then(|event| event.value().get(name).cloned());
         // As a store has them.
-        let prompts = || ["prompt", "prefix", "question", "message"].into_iter();
         let failed = || {
             let error = input.error.as_ref()?;
             Some(format!("The step `{}` failed: {}", input.step, error.exception_message))
@@ -172,7 +171,7 @@ impl LiveRun {
             step: input.step.clone(),
             reason: reason.and_then(|reason| reason.as_str().map(str::to_owned)).unwrap_or_default(),
             expects: input.expects.clone(),
-            prompt: prompts().find_map(|name| field(name)?.as_str().map(str::to_owned)).or_else(failed),
+            prompt: PROMPTS.into_iter().find_map(|name| field(name)?.as_str().map(str::to_owned)).or_else(failed),
             data: data.unwrap_or_default(),
             choices: match choices.is_empty() {
                 true => field("choices").and_then(|choices| serde_json::from_value(choices).ok()),

@@ -5,7 +5,7 @@ use stepcast::{Event, EventMeta, HumanResponseEvent, Role, RunId, WorkflowDef};
 
 use crate::access::Access;
 use crate::runs::InputView;
-use crate::wire::{covered, time};
+use crate::wire::{prompt, question, time};
 
 /// A run's question.
 #[derive(Clone, Debug)]
@@ -41,11 +41,7 @@ pub(super) struct YesNo {
 impl Question {
     pub(super) fn of(input: &InputView, def: Option<&WorkflowDef>, access: Access) -> Self {
         let named = |tag: &str| def.and_then(|def| def.event_by_tag(tag).map(|ix| def.event(ix)));
-        let text = |name: &str| input.data.get(name).and_then(Value::as_str);
-        // An envelope, or an error, which has no `value`.
-        let event = input.data.get("value").and(text("type")).map(str::to_owned);
-        let data = input.data.get("value").unwrap_or(&input.data).clone();
-        let asks = event.as_deref().and_then(named);
+        let (event, data) = question(input, def, access);
         let takes = match input.expects.as_deref() {
             Some(tag) => named(tag),
             None => only_response(input, def),
@@ -56,8 +52,8 @@ impl Question {
             input: input.input,
             step: input.step.clone(),
             reason: input.reason.clone(),
-            prompt: input.prompt.clone(),
-            data: if access.sees_secrets() { data } else { covered(data, asks) },
+            prompt: prompt(input, &data, access),
+            data,
             event,
             choices: input.choices.clone(),
             expects: takes.map(|meta| meta.tag.to_owned()).or_else(|| input.expects.clone()),

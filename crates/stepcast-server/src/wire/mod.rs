@@ -4,4 +4,4 @@ mod envelope;
 pub(crate) mod stream;
 pub(crate) mod time;
 
-pub(crate) use envelope::{covered, envelope};
+pub(crate) use envelope::{PROMPTS, answer, covered, envelope, prompt, question};
