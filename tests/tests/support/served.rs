@@ -30,13 +30,19 @@ pub struct Served {
     folder: Option<tempfile::TempDir>,
 }
 
-/// One on memory and one on a store.
-pub async fn both() -> [Served; 2] {
+/// A runtime in memory, and one on a store with its folder.
+pub fn runtimes() -> [(&'static str, Runtime, Option<tempfile::TempDir>); 2] {
     let folder = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::open(folder.path().join("runs.db")).unwrap();
-    let mut stored = Served::of("sqlite", Runtime::on(backend)).await;
-    stored.folder = Some(folder);
-    [Served::of("memory", Runtime::new()).await, stored]
+    [("memory", Runtime::new(), None), ("sqlite", Runtime::on(backend), Some(folder))]
+}
+
+/// A server on each of them.
+pub async fn both() -> [Served; 2] {
+    let [memory, (name, stored, folder)] = runtimes();
+    let mut stored = Served::of(name, stored).await;
+    stored.folder = folder;
+    [Served::of(memory.0, memory.1).await, stored]
 }
 
 impl Served {
