@@ -49,3 +49,8 @@ mod ws;
 
 pub use options::ServerOptions;
 pub use server::{ServeError, Server};
+
+/// The programs of the server's page are compiled.
+#[cfg(doctest)]
+#[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../", "docs/server.md"))]
+struct ServerPage;
