@@ -10,6 +10,7 @@ mod whole;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use served::{bounded, frames};
 use stepcast::prelude::*;
@@ -17,6 +18,7 @@ use stepcast::{RunId, Runtime};
 use stepcast_examples::flows;
 use stepcast_server::{ServeError, Server, ServerOptions};
 use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use whole::{Answer, Whole, both};
 
 #[tokio::test]
@@ -399,6 +401,32 @@ async fn a_server_that_ends_ends_streams_and_lets_runs_rest() {
         let answer = again.approve(&run).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         again.until(&run, "completed").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_closes_its_sockets() {
+    bounded(async {
+        for mut served in both(&guarded()).await {
+            let url = format!("ws://{}/ws", served.address);
+            let refused = tokio_tungstenite::connect_async(&url).await.unwrap_err();
+            assert!(matches!(&refused, Error::Http(answer) if answer.status() == 401), "{refused:?}");
+            let ticket = ticket(&served, "look-1").await;
+            let (mut socket, _) = tokio_tungstenite::connect_async(format!("{url}?ticket={ticket}")).await.unwrap();
+            socket.send(Message::text(r#"{"op":"start","workflow":"greet"}"#)).await.unwrap();
+            let refused = socket.next().await.unwrap().unwrap().into_text().unwrap();
+            assert!(refused.contains("read_only"), "{refused}");
+            served.tell_to_end();
+            let closed = loop {
+                match socket.next().await.expect("a close frame").unwrap() {
+                    Message::Close(frame) => break frame.expect("a code"),
+                    _ => {}
+                }
+            };
+            assert_eq!(u16::from(closed.code), 1001);
+            served.ended().await;
+        }
     })
     .await;
 }
