@@ -2,6 +2,8 @@
 
 mod body;
 mod description;
+#[cfg(test)]
+mod fuzzed;
 mod gate;
 mod health;
 pub(crate) mod listen;
