@@ -1,8 +1,9 @@
-// Drives a server with the example's workflows through the official client of AG-UI: node ag_ui.mjs URL
+// Drives a server with the example's workflows through the official client of AG-UI: node ag_ui.mjs URL TOKEN
 import assert from "node:assert/strict";
 import { HttpAgent } from "@ag-ui/client";
 
-const url = process.argv[2];
+const [url, token] = process.argv.slice(2);
+const headers = { authorization: `Bearer ${token}` };
 
 /** An agent of a workflow, and what its subscribers hear. */
 function agent(workflow, threadId, options = {}) {
@@ -12,7 +13,7 @@ function agent(workflow, threadId, options = {}) {
     onStepStartedEvent: ({ event }) => void heard.steps.push(event.stepName),
     onRunErrorEvent: ({ event }) => void heard.errors.push([event.code, event.message]),
   };
-  const http = new HttpAgent({ url: `${url}/workflows/${workflow}/ag-ui`, threadId, ...options });
+  const http = new HttpAgent({ url: `${url}/workflows/${workflow}/ag-ui`, threadId, headers, ...options });
   return { http, heard, run: (parameters = {}) => http.runAgent(parameters, subscriber) };
 }
 

@@ -1,4 +1,4 @@
-// Drives a server with the example's workflows through the AI SDK, as useChat does: node ai_sdk.mjs URL
+// Drives a server with the example's workflows through the AI SDK, as useChat does: node ai_sdk.mjs URL TOKEN
 import assert from "node:assert/strict";
 import {
   AbstractChat,
@@ -7,7 +7,8 @@ import {
   lastAssistantMessageIsCompleteWithToolCalls,
 } from "ai";
 
-const url = process.argv[2];
+const [url, token] = process.argv.slice(2);
+const headers = { authorization: `Bearer ${token}` };
 
 /** What useChat keeps in React's state. */
 class State {
@@ -29,7 +30,7 @@ class Chat extends AbstractChat {
     super({
       id,
       state: new State(messages),
-      transport: new DefaultChatTransport({ api: `${url}/workflows/${workflow}/ai-sdk`, body }),
+      transport: new DefaultChatTransport({ api: `${url}/workflows/${workflow}/ai-sdk`, headers, body }),
       onData: (part) => void passing.push(part),
       sendAutomaticallyWhen: (chat) =>
         lastAssistantMessageIsCompleteWithApprovalResponses(chat) || lastAssistantMessageIsCompleteWithToolCalls(chat),

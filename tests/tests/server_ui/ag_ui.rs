@@ -242,7 +242,7 @@ async fn a_client_that_comes_back_gets_snapshots_and_what_comes() {
             let back = with(input("t", "s2"), json!({ "state": { "tab": 1, "question": "What" } }));
             let frames = served.ag_ui("talk", &back).await.frames().await;
             let ours = |seq: u64| {
-                let events = json!({ "HowMany": { "prompt": "How many?" } });
+                let events = json!({ "HowMany": { "prompt": "How many?", "account": "42" } });
                 json!({ "run_id": "t", "workflow": "talk", "seq": seq, "events": events })
             };
             let state = json!({ "tab": 1, "question": "What", "stepcast": ours(3) });
@@ -315,8 +315,8 @@ async fn what_cannot_begin_is_a_problem() {
             let resume = |id: &str| json!({ "resume": [{ "interruptId": id, "status": "resolved", "payload": {} }] });
             for (workflow, body, status, code) in [
                 ("nothing", input("x", "s"), 404, "workflow_not_found"),
-                ("typed", json!({}), 400, "invalid_body"),
-                ("typed", json!([]), 400, "invalid_body"),
+                ("typed", json!({}), 400, "invalid_request"),
+                ("typed", json!([]), 400, "invalid_request"),
                 ("typed", input("x", "s"), 400, "invalid_start_event"),
                 ("typed", input("a/b", "s"), 400, "invalid_thread"),
                 ("typed", input("", "s"), 400, "invalid_thread"),

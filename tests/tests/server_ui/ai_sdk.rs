@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use stepcast::Event;
 use stepcast_examples::flows::Approval;
 
-use crate::served::{DONE, Reply, Served, both, bounded};
+use crate::served::{DONE, READER, Reply, Served, both, bounded};
 
 impl Served {
     async fn chat(&self, workflow: &str, chat: &Value) -> Reply {
@@ -199,12 +199,12 @@ async fn a_typed_question_is_an_open_tool_call_and_a_misfit_is_told_beside_it() 
             let frames = told(served.chat("talk", &saying("t", "Why")).await.frames().await);
             let piece = |delta: &str| json!({ "type": "text-delta", "id": "t/text/1", "delta": delta });
             let call = |id: &str| {
-                let input = json!({ "prompt": "How many?" });
+                let input = json!({ "prompt": "How many?", "account": "42" });
                 json!({ "type": "tool-input-available", "toolCallId": id, "toolName": "HowMany", "input": input })
             };
             let mut expected = vec![start("t", "talk"), part("start-step")];
             expected.extend([json!({ "type": "text-start", "id": "t/text/1" }), piece("Why"), piece("?")]);
-            expected.push(data("HowMany", 3, json!({ "prompt": "How many?" })));
+            expected.push(data("HowMany", 3, json!({ "prompt": "How many?", "account": "42" })));
             expected.push(json!({ "type": "text-end", "id": "t/text/1" }));
             assert_eq!(frames[..expected.len()], expected, "{}", served.name);
             let rest = &frames[expected.len()..];
@@ -284,6 +284,34 @@ async fn a_client_that_comes_back_gets_the_whole_message_anew() {
 }
 
 #[tokio::test]
+async fn who_may_only_look_sees_no_secrets_and_starts_nothing() {
+    bounded(async {
+        for served in both().await {
+            served.chat("talk", &saying("t", "Why")).await.frames().await;
+            let path = "/workflows/talk/ai-sdk/t/stream";
+            let shown = served.get_as(READER, path).await.frames().await;
+            let (mut asked, mut secrets) = (0, 0);
+            for frame in &shown {
+                let question = ["/data", "/data/data", "/input"].into_iter().filter_map(|at| frame.pointer(at));
+                let account = question.filter_map(|data| data.get("account")).inspect(|_| asked += 1);
+                secrets += account.filter(|account| *account != "***").count();
+            }
+            assert_eq!((asked, secrets), (3, 0), "{}: {shown:?}", served.name);
+            assert!(!format!("{shown:?}").contains("\"42\""), "{}: {shown:?}", served.name);
+
+            let inputs = served.get_as(READER, "/runs/t/inputs").await.json().await;
+            assert_eq!(inputs["inputs"][0]["data"]["account"], "***", "{}: {inputs}", served.name);
+
+            for path in ["/workflows/talk/ai-sdk", "/workflows/talk/ag-ui"] {
+                let refused = served.post_as(READER, path, &saying("other", "Why")).await;
+                assert_eq!(refused.status, 403, "{}: {path}", served.name);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_cannot_begin_is_a_problem() {
     bounded(async {
         for served in both().await {
@@ -294,8 +322,8 @@ async fn what_cannot_begin_is_a_problem() {
             let tool = |id: &str| json!([{ "type": "tool-x", "toolCallId": id, "state": "output-available" }]);
             for (workflow, body, status, code) in [
                 ("nothing", saying("x", "Hi"), 404, "workflow_not_found"),
-                ("approval", json!({ "id": "x" }), 400, "invalid_body"),
-                ("approval", json!({ "id": 1, "messages": [] }), 400, "invalid_body"),
+                ("approval", json!({ "id": "x" }), 400, "invalid_request"),
+                ("approval", json!({ "id": 1, "messages": [] }), 400, "invalid_request"),
                 ("approval", json!({ "id": "x", "messages": [] }), 400, "invalid_start_event"),
                 ("approval", saying("", "Hi"), 400, "invalid_thread"),
                 ("typed", saying("taken", "Hi"), 409, "thread_of_another_workflow"),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::served::{both, bounded};
+use crate::served::{FULL, both, bounded};
 
 /// Where a package is installed; `None` where it is not and need not be.
 fn installed(package: &str) -> Option<PathBuf> {
@@ -31,7 +31,7 @@ async fn drive(package: &str, script: &str) {
     std::fs::copy(source, &script).unwrap();
     for served in both().await {
         let mut command = tokio::process::Command::new("node");
-        command.arg(&script).arg(&served.url).stdin(Stdio::null()).kill_on_drop(true);
+        command.args([&*script.to_string_lossy(), &served.url, FULL]).stdin(Stdio::null()).kill_on_drop(true);
         let output = command.output().await.expect("node is installed");
         let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "on {}:\n{out}\n{error}", served.name);

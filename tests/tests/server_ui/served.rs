@@ -16,6 +16,11 @@ use tokio::task::JoinHandle;
 /// What stands for the frame `[DONE]`.
 pub const DONE: &str = "[DONE]";
 
+/// The token that the tests' requests have.
+pub const FULL: &str = "may-do-everything";
+/// One that may only look.
+pub const READER: &str = "may-only-look";
+
 /// A test that hangs fails.
 pub async fn bounded(test: impl Future<Output = ()>) {
     tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs");
@@ -41,6 +46,8 @@ pub struct Percent {
 #[event(input_required)]
 pub struct HowMany {
     pub prompt: String,
+    #[event(secret)]
+    pub account: String,
 }
 
 #[event(human_response)]
@@ -59,7 +66,7 @@ pub async fn speak(ev: Ask, ctx: Context) -> Result<Told> {
     for word in [ev.question.as_str(), "?"] {
         ctx.write_event_to_stream(Token { delta: word.to_owned() });
     }
-    let asked = HowMany { prompt: "How many?".to_owned() };
+    let asked = HowMany { prompt: "How many?".to_owned(), account: "42".to_owned() };
     let answer = ctx.wait_for_event::<Number>().announce(asked).await?;
     ctx.write_ephemeral(Percent { percent: 50 });
     Ok(Told { number: answer.number })
@@ -115,18 +122,27 @@ impl Served {
         runtime.register_as("deploy", Deploying, None).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let options = ServerOptions::new().heartbeat(Duration::from_millis(20));
+        let options = ServerOptions::new().heartbeat(Duration::from_millis(20)).token(FULL).read_only_token(READER);
         let router = Server::new(runtime.clone()).with_options(options).router();
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Served { name, url, runtime, http: reqwest::Client::new(), task, _folder: None }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
-        Reply::of(self.http.post(format!("{}{path}", self.url)).json(body).send().await.unwrap())
+        self.post_as(FULL, path, body).await
+    }
+
+    pub async fn post_as(&self, token: &str, path: &str, body: &Value) -> Reply {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(token);
+        Reply::of(request.json(body).send().await.unwrap())
     }
 
     pub async fn get(&self, path: &str) -> Reply {
-        Reply::of(self.http.get(format!("{}{path}", self.url)).send().await.unwrap())
+        self.get_as(FULL, path).await
+    }
+
+    pub async fn get_as(&self, token: &str, path: &str) -> Reply {
+        Reply::of(self.http.get(format!("{}{path}", self.url)).bearer_auth(token).send().await.unwrap())
     }
 
     /// Ends a run from elsewhere.

@@ -16,9 +16,7 @@ mod thread;
 use stepcast::{AnyEvent, Role, StreamItem};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::Access;
 use crate::app::App;
-use crate::error::ApiError;
 use question::Question;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -46,18 +44,6 @@ trait Machine: Send + 'static {
 
     /// Whether the run's end has been told.
     fn is_over(&self) -> bool;
-}
-
-/// Only who may do everything may start and answer.
-fn full(access: Access) -> Result<(), ApiError> {
-    match access {
-        Access::Full => Ok(()),
-        Access::ReadOnly => Err(ApiError::new(
-            axum::http::StatusCode::FORBIDDEN,
-            "read_only",
-            "This token may only look; starting runs and answering their questions takes one with full access.",
-        )),
-    }
 }
 
 /// Whether an event is a stop event. One whose type is not known here is told by its wire ancestors.

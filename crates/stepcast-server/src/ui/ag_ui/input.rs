@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::error::ApiError;
 use crate::ui::answer::Word;
 
 /// A `RunAgentInput` of AG-UI 1.0; what is not read here is ignored.
@@ -59,13 +58,6 @@ impl Resume {
 }
 
 impl RunAgentInput {
-    pub(super) fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        serde_json::from_slice(body).map_err(|error| {
-            let detail = format!("The body is no RunAgentInput of AG-UI 1.0: {error}.");
-            ApiError::bad_request("invalid_body", detail)
-        })
-    }
-
     /// The start event's data, if the client has it ready.
     pub(super) fn start(&self) -> Option<&Value> {
         self.forwarded_props.get("input").filter(|input| !input.is_null())

@@ -7,21 +7,20 @@ mod past;
 #[cfg(test)]
 mod tests;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use stepcast::{RunId, RunOptions, StreamStart};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{Word, give, named};
-use super::full;
 use super::segment::Segment;
 use super::start::start_data;
 use super::thread::Thread;
 use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::error::extract::{JsonBody, Path};
 use crate::runs::RunView;
 use input::RunAgentInput;
 use machine::AgUi;
@@ -59,14 +58,13 @@ async fn run_agent(
     State(app): State<App>,
     access: Access,
     Path(name): Path<String>,
-    body: Bytes,
+    JsonBody(mut input): JsonBody<RunAgentInput>,
 ) -> Result<Response, ApiError> {
     let def = app.runs.definition(&name)?;
-    let mut input = RunAgentInput::parse(&body)?;
     let thread = Thread::find(&app.runs, &name, &input.thread_id).await?;
     let answers: Vec<_> = input.resume.take().unwrap_or_default().into_iter().map(input::Resume::word).collect();
     if !answers.is_empty() {
-        full(access)?;
+        access.may_change()?;
         let run = thread.last.ok_or_else(|| no_thread(&input.thread_id))?;
         let mut words = Vec::new();
         let mut seen: Option<u64> = None;
@@ -95,7 +93,7 @@ async fn run_agent(
         Some(ref run) if !run.has_ended() || !starts => attach(app, access, run.clone(), def, input).await,
         None if input.only_attach() => Err(no_thread(&input.thread_id)),
         _ => {
-            full(access)?;
+            access.may_change()?;
             let start = start_data(&def, input.start().cloned(), input.fields(), text.as_deref());
             let options = RunOptions::new().run_id(thread.next()).record_internal();
             let run = app.runs.start(&name, start, options).await?.run_id().clone();

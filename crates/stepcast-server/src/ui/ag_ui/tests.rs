@@ -182,8 +182,8 @@ fn a_question_ends_the_segment_with_an_interrupt() {
 #[test]
 fn the_last_user_message_is_read_in_both_forms() {
     let text = |messages: Value| {
-        let body = json!({ "threadId": "t", "runId": "s", "messages": messages }).to_string();
-        RunAgentInput::parse(body.as_bytes()).unwrap().text()
+        let body = json!({ "threadId": "t", "runId": "s", "messages": messages });
+        serde_json::from_value::<RunAgentInput>(body).unwrap().text()
     };
     let user = |content: Value| json!({ "id": "1", "role": "user", "content": content });
     assert_eq!(text(json!([user("a".into()), user("b".into())])).as_deref(), Some("b"));

@@ -6,8 +6,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::error::ApiError;
-
 /// The body of the AI SDK's `DefaultChatTransport`; what is not read here is ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Chat {
@@ -51,13 +49,6 @@ pub(super) struct Reply {
 }
 
 impl Chat {
-    pub(super) fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        serde_json::from_slice(body).map_err(|error| {
-            let detail = format!("The body is not what `useChat` sends (`id` and `messages`): {error}.");
-            ApiError::bad_request("invalid_body", detail)
-        })
-    }
-
     /// The text of the last message, if a person wrote it.
     pub(super) fn text(&self) -> Option<String> {
         let last = self.messages.last().filter(|message| message.role == "user")?;

@@ -9,8 +9,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
@@ -18,14 +17,15 @@ use stepcast::{RunOptions, StreamStart, WorkflowDef};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Question;
 use super::answer::{Word, give, named};
 use super::segment::Segment;
 use super::start::start_data;
 use super::thread::Thread;
-use super::{Question, full};
 use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::error::extract::{JsonBody, Path};
 use crate::runs::{InputQuery, InputState, InputView, RunView};
 use body::{Chat, Reply, Said};
 use machine::{AiSdk, Past, Settled, is_no};
@@ -62,11 +62,10 @@ async fn chat(
     State(app): State<App>,
     access: Access,
     Path(name): Path<String>,
-    body: Bytes,
+    JsonBody(chat): JsonBody<Chat>,
 ) -> Result<Response, ApiError> {
     let def = app.runs.definition(&name)?;
-    let chat = Chat::parse(&body)?;
-    full(access)?;
+    access.may_change()?;
     let thread = Thread::find(&app.runs, &name, &chat.id).await?;
     if chat.continues() {
         let run = thread.last.ok_or_else(|| no_chat(&chat.id))?;

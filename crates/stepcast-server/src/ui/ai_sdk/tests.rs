@@ -161,7 +161,7 @@ fn the_newest_word_on_each_question_counts() {
             ] },
         ],
     });
-    let chat = Chat::parse(body.to_string().as_bytes()).unwrap();
+    let chat = serde_json::from_value::<Chat>(body).unwrap();
     assert!(chat.continues());
     let replies: Vec<_> =
         chat.replies().into_iter().map(|reply| (reply.tool_call_id, reply.said, reply.refused)).collect();
