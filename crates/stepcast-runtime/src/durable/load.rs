@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use stepcast_core::backend::*;
 use stepcast_core::engine::{OpKind, RunState};
-use stepcast_core::journal::{Checkpoint, JournalError, Opened, open};
-use stepcast_core::{ErrorInfo, Payload, WorkflowDef};
+use stepcast_core::journal::{Checkpoint, JournalError, Kept, Opened, open};
+use stepcast_core::{AnyEvent, ErrorInfo, Payload, WorkflowDef};
 
 use super::AttachError;
 use super::aside::release;
@@ -62,7 +62,10 @@ pub(crate) fn load(backend: &dyn Backend, program: &Program, run: &RunId, lease:
     let stored = backend.load(run.as_str())?;
     let letters = backend.mail(run.as_str(), 0)?;
     if stored.record.status.is_end() {
-        return Ok(Found::Ended(Box::new(ended(program, run, &stored))));
+        // What the stream's last event says of a failure is nowhere else.
+        let last = backend.events(run.as_str(), stored.last_seq.saturating_sub(1), 1).ok();
+        let last = last.and_then(|mut rows| serde_json::from_str(&rows.pop()?.json).ok());
+        return Ok(Found::Ended(Box::new(ended(program, run, &stored, last.as_ref()))));
     }
     let journal_error = |source| AttachError::Journal { run: run.clone(), source };
     let since = stored.rows.iter().map(|row| row.data.len()).sum();
@@ -73,10 +76,11 @@ pub(crate) fn load(backend: &dyn Backend, program: &Program, run: &RunId, lease:
     }
     let changed = checkpoint.as_ref().map(serde_json::to_vec).transpose();
     let changed = changed.map_err(|source| journal_error(JournalError::Undecodable { after: folded.row, source }))?;
-    let folded = folded.take_over(&program.def);
+    let mut folded = folded.take_over(&program.def);
     let mut records = std::collections::BTreeMap::new();
     let all_logs = folded.kept.logs.0.values().flat_map(|log| &log.labels);
     let has_children = all_logs.into_iter().any(|label| label.kind == OpKind::Child);
+    let store = state_of(&mut folded.kept);
     for (serial, log) in folded.kept.logs.0 {
         let row = folded.row;
         let mut log = OpLog::restore(log)
@@ -95,8 +99,6 @@ pub(crate) fn load(backend: &dyn Backend, program: &Program, run: &RunId, lease:
         since,
         snapshot: changed.map(|data| Box::new(SnapshotRow { covers: folded.row, data })),
     };
-    let store =
-        StoreSnapshot::of_parts(folded.kept.store.into_iter().collect(), folded.kept.states.into_iter().collect());
     let restored = Restored {
         run_id: run.clone(),
         state: folded.state,
@@ -119,8 +121,14 @@ fn opened(def: &WorkflowDef, stored: &StoredRun) -> Result<Opened, JournalError>
     open(def, &stored.description, checkpoint, &rows)
 }
 
+/// The run's store and typed state, out of what was kept.
+fn state_of(kept: &mut Kept) -> StoreSnapshot {
+    let (store, states) = (std::mem::take(&mut kept.store), std::mem::take(&mut kept.states));
+    StoreSnapshot::of_parts(store.into_iter().collect(), states.into_iter().collect())
+}
+
 /// A run that had ended, as its handle shows it.
-fn ended(program: &Program, run: &RunId, stored: &StoredRun) -> Restored {
+fn ended(program: &Program, run: &RunId, stored: &StoredRun, last: Option<&AnyEvent>) -> Restored {
     let (record, last_seq) = (&stored.record, stored.last_seq);
     let at = record.changed;
     let end = match (record.status, &record.result) {
@@ -135,13 +143,15 @@ fn ended(program: &Program, run: &RunId, stored: &StoredRun) -> Restored {
                 }
             }
         }
-        _ => RunEnd::refused(error_of(record), at),
+        _ => RunEnd::failed(error_of(record), last.and_then(|last| last.decode().ok()), at),
     };
+    // A journal that does not fit any more takes nothing from the run's end.
+    let store = opened(&program.def, stored).map(|mut opened| state_of(&mut opened.folded.kept)).unwrap_or_default();
     Restored {
         run_id: run.clone(),
         state: RunState::default(),
         records: Default::default(),
-        store: StoreSnapshot::default(),
+        store,
         // The last event is made of the end.
         seq: last_seq.saturating_sub(1),
         children: Vec::new(),

@@ -55,7 +55,12 @@ impl RunEnd {
 
     /// A run that ended before it began.
     pub(crate) fn refused(error: RunError, at: Time) -> Self {
-        let event = failed_with(&error);
+        RunEnd::failed(error, None, at)
+    }
+
+    /// A run that had failed, with the last event of its stream, if that is known.
+    pub(crate) fn failed(error: RunError, event: Option<WorkflowFailedEvent>, at: Time) -> Self {
+        let event = event.unwrap_or_else(|| failed_with(&error));
         RunEnd { result: Err(Box::new(Failed { error, event: Some(event) })), failures: 0, at }
     }
 

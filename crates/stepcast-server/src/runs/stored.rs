@@ -75,20 +75,27 @@ impl StoredRuns {
     }
 
     pub(super) async fn follow(&self, run: &RunId, start: StreamStart, internal: bool) -> Result<Follow, ApiError> {
+        let record = self.runtime.find_run(run).await?.ok_or_else(|| ApiError::no_run(run))?;
+        if record.status.is_end() {
+            return self.elsewhere(run, start).await;
+        }
         match self.runtime.attach(run).await {
             Ok(live) => Ok(Follow::run(&live, start, internal)),
             Err(AttachError::Claim(stepcast::backend::ClaimError::UnknownRun { .. })) => Err(ApiError::no_run(run)),
             Err(AttachError::Storage(error)) => Err(ApiError::from(error).of_run(run)),
             // Whoever holds it or may go on with it, its stream is in the store.
-            Err(_) => {
-                let after = match start {
-                    StreamStart::Beginning => 0,
-                    StreamStart::After(seq) => seq,
-                    _ => self.last_seq(run).await?,
-                };
-                Ok(Follow::elsewhere(self.runtime.clone(), run.clone(), after))
-            }
+            Err(_) => self.elsewhere(run, start).await,
         }
+    }
+
+    /// What the store has of a run's stream.
+    async fn elsewhere(&self, run: &RunId, start: StreamStart) -> Result<Follow, ApiError> {
+        let after = match start {
+            StreamStart::Beginning => 0,
+            StreamStart::After(seq) => seq,
+            _ => self.last_seq(run).await?,
+        };
+        Ok(Follow::elsewhere(self.runtime.clone(), run.clone(), after))
     }
 
     /// The number of the last event so far.
