@@ -43,3 +43,8 @@ pub use model::{Fault, InputInfo, InputQuery, InputStatus, Page, RunInfo, RunQue
 pub use run::RemoteRun;
 pub use stepcast_core::backend::RunStatus;
 pub use stream::{RemoteEvent, RemoteStream};
+
+/// The programs of the client's page are compiled.
+#[cfg(doctest)]
+#[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../", "docs/client.md"))]
+struct ClientPage;
