@@ -555,7 +555,8 @@ async fn a_run_is_cancelled_and_removed() {
             let cancelled = Reply::of(reply).await;
             assert_eq!((cancelled.status, cancelled.run.as_deref()), (202, Some(&*run)), "{}", cancelled.text);
             let ended = served.until(&run, "cancelled").await;
-            assert_eq!(ended["error"]["message"], "Workflow was cancelled");
+            let error = json!({ "message": "Workflow was cancelled", "type": "", "causes": [], "step": null, "attempts": null });
+            assert_eq!(ended["error"], error, "{}", served.name);
             refused(&served.post(&path, json!({})).await, 409, "run_ended", Some(&run));
             refused(&served.post("/runs/no/cancel", json!({})).await, 404, "run_not_found", Some("no"));
 

@@ -154,10 +154,14 @@ impl RunFault {
     fn of_status(mut self, status: RunStatus) -> Self {
         match status {
             RunStatus::TimedOut => {
+                self.kind.clear();
                 let after = self.timeout.map(|after| format!(" after {after}s")).unwrap_or_default();
                 self.message = format!("Workflow timed out{after}");
             }
-            RunStatus::Cancelled => "Workflow was cancelled".clone_into(&mut self.message),
+            RunStatus::Cancelled => {
+                self.kind.clear();
+                "Workflow was cancelled".clone_into(&mut self.message);
+            }
             _ => {}
         }
         self
