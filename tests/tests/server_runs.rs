@@ -103,6 +103,7 @@ async fn a_body_is_the_data_or_a_request_with_input() {
                 (json!({ "input": data, "timeout": -1 }), "invalid_request"),
                 (json!({ "input": data, "timeout": 0 }), "invalid_request"),
                 (json!({ "input": data, "timeout": 1e300 }), "invalid_request"),
+                (json!({ "input": data, "timeout": 1e18 }), "invalid_request"),
                 (json!({ "input": data, "run_id": 7 }), "invalid_request"),
                 (json!({ "input": data, "run_id": "a/b" }), "invalid_run_id"),
                 (json!({ "input": data, "run_id": "" }), "invalid_run_id"),

@@ -5,6 +5,7 @@
 //! [`Server::serve`] listens by itself.
 //!
 //! ```
+//! use stepcast::Runtime;
 //! use stepcast::prelude::*;
 //! use stepcast_server::Server;
 //!

@@ -19,6 +19,9 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::error::extract::{JsonBody, Path, Query};
 
+/// The longest timeout of a run: 31 years.
+const MAX_TIMEOUT: Duration = Duration::from_secs(1_000_000_000);
+
 /// How a run is started.
 #[derive(Debug, Default)]
 pub(crate) struct Begin {
@@ -193,9 +196,12 @@ impl Begin {
 pub(crate) fn timeout_of(given: Option<Value>) -> Result<Option<Duration>, ApiError> {
     let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
     let timeout = given.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    match timeout.filter(|timeout| !timeout.is_zero()) {
+    match timeout.filter(|timeout| !timeout.is_zero() && *timeout <= MAX_TIMEOUT) {
         Some(timeout) => Ok(Some(timeout)),
-        None => Err(ApiError::bad_request("invalid_request", "`timeout` must be a number of seconds greater than 0.")),
+        None => {
+            let detail = "`timeout` must be a number of seconds, greater than 0 and at most 1,000,000,000.";
+            Err(ApiError::bad_request("invalid_request", detail))
+        }
     }
 }
 
