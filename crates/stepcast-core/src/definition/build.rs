@@ -158,6 +158,9 @@ impl WorkflowDef {
     }
 }
 
+/// How many of the events that exist only at run time are listed with the step that gives them.
+const MOST_LISTED: usize = 8;
+
 fn resolve_step(interner: &mut Interner, decl: &StepDecl, on_failure: OnFailure) -> StepDef {
     let mut inputs = Vec::new();
     let mut slots = 0;
@@ -186,6 +189,9 @@ fn resolve_step(interner: &mut Interner, decl: &StepDecl, on_failure: OnFailure)
     let mut outs: Vec<(u64, EventIx)> = Vec::new();
     decl.out.for_each(0, &mut |meta, _| outs.push((meta.hash, interner.intern(meta))));
     outs.extend(sends.iter().map(|ix| (interner.events[*ix as usize].meta.hash, *ix)));
+    // Where there are many, the definition's own table finds them faster than a list.
+    let gives: Vec<_> = decl.gives.iter().map(|meta| (meta.hash, interner.intern(meta))).collect();
+    outs.extend(gives.into_iter().take(MOST_LISTED));
     outs.dedup();
     let waits = interner.set(&decl.waits);
     for ix in &waits {
@@ -208,6 +214,7 @@ fn resolve_step(interner: &mut Interner, decl: &StepDecl, on_failure: OnFailure)
         on_failure: decl.on_failure.unwrap_or(on_failure),
         retry: decl.retry.clone(),
         catch: decl.catch.clone(),
+        catch_last: decl.catch_last,
         caught_by: None,
         body: decl.body.clone(),
     }
@@ -274,6 +281,11 @@ fn graph_step(decl: &StepDecl) -> GraphStep {
         }
     }
     step.out = GraphOut::from(&decl.out);
+    if !decl.gives.is_empty() {
+        let gives = decl.gives.iter().map(|meta| GraphOut::One((*meta).into()));
+        let returned = Some(std::mem::replace(&mut step.out, GraphOut::None)).filter(|out| *out != GraphOut::None);
+        step.out = GraphOut::Either(returned.into_iter().chain(gives).collect());
+    }
     step.sends.extend(events(&decl.emits));
     step.waits = events(&decl.waits);
     step.streams = events(&decl.streams);

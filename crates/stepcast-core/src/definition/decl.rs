@@ -3,7 +3,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{CatchSpec, EventSet, Invocation, OnFailure, OutSpec, ParamSpec, RetryPolicy, StepCall, StepSpec};
+use crate::{
+    CatchSpec, EventMeta, EventSet, Invocation, OnFailure, OutSpec, ParamSpec, RetryPolicy, StepCall, StepSpec,
+};
 
 /// A step as a definition is built from: the run-time twin of [`StepSpec`], which closures and data can make too.
 #[derive(Clone)]
@@ -14,6 +16,8 @@ pub struct StepDecl {
     pub params: Vec<ParamSpec>,
     /// What it returns.
     pub out: OutSpec,
+    /// Further events that it returns, one of them at a time: types that exist only at run time.
+    pub gives: Vec<&'static EventMeta>,
     /// Events it may send with a plain `Context`.
     pub emits: EventSet,
     /// Events it may wait for.
@@ -22,6 +26,9 @@ pub struct StepDecl {
     pub streams: EventSet,
     /// Whose failures it takes.
     pub catch: Option<CatchDecl>,
+    /// For a catch step: it takes failures after `on_failure` has decided and the run goes on, instead of before. A step
+    /// that a person lets the run skip comes to it as well.
+    pub catch_last: bool,
     /// Concurrent executions in one run.
     pub workers: Option<u32>,
     /// Longest running time of one attempt.
@@ -97,10 +104,12 @@ impl From<&StepSpec> for StepDecl {
             name: Cow::Borrowed(spec.name),
             params: spec.params.to_vec(),
             out: spec.out,
+            gives: Vec::new(),
             emits: spec.emits,
             waits: spec.waits,
             streams: spec.streams,
             catch,
+            catch_last: false,
             workers: spec.workers,
             timeout: spec.timeout,
             on_failure: spec.on_failure,

@@ -98,6 +98,7 @@ pub struct StepDef {
     pub(crate) on_failure: OnFailure,
     pub(crate) retry: Option<Arc<RetryPolicy>>,
     pub(crate) catch: Option<CatchDecl>,
+    pub(crate) catch_last: bool,
     pub(crate) caught_by: Option<StepIx>,
     pub(crate) body: StepBody,
 }

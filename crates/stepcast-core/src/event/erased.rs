@@ -75,6 +75,12 @@ impl Payload {
         &*self.0
     }
 
+    /// The event itself, behind the box of a shared one too.
+    pub(crate) fn as_erased_event(&self) -> &dyn ErasedEvent {
+        let any: &dyn Any = &*self.0;
+        any.downcast_ref::<Shared>().map_or(&*self.0, |shared| &*shared.0)
+    }
+
     /// The description of the event's type.
     pub fn meta(&self) -> &'static EventMeta {
         self.0.meta()

@@ -32,6 +32,9 @@ pub struct StepFailedEvent {
     pub elapsed_seconds: f64,
     /// When the last attempt failed, in microseconds since the Unix epoch.
     pub failed_at: u64,
+    /// A person let the run skip the step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
 }
 
 /// The terminal event of a run that failed.

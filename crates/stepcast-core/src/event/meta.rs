@@ -99,6 +99,8 @@ pub struct EventMeta {
     type_id: TypeId,
     decode: Decode,
     schema: fn() -> Option<Value>,
+    /// Its events are [`DataEvent`](super::DataEvent)s.
+    is_data: bool,
 }
 
 impl EventMeta {
@@ -117,6 +119,7 @@ impl EventMeta {
             type_id: TypeId::of::<E>(),
             decode: decode::<E>,
             schema: E::schema,
+            is_data: false,
         }
     }
 
@@ -128,7 +131,18 @@ impl EventMeta {
         EventMeta { tag, hash, type_name, qualified_name, role, fields: none, secret: none, ..base }
     }
 
-    /// The Rust type described.
+    /// An event type that exists only at run time.
+    pub(crate) fn data(tag: &'static str, role: Role) -> Self {
+        let mut meta = EventMeta::past(tag, role);
+        meta.origin = hash::fnv1a("stepcast::DataEvent");
+        meta.type_id = TypeId::of::<super::DataEvent>();
+        meta.location = "";
+        meta.is_data = true;
+        meta.schema = || None;
+        meta
+    }
+
+    /// The Rust type described; of an event that exists only at run time, [`DataEvent`](super::DataEvent).
     pub fn type_id(&self) -> TypeId {
         self.type_id
     }
@@ -142,6 +156,11 @@ impl EventMeta {
         if nests_deeper(&value, MAX_CELL_DEPTH) {
             let text = format!("it nests lists and objects more than {MAX_CELL_DEPTH} deep");
             return Err(serde::de::Error::custom(text));
+        }
+        if self.is_data
+            && let Some(meta) = super::DataEvent::meta(self.tag, self.role)
+        {
+            return Ok(Box::new(super::DataEvent::new(meta, value)));
         }
         serde_code(|| {
             (self.decode)(&mut <dyn erased_serde::Deserializer<'_>>::erase(&value))

@@ -3,6 +3,7 @@
 mod any;
 mod builtin;
 mod call;
+mod data;
 mod dynamic;
 mod erased;
 mod lifecycle;
@@ -13,6 +14,7 @@ pub mod schema_probe;
 
 pub use any::{AnyEvent, DecodeEventError, EventEnvelope};
 pub use call::{CallEvent, CallReason, CallStatus};
+pub use data::DataEvent;
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
 pub(crate) use erased::PastEvent;
 pub use erased::{ErasedEvent, Payload};

@@ -64,6 +64,7 @@ impl StepShape {
             on_failure: self.on_failure,
             retry: None,
             catch: self.catches.map(|max_recoveries| CatchDecl { steps: None, max_recoveries }),
+            catch_last: self.catch_last,
             caught_by: self.caught_by,
             body: StepBody::Function(nothing),
         }

@@ -30,6 +30,8 @@ pub(super) struct StepShape {
     /// How often it recovers a lineage, if it is a catch step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) catches: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) catch_last: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) caught_by: Option<StepIx>,
 }
@@ -97,6 +99,7 @@ impl StepShape {
             opens: step.openers.iter().map(|opener| (opener.kind, opener.collectors.clone())).collect(),
             on_failure: step.on_failure,
             catches: step.catch.as_ref().map(|catch| catch.max_recoveries),
+            catch_last: step.catch_last,
             caught_by: step.caught_by,
         }
     }

@@ -106,6 +106,21 @@ impl<'a> StepCall<'a> {
         StepCall { inputs, next: 0, instance, env, in_place: None }
     }
 
+    /// A call with other events, for the body of a step inside that of another one: with the same workflow and the same
+    /// of what the runtime supplies.
+    #[must_use]
+    pub fn with_inputs<'b>(&self, inputs: &'b [Payload]) -> StepCall<'b>
+    where
+        'a: 'b,
+    {
+        StepCall { inputs, next: 0, instance: self.instance, env: self.env, in_place: None }
+    }
+
+    /// The events of the call.
+    pub fn inputs(&self) -> &'a [Payload] {
+        self.inputs
+    }
+
     /// The same call, whose async body is to be polled once as soon as it is made.
     #[must_use]
     pub fn polled_in_place(mut self, in_place: Option<InPlace<'a>>) -> Self {

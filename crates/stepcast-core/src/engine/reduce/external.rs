@@ -102,8 +102,9 @@ impl Engine<'_> {
                 let step = exec.step;
                 self.state.enqueue(self.def, key, step);
             }
+            FailureChoice::Skip if self.catch_step(key, true).is_some() => self.hand_on(key, error, true),
             FailureChoice::Skip => self.succeeded(key, crate::Outputs::default(), &Matches::default()),
-            FailureChoice::Continue => self.give_up(key),
+            FailureChoice::Continue => self.give_up(key, error),
             FailureChoice::Fail => {
                 let failure = self.step_failure(key, error, attempts);
                 self.fail(failure);

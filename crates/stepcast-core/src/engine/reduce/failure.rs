@@ -1,6 +1,7 @@
 //! A failed attempt: repeat, recover, ask, go on, or fail the run, in this order.
 
 use super::{Engine, Lineage};
+use crate::definition::StepIx;
 use crate::engine::exec::{Activity, Failed, Status};
 use crate::engine::inputs::{Asked, Input};
 use crate::engine::state::Timer;
@@ -60,7 +61,7 @@ impl Engine<'_> {
                 let failure = self.step_failure(key, error, attempts);
                 self.fail(failure);
             }
-            OnFailure::Continue => self.give_up(key),
+            OnFailure::Continue => self.give_up(key, error),
             OnFailure::Pause => {
                 let id = self.state.next_id + 1;
                 let Some(exec) = self.state.exec_mut(key) else { return };
@@ -74,36 +75,61 @@ impl Engine<'_> {
         }
     }
 
+    /// The `catch` step of an execution's step, if it takes failures at this point: before `on_failure` decides, or last.
+    pub(crate) fn catch_step(&self, key: ExecKey, last: bool) -> Option<StepIx> {
+        let exec = self.state.exec_ref(key)?;
+        let catch = self.def.steps[exec.step as usize].caught_by?;
+        (self.def.steps[catch as usize].catch_last == last).then_some(catch)
+    }
+
     /// Hands the failure to the step's `catch` step, if it has one whose budget for this lineage is not used up.
     fn recover(&mut self, key: ExecKey, error: &ErrorInfo) -> bool {
-        let def = self.def;
+        let Some(catch) = self.catch_step(key, false) else { return false };
         let Some(exec) = self.state.exec_ref(key) else { return false };
-        let Some(catch) = def.steps[exec.step as usize].caught_by else { return false };
-        let budget = def.steps[catch as usize].catch.as_ref().map_or(0, |catch| catch.max_recoveries);
+        let budget = self.def.steps[catch as usize].catch.as_ref().map_or(0, |catch| catch.max_recoveries);
         let used = exec.recovery().iter().flat_map(|counts| counts.iter()).find(|(step, _)| *step == catch);
         if used.map_or(0, |(_, count)| *count) >= budget {
             return false;
         }
+        self.caught(key, catch, error.clone(), false);
+        true
+    }
+
+    /// Hands what `on_failure` left of an execution to the step that takes such failures.
+    pub(crate) fn hand_on(&mut self, key: ExecKey, error: ErrorInfo, skipped: bool) {
+        if let Some(catch) = self.catch_step(key, true) {
+            self.caught(key, catch, error, skipped);
+        }
+    }
+
+    /// Ends an execution and runs a `catch` step for its failure.
+    fn caught(&mut self, key: ExecKey, catch: StepIx, exception: ErrorInfo, skipped: bool) {
+        let def = self.def;
+        let Some(exec) = self.state.exec_ref(key) else { return };
         let more = exec.more.as_deref();
         let first_started =
             more.and_then(|more| more.failed.as_deref()).map_or(self.now, |failed| failed.first_started);
         if self.out.observe {
             self.frame_recovered(key, self.state.next_event + 1);
         }
-        let Some(mut exec) = self.take_exec(key) else { return false };
+        let Some(mut exec) = self.take_exec(key) else { return };
         let mut recovery = exec.take_recovery();
         let event = StepFailedEvent {
             step_name: def.steps[exec.step as usize].name.clone(),
             input_event: exec.input.into_first().map(AnyEvent::from_payload),
-            exception: error.clone(),
+            exception,
             attempts: exec.attempt,
             elapsed_seconds: self.now.since(first_started).as_secs_f64(),
             failed_at: self.now.0,
+            skipped,
         };
-        let counts = recovery.get_or_insert_default();
-        match counts.iter_mut().find(|(step, _)| *step == catch) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((catch, 1)),
+        // One that takes what is left has no budget, and a loop through it must not make its lineage grow.
+        if !def.steps[catch as usize].catch_last {
+            let counts = recovery.get_or_insert_default();
+            match counts.iter_mut().find(|(step, _)| *step == catch) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((catch, 1)),
+            }
         }
         self.out.push(Command::Forget { exec: key });
         let lineage = Lineage { scope: exec.scope, recovery, step: Some(exec.step) };
@@ -111,11 +137,15 @@ impl Engine<'_> {
         let serial = self.state.next_event;
         self.run_single(catch, serial, Payload::new(event), &lineage);
         self.release(exec.scope);
-        true
     }
 
     /// The execution leaves its batch without a result; the run goes on.
-    pub(crate) fn give_up(&mut self, key: ExecKey) {
+    pub(crate) fn give_up(&mut self, key: ExecKey, error: ErrorInfo) {
+        if self.catch_step(key, true).is_some() {
+            self.state.failures += 1;
+            self.hand_on(key, error, false);
+            return;
+        }
         let Some(exec) = self.take_exec(key) else { return };
         self.state.failures += 1;
         self.out.push(Command::Forget { exec: key });
