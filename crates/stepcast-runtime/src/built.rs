@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stepcast_core::{Event, Payload, WorkflowDef};
 
 use crate::program::Program;
-use crate::run::{AnyRun, Begin, Run, RunOptions, Ties, launch};
+use crate::run::{AnyRun, Begin, ChildFlow, Run, RunOptions, Ties, launch};
 use crate::snapshot::{RestoreRunError, RunSnapshot};
 
 /// A workflow made by [`WorkflowBuilder`](stepcast_core::WorkflowBuilder), ready to run. Clones share the definition.
@@ -84,6 +84,15 @@ impl<Start: Event, Stop: Event> BuiltWorkflow<Start, Stop> {
     pub fn restore(&self, snapshot: RunSnapshot, options: RunOptions) -> Result<Run<Stop>, RestoreRunError> {
         let restored = snapshot.restore(&self.program)?;
         Ok(self.launch(Begin::Restored(Box::new(restored)), options))
+    }
+
+    pub(crate) fn as_child(&self) -> ChildFlow {
+        let name = self.program.def.name().into();
+        ChildFlow { name, program: Ok(Arc::clone(&self.program)), instance: Arc::new(()) }
+    }
+
+    pub(crate) fn program(&self) -> &Arc<Program> {
+        &self.program
     }
 
     fn launch(&self, begin: Begin, options: RunOptions) -> Run<Stop> {

@@ -76,6 +76,10 @@ impl ErasedEvent for DataEvent {
         &self.value
     }
 
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        serde_json::to_writer(out, &self.value)
+    }
+
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
         Box::new(self.clone())
     }

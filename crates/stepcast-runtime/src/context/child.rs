@@ -3,14 +3,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepcast_core::engine::{OpId, OpKind, OpResult};
-use stepcast_core::{BoxFuture, ErrorInfo, Event, SharedWorkflow, Workflow};
+use stepcast_core::{BoxFuture, ErrorInfo, Event, Payload, SharedWorkflow, Workflow};
 
 use super::call::{child_ended, tell_parent};
 use super::op::{Gone, OpFuture};
 use super::{Context, SendSet};
+use crate::built::BuiltWorkflow;
 use crate::durable::Keeping;
 use crate::exec::{ExecShared, Recorded};
-use crate::run::{Message, NewChild, Request, RunEnd, RunError, RunId, RunOptions, RunShared, start_child};
+use crate::run::{ChildFlow, Message, NewChild, Request, RunEnd, RunError, RunId, RunOptions, RunShared, start_child};
 use crate::runtime::RuntimeLink;
 
 /// A child run, made by [`Context::run_child`]. Await it.
@@ -77,6 +78,22 @@ impl<S: SendSet> Context<S> {
     pub fn run_child<F: SharedWorkflow>(&self, flow: F, event: <F::Flow as Workflow>::Start) -> RunChild<F::Flow> {
         RunChild { exec: Arc::clone(&self.exec), flow: flow.into_shared(), event, options: RunOptions::default() }
     }
+
+    /// As [`run_child`](Self::run_child), for a workflow that was put together at run time. Its name, that of its
+    /// definition, is the label of the operation.
+    ///
+    /// # Errors
+    /// As the error values of a child: when it failed, timed out or was cancelled, or the run has ended.
+    pub async fn run_built<Start: Event, Stop: Event>(
+        &self,
+        flow: &BuiltWorkflow<Start, Stop>,
+        event: Start,
+    ) -> Result<Stop, ChildError> {
+        let flow = flow.as_child();
+        let name = Arc::clone(&flow.name);
+        let ended_as = run_child(Arc::clone(&self.exec), flow, Payload::new(event), RunOptions::default()).await?;
+        ended(&name, ended_as.0, ended_as.1)
+    }
 }
 
 impl<W: Workflow> RunChild<W> {
@@ -89,59 +106,70 @@ impl<W: Workflow> RunChild<W> {
 
     async fn run(self) -> Result<W::Stop, ChildError> {
         let RunChild { exec, flow, event, options } = self;
-        if let Some(gone) = Gone::check(&exec) {
-            return Err(gone.into());
+        let (run_id, end) = run_child(exec, ChildFlow::of(flow), Payload::new(event), options).await?;
+        ended::<W::Stop>(W::SPEC.name, run_id, end)
+    }
+}
+
+/// Runs a child to its end, whatever its workflow is.
+async fn run_child(
+    exec: Arc<ExecShared>,
+    flow: ChildFlow,
+    start: Payload,
+    options: RunOptions,
+) -> Result<(String, Result<Value, ErrorInfo>), ChildError> {
+    if let Some(gone) = Gone::check(&exec) {
+        return Err(gone.into());
+    }
+    let workflow = Arc::clone(&flow.name);
+    let (id, recorded) = {
+        let mut log = exec.log();
+        let ordinal = log.next(OpKind::Child, &workflow);
+        let id = OpId { kind: OpKind::Child, label: (*workflow).into(), ordinal };
+        let recorded = log.recorded(OpKind::Child, &workflow, ordinal).cloned();
+        let bound = exec.run.def().policy().max_records;
+        if recorded.is_none() && log.is_full(bound) {
+            return Err(ChildError::RecordFull { bound });
         }
-        let workflow = W::SPEC.name;
-        let (id, recorded) = {
-            let mut log = exec.log();
-            let ordinal = log.next(OpKind::Child, workflow);
-            let id = OpId { kind: OpKind::Child, label: workflow.into(), ordinal };
-            let recorded = log.recorded(OpKind::Child, workflow, ordinal).cloned();
-            let bound = exec.run.def().policy().max_records;
-            if recorded.is_none() && log.is_full(bound) {
-                return Err(ChildError::RecordFull { bound });
-            }
-            (id, recorded)
-        };
-        let again = recorded.is_some();
-        let run_id = match recorded {
-            Some(Recorded::Child { run_id, end: Some(end) }) => {
-                child_ended(&exec.run, &run_id);
-                return ended::<W>(run_id, end);
-            }
-            Some(Recorded::Child { run_id, end: None }) => run_id,
-            _ => {
-                let run_id = format!("{}.{}.{}{}", exec.run.id(), exec.key.serial, workflow, suffix(id.ordinal));
-                let child = Recorded::Child { run_id: run_id.clone(), end: None };
-                exec.log().record(OpKind::Child, workflow, id.ordinal, child, usize::MAX);
-                OpFuture::begin(&exec, id.clone(), Request::Child { id: id.clone() }).await?;
-                run_id
-            }
-        };
-        let waiting = OpFuture::join(&exec, id.clone());
-        let new = NewChild { flow, start: event, options, id: RunId::from(run_id.as_str()) };
-        match start_child(&exec.run, new).await {
-            Ok(child) => {
-                if again {
-                    tell_parent(&exec.run, &child);
-                }
-                tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id));
-            }
-            Err(new) => drop(tokio::spawn(report_from_elsewhere(Arc::clone(&exec), new, id.clone()))),
+        (id, recorded)
+    };
+    let again = recorded.is_some();
+    let run_id = match recorded {
+        Some(Recorded::Child { run_id, end: Some(end) }) => {
+            child_ended(&exec.run, &run_id);
+            return Ok((run_id, end));
         }
-        match waiting.await? {
-            OpResult::ChildEnded => {}
-            _ => return Err(ChildError::ExecutionEnded),
+        Some(Recorded::Child { run_id, end: None }) => run_id,
+        _ => {
+            let run_id = format!("{}.{}.{}{}", exec.run.id(), exec.key.serial, workflow, suffix(id.ordinal));
+            let child = Recorded::Child { run_id: run_id.clone(), end: None };
+            exec.log().record(OpKind::Child, &workflow, id.ordinal, child, usize::MAX);
+            OpFuture::begin(&exec, id.clone(), Request::Child { id: id.clone() }).await?;
+            run_id
         }
-        let recorded = exec.log().recorded(OpKind::Child, workflow, id.ordinal).cloned();
-        match recorded {
-            Some(Recorded::Child { run_id, end: Some(end) }) => {
-                child_ended(&exec.run, &run_id);
-                ended::<W>(run_id, end)
+    };
+    let waiting = OpFuture::join(&exec, id.clone());
+    let new = NewChild { flow, start, options, id: RunId::from(run_id.as_str()) };
+    match start_child(&exec.run, new).await {
+        Ok(child) => {
+            if again {
+                tell_parent(&exec.run, &child);
             }
-            _ => Err(ChildError::ExecutionEnded),
+            tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id));
         }
+        Err(new) => drop(tokio::spawn(report_from_elsewhere(Arc::clone(&exec), new, id.clone()))),
+    }
+    match waiting.await? {
+        OpResult::ChildEnded => {}
+        _ => return Err(ChildError::ExecutionEnded),
+    }
+    let recorded = exec.log().recorded(OpKind::Child, &workflow, id.ordinal).cloned();
+    match recorded {
+        Some(Recorded::Child { run_id, end: Some(end) }) => {
+            child_ended(&exec.run, &run_id);
+            Ok((run_id, end))
+        }
+        _ => Err(ChildError::ExecutionEnded),
     }
 }
 
@@ -150,7 +178,7 @@ fn suffix(ordinal: u32) -> String {
 }
 
 /// Waits for a child that another living process has, until that ends or is to be had here.
-async fn report_from_elsewhere<W: Workflow>(exec: Arc<ExecShared>, mut new: NewChild<W>, id: OpId) {
+async fn report_from_elsewhere(exec: Arc<ExecShared>, mut new: NewChild, id: OpId) {
     let run_id = new.id.to_string();
     let Some(runtime) = exec.run.link().and_then(RuntimeLink::runtime) else { return };
     let Some(host) = runtime.host().cloned() else { return };
@@ -197,10 +225,10 @@ async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: 
     exec.run.post(Message::Operation { exec: exec.key, attempt: exec.attempt, request });
 }
 
-fn ended<W: Workflow>(run_id: String, end: Result<Value, ErrorInfo>) -> Result<W::Stop, ChildError> {
-    let workflow = W::SPEC.name.to_owned();
+fn ended<Stop: Event>(workflow: &str, run_id: String, end: Result<Value, ErrorInfo>) -> Result<Stop, ChildError> {
+    let workflow = workflow.to_owned();
     match end {
-        Ok(value) => serde_json::from_value::<W::Stop>(value).map_err(|source| ChildError::Result {
+        Ok(value) => serde_json::from_value::<Stop>(value).map_err(|source| ChildError::Result {
             workflow,
             run_id,
             source: Arc::new(source),

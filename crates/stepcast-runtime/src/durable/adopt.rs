@@ -1,13 +1,12 @@
 //! Stored runs on their way into a runtime's memory.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use stepcast_core::Payload;
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
 use stepcast_core::journal::{Checkpoint, Kept, Logs, describe};
-use stepcast_core::{Payload, Workflow};
 
 use super::{AttachError, Found, Host, Keeping, ask, claim, load, load_claimed, new_run};
 use crate::clock;
@@ -164,17 +163,13 @@ impl Runtime {
 
     /// A child of a kept run: attached to if it lives, taken up if it is stored, else begun. Gives it back if another living
     /// process holds it.
-    pub(crate) async fn child<W: Workflow>(
-        &self,
-        parent: &Arc<RunShared>,
-        new: NewChild<W>,
-    ) -> Result<Arc<RunShared>, NewChild<W>> {
-        let name = W::SPEC.name;
-        let program = match Program::of::<W>() {
-            Ok(program) => program,
-            Err(error) => return Ok(refused(name, RunError::Definition(error))),
+    pub(crate) async fn child(&self, parent: &Arc<RunShared>, new: NewChild) -> Result<Arc<RunShared>, NewChild> {
+        let name = Arc::clone(&new.flow.name);
+        let program = match &new.flow.program {
+            Ok(program) => Arc::clone(program),
+            Err(error) => return Ok(refused(&name, RunError::Definition(Arc::clone(error)))),
         };
-        let Some(host) = self.host() else { return Ok(refused(name, RunError::Dropped)) };
+        let Some(host) = self.host() else { return Ok(refused(&name, RunError::Dropped)) };
         if let Some(keeping) = parent.keeping() {
             keeping.has_children.store(true, Ordering::Relaxed);
         }
@@ -195,11 +190,11 @@ impl Runtime {
                     stored => stored,
                 };
                 let NewChild { flow, start, options, id } = new;
-                let found = Registered::new(program, flow as Arc<dyn Any + Send + Sync>);
+                let found = Registered::new(program, flow.instance);
                 let run = match stored {
-                    Ok(None) => self.begin_kept(host, (name, found), Payload::new(start), options, &id, Some(parent)),
+                    Ok(None) => self.begin_kept(host, (&name, found), start, options, &id, Some(parent)),
                     Ok(Some(loaded)) => self.go_on(host, found, &id, loaded, options, Some(parent)),
-                    Err(error) => AnyRun::first(refused(name, not_had(error))),
+                    Err(error) => AnyRun::first(refused(&name, not_had(error))),
                 };
                 Arc::clone(run.shared())
             }

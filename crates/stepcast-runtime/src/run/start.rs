@@ -101,19 +101,30 @@ pub(crate) fn refused(workflow: &str, error: RunError) -> Arc<RunShared> {
 }
 
 /// What a child is begun with.
-pub(crate) struct NewChild<W: Workflow> {
-    pub(crate) flow: Arc<W>,
-    pub(crate) start: W::Start,
+pub(crate) struct NewChild {
+    pub(crate) flow: ChildFlow,
+    pub(crate) start: Payload,
     pub(crate) options: RunOptions,
     pub(crate) id: RunId,
 }
 
+/// The workflow of a child.
+#[derive(Clone)]
+pub(crate) struct ChildFlow {
+    pub(crate) name: Arc<str>,
+    pub(crate) program: Result<Arc<Program>, Arc<DefinitionError>>,
+    pub(crate) instance: Arc<dyn Any + Send + Sync>,
+}
+
+impl ChildFlow {
+    pub(crate) fn of<W: Workflow>(flow: Arc<W>) -> Self {
+        ChildFlow { name: W::SPEC.name.into(), program: Program::of::<W>(), instance: flow }
+    }
+}
+
 /// A child of a run: attached to if it lives, taken up from where it was stored, else begun. Gives it back if another
 /// living process has it.
-pub(crate) async fn start_child<W: Workflow>(
-    parent: &Arc<RunShared>,
-    mut new: NewChild<W>,
-) -> Result<Arc<RunShared>, NewChild<W>> {
+pub(crate) async fn start_child(parent: &Arc<RunShared>, mut new: NewChild) -> Result<Arc<RunShared>, NewChild> {
     let known =
         lock(&parent.extra().children).iter().filter_map(|child| child.upgrade()).find(|child| *child.id() == new.id);
     if let Some(child) = known {
@@ -129,13 +140,13 @@ pub(crate) async fn start_child<W: Workflow>(
         let runtime = parent.link().and_then(RuntimeLink::runtime);
         return match runtime {
             Some(runtime) => runtime.child(parent, new).await,
-            None => Ok(refused(W::SPEC.name, RunError::ShuttingDown)),
+            None => Ok(refused(&new.flow.name, RunError::ShuttingDown)),
         };
     }
     let NewChild { flow, start, options, id } = new;
-    let program = match Program::of::<W>() {
+    let program = match flow.program {
         Ok(program) => program,
-        Err(error) => return Ok(refused(W::SPEC.name, RunError::Definition(error))),
+        Err(error) => return Ok(refused(&flow.name, RunError::Definition(error))),
     };
     let stored = {
         let mut stored = lock(&parent.extra().stored_children);
@@ -145,9 +156,9 @@ pub(crate) async fn start_child<W: Workflow>(
     let begin = match stored.map(|snapshot| snapshot.restore(&program)) {
         Some(Ok(restored)) => Begin::Restored(Box::new(restored)),
         Some(Err(error)) => Begin::Refused(RunError::Restore(Arc::new(error))),
-        None => Begin::Start(Payload::new(start)),
+        None => Begin::Start(start),
     };
-    let instance = Some(flow as Arc<dyn Any + Send + Sync>);
+    let instance = Some(flow.instance);
     let child = launch(program, instance, begin, Some(options), Ties { parent: Some(parent), ..Ties::default() });
     lock(&parent.extra().children).push(Arc::downgrade(&child));
     // Nobody holds a handle of a child: it is sent to through its parent.

@@ -15,7 +15,7 @@ use dashmap::mapref::entry::Entry;
 use serde_json::Value;
 use stepcast_core::backend::Backend;
 use stepcast_core::engine::Time;
-use stepcast_core::{CatalogueWorkflow, EventMeta, Payload, SharedWorkflow, StepError, Workflow, WorkflowDef};
+use stepcast_core::{CatalogueWorkflow, Event, EventMeta, Payload, SharedWorkflow, StepError, Workflow, WorkflowDef};
 use tokio::sync::{Notify, Semaphore};
 
 use self::counts::Tally;
@@ -23,6 +23,7 @@ pub use self::counts::{RunCounts, WorkflowCounts};
 pub use self::error::RuntimeError;
 pub(crate) use self::link::RuntimeLink;
 
+use crate::built::BuiltWorkflow;
 use crate::durable::{Host, Keeping};
 use crate::program::Program;
 use crate::resources::Resources;
@@ -54,6 +55,8 @@ pub(crate) struct Registered {
     instance: Arc<dyn Any + Send + Sync>,
     limit: Option<Arc<Semaphore>>,
     tally: Arc<Tally>,
+    /// Runs are stored under the definition's own name, whatever name they were started by.
+    own_name: bool,
 }
 
 impl std::fmt::Debug for Inner {
@@ -68,7 +71,7 @@ impl std::fmt::Debug for Inner {
 impl Registered {
     /// A workflow that is not registered: its runs have no bound.
     pub(crate) fn new(program: Arc<Program>, instance: Arc<dyn Any + Send + Sync>) -> Self {
-        Registered { program, instance, limit: None, tally: Arc::default() }
+        Registered { program, instance, limit: None, tally: Arc::default(), own_name: false }
     }
 }
 
@@ -150,7 +153,34 @@ impl Runtime {
         let program = Program::of::<T::Flow>().map_err(RuntimeError::Definition)?;
         let limit = num_concurrent_runs.map(|runs| Arc::new(Semaphore::new(runs.clamp(1, Semaphore::MAX_PERMITS))));
         let instance: Arc<dyn Any + Send + Sync> = flow.into_shared();
-        self.enter(name, Registered { program, instance, limit, tally: Arc::default() })
+        self.enter(name, Registered { program, instance, limit, tally: Arc::default(), own_name: false })
+    }
+
+    /// Registers a workflow that was put together at run time, under the name of its definition. With `alias`, runs are
+    /// started under that name too, which may have stood for another such workflow until now: their stored records have
+    /// the definition's name all the same, so that each goes on with the definition that it began with.
+    ///
+    /// # Errors
+    /// When one of the names is taken: the definition's by any workflow, the alias by one that is not an alias.
+    pub fn register_built<Start: Event, Stop: Event>(
+        &self,
+        flow: &BuiltWorkflow<Start, Stop>,
+        alias: Option<&str>,
+    ) -> Result<(), RuntimeError> {
+        let workflow = || Registered { own_name: true, ..Registered::new(Arc::clone(flow.program()), Arc::new(())) };
+        let own = flow.definition().name().to_owned();
+        let is_alias = |name: &str, known: &Registered| known.own_name && known.program.def.name() != name;
+        if let Some(alias) = alias
+            && let Some(taken) = self.inner.workflows.get(alias)
+            && (alias == own || !is_alias(alias, taken.value()))
+        {
+            return Err(RuntimeError::DuplicateWorkflow { name: alias.to_owned() });
+        }
+        self.enter(own, workflow())?;
+        if let Some(alias) = alias {
+            self.inner.workflows.insert(alias.to_owned(), workflow());
+        }
+        Ok(())
     }
 
     /// Registers a workflow of the catalogue: one that is `Default`, or names its constructor with `new = ..`.
@@ -204,7 +234,8 @@ impl Runtime {
             event: meta.tag,
             source,
         })?;
-        Ok(self.launch(name, found, Begin::Start(Payload::from_box(event)), options, None))
+        let stored_as = if found.own_name { def.name().to_owned() } else { name.to_owned() };
+        Ok(self.launch(&stored_as, found, Begin::Start(Payload::from_box(event)), options, None))
     }
 
     /// Starts a run of a workflow that need not be registered, typed.
@@ -252,6 +283,7 @@ impl Runtime {
                 instance: Arc::clone(&entry.instance),
                 limit: entry.limit.clone(),
                 tally: Arc::clone(&entry.tally),
+                own_name: entry.own_name,
             }),
             None => Err(RuntimeError::UnknownWorkflow { name: name.to_owned(), known: self.workflows() }),
         }
