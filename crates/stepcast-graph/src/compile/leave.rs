@@ -1,0 +1,157 @@
+//! What follows when a step is over.
+
+use serde_json::Value;
+use stepcast_core::{DataEvent, LogLevel, Outputs, Payload, StepError, StopEvent};
+use stepcast_runtime::Context;
+
+use super::node::{Exit, Node, Nodes, Token};
+use super::scope::RunScope;
+use crate::events::{StepOver, StepStatus};
+use crate::plan::{When, Work};
+
+/// No edge of a step applies.
+#[derive(Debug, thiserror::Error)]
+#[error("No edge of `{step}` applies, so that the run cannot go on. Add an edge for `otherwise`.")]
+struct NoEdge {
+    step: String,
+}
+
+impl Nodes {
+    /// Keeps a step's output, tells of it, and goes on.
+    pub(super) fn complete(&self, at: usize, ctx: &Context, token: Token, output: Value) -> Result<Outputs, StepError> {
+        self.keep(at, ctx, StepStatus::Completed, output)?;
+        self.leave(at, ctx, StepStatus::Completed, token.of)
+    }
+
+    /// Keeps the record of a step that is over.
+    pub(super) fn keep(&self, at: usize, ctx: &Context, status: StepStatus, output: Value) -> Result<(), StepError> {
+        let step = self.step(at);
+        let scope = RunScope::of(ctx);
+        let run =
+            if matches!(step.work, Work::Parallel { .. }) { scope.get(&format!("{}.run", step.key)) } else { None };
+        let mut record = serde_json::Map::new();
+        match status {
+            StepStatus::Completed => drop(record.insert("output".to_owned(), output.clone())),
+            StepStatus::Failed => drop(record.insert("error".to_owned(), output.clone())),
+            StepStatus::Skipped | StepStatus::Cancelled => {
+                record.insert("status".to_owned(), serde_json::to_value(status)?);
+            }
+        }
+        record.extend(run.map(|run| ("run".to_owned(), run)));
+        scope.set(&step.key, Value::Object(record))?;
+        self.tell(at, ctx, status, output);
+        Ok(())
+    }
+
+    pub(super) fn tell(&self, at: usize, ctx: &Context, status: StepStatus, output: Value) {
+        let step = self.step(at);
+        ctx.write_event_to_stream(StepOver { step: step.id.clone(), key: step.key.clone(), status, output });
+    }
+
+    /// The events that follow.
+    pub(super) fn leave(
+        &self,
+        at: usize,
+        ctx: &Context,
+        status: StepStatus,
+        of: Option<u64>,
+    ) -> Result<Outputs, StepError> {
+        let node = &self.nodes[at];
+        let mut outputs = Outputs::default();
+        if let Some(child) = &node.child_of {
+            let value = serde_json::json!({ "of": of, "child": self.step(at).id, "status": status });
+            outputs.push_payload(DataEvent::new(child.meta, value).into_payload());
+            return Ok(outputs);
+        }
+        match &node.exit {
+            Some(Exit::Stop) => outputs.push(self.stop(at, ctx)),
+            Some(Exit::Event(meta)) => outputs.push_payload(Token::PLAIN.payload(meta)),
+            None if node.all => self.every(node, ctx, status, &mut outputs),
+            None => match self.first(node, ctx, status) {
+                Some(payload) => outputs.push_payload(payload),
+                None if status == StepStatus::Completed => {
+                    return Err(StepError::from(NoEdge { step: self.step(at).id.clone() }).fatal());
+                }
+                // Nothing is said of what failed: the run ends with what there is.
+                None => {
+                    let text =
+                        format!("no edge of `{}` is for a step that did not succeed; the run ends", self.step(at).id);
+                    ctx.log(LogLevel::Warn, text);
+                    outputs.push(StopEvent::new(RunScope::of(ctx).outputs()));
+                }
+            },
+        }
+        Ok(outputs)
+    }
+
+    /// A step that no path leads to any more.
+    pub(super) fn pass_over(&self, at: usize, ctx: &Context) -> Outputs {
+        let node = &self.nodes[at];
+        let mut outputs = Outputs::default();
+        match &node.exit {
+            Some(Exit::Stop) => outputs.push(self.stop(at, ctx)),
+            Some(Exit::Event(meta)) => outputs.push_payload(Token::SKIP.payload(meta)),
+            None => self.every(node, ctx, StepStatus::Skipped, &mut outputs),
+        }
+        outputs
+    }
+
+    /// The result of the run: what its end says, else all outputs.
+    pub(super) fn stop(&self, at: usize, ctx: &Context) -> StopEvent {
+        let scope = RunScope::of(ctx);
+        let said = match &self.step(at).work {
+            Work::End { input: Some(_) } => scope.get(&format!("{}.output", self.step(at).key)),
+            _ => None,
+        };
+        StopEvent::new(said.unwrap_or_else(|| scope.outputs()))
+    }
+
+    fn every(&self, node: &Node, ctx: &Context, status: StepStatus, outputs: &mut Outputs) {
+        let scope = RunScope::of(ctx);
+        // Each condition is asked once, and told of once.
+        let mut held = false;
+        let mut applies: Vec<bool> = Vec::with_capacity(node.outs.len());
+        for out in &node.outs {
+            let mut any = false;
+            for when in &out.whens {
+                any |= match (when, status) {
+                    (When::Always, _) => true,
+                    (When::Plain | When::Success, StepStatus::Completed) | (When::Failure, StepStatus::Failed) => true,
+                    (When::Holds(condition), StepStatus::Completed) => {
+                        let holds = scope.holds(condition, ctx);
+                        held |= holds;
+                        holds
+                    }
+                    _ => false,
+                };
+            }
+            applies.push(any);
+        }
+        let rest = status == StepStatus::Completed && !held;
+        for (out, applies) in node.outs.iter().zip(applies) {
+            let otherwise = rest && out.whens.iter().any(|when| matches!(when, When::Otherwise));
+            let token = if applies || otherwise { Token::PLAIN } else { Token::SKIP };
+            outputs.push_payload(token.payload(out.meta));
+        }
+    }
+
+    fn first(&self, node: &Node, ctx: &Context, status: StepStatus) -> Option<Payload> {
+        let ways = || node.outs.iter().filter_map(|out| Some((out.meta, out.whens.first()?)));
+        let find = |wanted: fn(&When) -> bool| ways().find(|(_, when)| wanted(when)).map(|(meta, _)| meta);
+        let always = || find(|when| matches!(when, When::Always));
+        let otherwise = || find(|when| matches!(when, When::Otherwise));
+        // Of several without a condition, the last.
+        let plain =
+            || ways().filter(|(_, when)| matches!(when, When::Plain | When::Success)).last().map(|(meta, _)| meta);
+        let meta = match status {
+            StepStatus::Completed => {
+                let scope = RunScope::of(ctx);
+                let holding = ways().find(|(_, when)| matches!(when, When::Holds(holds) if scope.holds(holds, ctx)));
+                holding.map(|(meta, _)| meta).or_else(plain).or_else(always).or_else(otherwise)
+            }
+            StepStatus::Failed => find(|when| matches!(when, When::Failure)).or_else(always),
+            StepStatus::Skipped | StepStatus::Cancelled => always().or_else(plain).or_else(otherwise),
+        };
+        meta.map(|meta| Token::PLAIN.payload(meta))
+    }
+}

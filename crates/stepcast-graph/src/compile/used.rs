@@ -1,0 +1,120 @@
+//! Steps that call a `#[step]` function.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use stepcast_core::{
+    EventInput, EventSet, Invocation, OutToken, Outputs, ParamSpec, Payload, StepCall, StepError, StepSpec,
+};
+use stepcast_runtime::Context;
+
+use super::body::going_on;
+use super::node::{Nodes, Token};
+use super::scope::RunScope;
+use super::work;
+use crate::events::BranchOver;
+use crate::plan::Input;
+
+/// The input of a step fits none of the events that its function takes.
+#[derive(Debug, thiserror::Error)]
+#[error("The input of `{step}` does not fit `{event}`, which `{function}` takes: {source}.")]
+struct Unfit {
+    step: String,
+    event: &'static str,
+    function: &'static str,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// What a step waits for whose function waits for these, and that may lose a race.
+pub(super) fn waits(spec: &'static StepSpec, races: bool) -> EventSet {
+    static BOTH: Mutex<Option<HashMap<usize, &'static EventSet>>> = Mutex::new(None);
+    match (spec.waits, races) {
+        (waits, false) => waits,
+        (EventSet::None, true) => BranchOver::SET,
+        (_, true) => {
+            // Sets are trees of constants; that of a function is made once.
+            let mut both = BOTH.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = std::ptr::from_ref(spec).addr();
+            let set = both
+                .get_or_insert_default()
+                .entry(key)
+                .or_insert_with(|| Box::leak(Box::new(EventSet::Both(&spec.waits, const { &BranchOver::SET }))));
+            **set
+        }
+    }
+}
+
+pub(super) fn invoke(
+    nodes: &Arc<Nodes>,
+    at: usize,
+    (spec, input): (&'static StepSpec, &Input),
+    ctx: Context,
+    token: Token,
+    call: &StepCall<'_>,
+) -> Invocation {
+    let event = match event_of(nodes, at, spec, input, &ctx) {
+        Ok(event) => event,
+        Err(error) => return Invocation::Ended(Err(error)),
+    };
+    let inputs = [event];
+    let over = {
+        let (nodes, ctx) = (Arc::clone(nodes), ctx.clone());
+        move |given: Result<Outputs, StepError>| finish(&nodes, at, &ctx, token, given?)
+    };
+    match (spec.invoke)(call.with_inputs(&inputs)) {
+        Invocation::Future(body) | Invocation::Begun(body) => {
+            let doing = async move { over(body.await) };
+            going_on(nodes, at, ctx, token, call.with_inputs(&[]), doing)
+        }
+        Invocation::Gave(payload) => Invocation::Ended(over(Ok(Outputs::from(payload)))),
+        Invocation::Ended(given) => Invocation::Ended(over(given)),
+        Invocation::Blocking(body) => Invocation::Blocking(Box::new(move || over(body()))),
+        Invocation::Refused(error) => Invocation::Refused(error),
+    }
+}
+
+/// The event that the function takes, made of the step's input.
+fn event_of(
+    nodes: &Nodes,
+    at: usize,
+    spec: &'static StepSpec,
+    input: &Input,
+    ctx: &Context,
+) -> Result<Payload, StepError> {
+    let step = nodes.step(at);
+    let value = work::input(input, &RunScope::of(ctx), step.missing)?;
+    let takes = spec.params.iter().find_map(|param| match param {
+        ParamSpec::Event(set) => Some(set.to_vec()),
+        _ => None,
+    });
+    let mut unfit = None;
+    // Of several, the first that the input fits.
+    for meta in takes.unwrap_or_default() {
+        match meta.decode(value.clone()) {
+            Ok(event) => return Ok(Payload::from_box(event)),
+            Err(source) => {
+                let known = Unfit { step: step.id.clone(), event: meta.tag, function: spec.name, source };
+                unfit.get_or_insert(known);
+            }
+        }
+    }
+    // The same input fits no better the next time.
+    Err(unfit.map_or_else(|| StepError::msg("The function takes no event."), StepError::from).fatal())
+}
+
+fn finish(nodes: &Nodes, at: usize, ctx: &Context, token: Token, given: Outputs) -> Result<Outputs, StepError> {
+    let mut values = Vec::new();
+    for given in given {
+        if let OutToken::Event(event) = given {
+            values.push(event.payload.as_erased().to_value()?);
+        }
+    }
+    let output = match values.len() {
+        0 => Value::Null,
+        1 => values.swap_remove(0),
+        _ => Value::Array(values),
+    };
+    nodes.complete(at, ctx, token, output)
+}

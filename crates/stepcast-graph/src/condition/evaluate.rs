@@ -1,0 +1,121 @@
+use std::cmp::Ordering;
+
+use serde_json::{Number, Value};
+
+use super::{Condition, Op};
+use crate::path::{Path, Scope};
+
+/// Two values were to be compared that cannot be; the comparison is false.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mismatch {
+    /// The path of the one.
+    pub path: String,
+    /// How they were to be compared.
+    pub op: Op,
+    /// What was at the path: the type of JSON.
+    pub found: &'static str,
+    /// The type of the other.
+    pub wanted: &'static str,
+}
+
+impl Condition {
+    /// Whether the condition holds. Comparisons that make no sense are false, and told of.
+    pub fn holds(&self, scope: &dyn Scope, mismatches: &mut Vec<Mismatch>) -> bool {
+        match self {
+            Condition::All(parts) => parts.iter().all(|part| part.holds(scope, mismatches)),
+            Condition::Any(parts) => parts.iter().any(|part| part.holds(scope, mismatches)),
+            Condition::Not(part) => !part.holds(scope, mismatches),
+            Condition::Exists(path) => scope.look_up(path).is_some(),
+            Condition::True(path) => scope.look_up(path).is_some_and(|value| is_true(&value)),
+            Condition::Compare { path, op, value } => {
+                let Some(found) = scope.look_up(path) else { return false };
+                compare(path, &found, *op, value, mismatches)
+            }
+        }
+    }
+}
+
+fn compare(path: &Path, found: &Value, op: Op, value: &Value, mismatches: &mut Vec<Mismatch>) -> bool {
+    let verdict = match op {
+        Op::Eq => Some(json_equal(found, value)),
+        Op::Neq => Some(!json_equal(found, value)),
+        Op::Gt => order(found, value).map(Ordering::is_gt),
+        Op::Gte => order(found, value).map(Ordering::is_ge),
+        Op::Lt => order(found, value).map(Ordering::is_lt),
+        Op::Lte => order(found, value).map(Ordering::is_le),
+        Op::In => within(found, value),
+        Op::NotIn => within(found, value).map(|within| !within),
+        Op::Contains => within(value, found),
+    };
+    if verdict.is_none() {
+        let (found, wanted) = (type_of(found), type_of(value));
+        mismatches.push(Mismatch { path: path.as_str().to_owned(), op, found, wanted });
+    }
+    verdict.unwrap_or(false)
+}
+
+/// Whether `whole` has `part`: as an item, a key, a part of a text. `None` where it cannot have parts like that.
+fn within(part: &Value, whole: &Value) -> Option<bool> {
+    match (whole, part) {
+        (Value::Array(items), part) => Some(items.iter().any(|item| json_equal(item, part))),
+        (Value::Object(fields), Value::String(key)) => Some(fields.contains_key(key)),
+        (Value::String(text), Value::String(part)) => Some(text.contains(part.as_str())),
+        _ => None,
+    }
+}
+
+fn order(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => number_order(a, b),
+        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+        _ => None,
+    }
+}
+
+fn number_order(a: &Number, b: &Number) -> Option<Ordering> {
+    // Whole numbers beyond 2^53 are not the same because their floats are.
+    if let (Some(a), Some(b)) = (whole(a), whole(b)) {
+        return Some(a.cmp(&b));
+    }
+    a.as_f64()?.partial_cmp(&b.as_f64()?)
+}
+
+fn whole(number: &Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+}
+
+/// Whether two values are the same JSON: numbers by their value, so that `1` is `1.0`; a bool is no number.
+pub fn json_equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => number_order(a, b) == Some(Ordering::Equal),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| json_equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| json_equal(a, b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Whether a value counts as true. Not true are `null`, `false`, 0, empty lists and objects, and the texts `""`, `"false"`,
+/// `"0"` and `"no"`, whatever their case and the white space around them.
+pub fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !matches!(text.trim().to_lowercase().as_str(), "" | "false" | "0" | "no"),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}
+
+pub(crate) fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a bool",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

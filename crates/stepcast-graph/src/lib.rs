@@ -1,0 +1,25 @@
+//! Workflows as data: graphs in JSON or YAML that run on stepcast's dispatcher.
+//!
+//! A document has steps and edges. [`Graph::new`] checks it, with everything that is wrong at once, and makes a definition of
+//! it like that of a compiled workflow: every step of the document is a step of the dispatcher, with its runs, journal,
+//! streams and pending inputs.
+
+mod check;
+mod compile;
+mod condition;
+mod document;
+mod events;
+mod graph;
+mod host;
+mod path;
+mod plan;
+mod template;
+
+pub use check::{Code, Issue, Report, Severity};
+pub use condition::*;
+pub use document::*;
+pub use events::{StepOver, StepStatus, Wake};
+pub use graph::{Graph, GraphError};
+pub use host::{Function, Host, Job, Runner};
+pub use path::{Path, PathError, Scope};
+pub use template::*;

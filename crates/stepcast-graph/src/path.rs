@@ -1,0 +1,130 @@
+//! Paths into the context of a run.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+/// The most segments of a path.
+const MAX_SEGMENTS: usize = 64;
+/// Under which key the run's input is kept.
+pub(crate) const START: &str = "start";
+
+/// A path such as `triage.output.severity` or `input.topic`, parsed once.
+///
+/// Its first segment is a step, an output key or `input`. What follows leads into the step's output, with or without the
+/// word `output`; where the output has nothing there, into the step's record, which has `error` and `event` as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    written: String,
+    root: String,
+    rest: Vec<String>,
+    /// Into the store: the output first, then the record.
+    first: String,
+    second: Option<String>,
+}
+
+/// A text is not a path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}` is not a path: write names with dots between them, as in `triage.output.severity`")]
+pub struct PathError {
+    /// The text.
+    pub path: String,
+}
+
+impl Path {
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// When it is empty, has an empty segment, a segment with white space, quotes or brackets in it, or more than 64.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        let trimmed = text.trim();
+        let error = || PathError { path: trimmed.to_owned() };
+        let mut segments: Vec<String> = trimmed.split('.').map(str::to_owned).collect();
+        let plain = |segment: &String| !segment.is_empty() && !segment.contains(is_special);
+        if segments.len() > MAX_SEGMENTS || !segments.iter().all(plain) {
+            return Err(error());
+        }
+        if segments[0] == "context" && segments.len() > 1 {
+            segments.remove(0);
+        }
+        let rest = segments.split_off(1);
+        let Some(root) = segments.pop() else { return Err(error()) };
+        Ok(Path { written: trimmed.to_owned(), root, rest, first: String::new(), second: None }.resolved())
+    }
+
+    /// The path as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Its first segment.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The same path where names of steps stand for other keys, and aliases for other paths behind `input`.
+    pub(crate) fn bound(&self, keys: &HashMap<String, String>, aliases: &HashMap<String, Path>) -> Path {
+        if self.root == "input"
+            && let Some(alias) = self.rest.first().and_then(|name| aliases.get(name))
+        {
+            let mut path = alias.clone();
+            path.rest.extend(self.rest[1..].iter().cloned());
+            path.written.clone_from(&self.written);
+            return path.bound(keys, &HashMap::new());
+        }
+        let mut path = self.clone();
+        if let Some(key) = keys.get(&path.root) {
+            path.root.clone_from(key);
+        }
+        path.resolved()
+    }
+
+    fn resolved(mut self) -> Self {
+        let join = |parts: &[String]| parts.iter().map(|part| format!(".{part}")).collect::<String>();
+        let rest = join(&self.rest);
+        (self.first, self.second) = match self.rest.first().map(String::as_str) {
+            _ if self.root == "input" => (format!("{START}.output.input{rest}"), None),
+            Some("output") => (format!("{}{rest}", self.root), Some(format!("{}.output{rest}", self.root))),
+            Some(_) => (format!("{}.output{rest}", self.root), Some(format!("{}{rest}", self.root))),
+            None => (format!("{}.output", self.root), None),
+        };
+        self
+    }
+
+    /// Where to look in the store, in order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.first.as_str()).chain(self.second.as_deref())
+    }
+}
+
+fn is_special(letter: char) -> bool {
+    letter.is_whitespace()
+        || matches!(letter, '{' | '}' | '"' | '\'' | '(' | ')' | '[' | ']' | '!' | '=' | '<' | '>' | '&' | '|' | ',')
+}
+
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+/// Where paths lead.
+pub trait Scope {
+    /// The value at the path; `None` where there is none, which is not the same as `null`.
+    fn look_up(&self, path: &Path) -> Option<Value>;
+}
+
+/// A context as JSON: `{"triage": {"output": ..}, "start": {"output": {"input": ..}}}`.
+impl Scope for Value {
+    fn look_up(&self, path: &Path) -> Option<Value> {
+        path.places().find_map(|place| walk(self, place)).cloned()
+    }
+}
+
+fn walk<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.').try_fold(value, |value, segment| match value {
+        Value::Object(fields) => fields.get(segment),
+        Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
