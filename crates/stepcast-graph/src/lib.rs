@@ -13,6 +13,7 @@ mod graph;
 mod host;
 mod path;
 mod plan;
+mod register;
 mod template;
 
 pub use check::{Code, Issue, Report, Severity};
@@ -22,4 +23,5 @@ pub use events::{StepOver, StepStatus, Wake};
 pub use graph::{Graph, GraphError};
 pub use host::{Function, Host, Job, Runner};
 pub use path::{Path, PathError, Scope};
+pub use register::RegisterGraph;
 pub use template::*;

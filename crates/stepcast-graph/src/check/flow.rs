@@ -43,6 +43,11 @@ impl Check<'_> {
             }
             self.fallback(source);
         }
+        let last = (0..count).filter(|at| self.ways[*at].is_empty() && self.steps()[*at].parent.is_none()).count();
+        if self.route() == Route::All && last > MAX_BEFORE {
+            let text = format!("Nothing comes after {last} of the steps; a run would wait for all of them.");
+            self.report.error(Code::TooLarge, "", text, "Let at most 1,000 steps be the last, with joins behind them.");
+        }
         for at in 0..count {
             if self.route() == Route::All && self.before[at].len() > MAX_BEFORE {
                 let text = format!("`{}` waits for {} steps.", self.steps()[at].id, self.before[at].len());
