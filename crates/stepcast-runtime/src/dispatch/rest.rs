@@ -50,7 +50,8 @@ impl RunCore {
             Some(Parked { shared: shared?, started, left: left.map(Box::new), future })
         });
         let parked = parked.collect();
-        if let Some(journal) = self.journal.take() {
+        if let Some(mut journal) = self.journal.take() {
+            journal.shrink();
             self.more().journal = Some(journal);
         }
         let away = PutAway { state, parked, more: self.more.take(), tokio: Handle::try_current().ok() };

@@ -239,6 +239,16 @@ impl Journal {
         !self.has_batch() && self.held.is_empty() && self.left.is_empty() && self.changes.is_empty()
     }
 
+    /// Gives back the room that a run without work does not need.
+    pub(crate) fn shrink(&mut self) {
+        self.spent = Vec::new();
+        self.held.shrink_to_fit();
+        self.starting.shrink_to_fit();
+        self.finished.shrink_to_fit();
+        self.batch.rows.shrink_to_fit();
+        self.batch.events.shrink_to_fit();
+    }
+
     /// Whether the next batch brings anything.
     pub(super) fn has_batch(&self) -> bool {
         let batch = &self.batch;
