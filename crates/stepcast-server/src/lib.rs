@@ -55,3 +55,8 @@ pub use server::{ServeError, Server};
 #[cfg(doctest)]
 #[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../", "docs/server.md"))]
 struct ServerPage;
+
+/// As are those of the page on operating it.
+#[cfg(doctest)]
+#[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../", "docs/server-operations.md"))]
+struct OperationsPage;
