@@ -70,6 +70,7 @@ fn title(name: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::json;
 
@@ -78,7 +79,7 @@ mod tests {
     #[test]
     fn what_may_be_null_is_a_choice() {
         let mut property = json!({"type": ["integer", "null"], "minimum": 0, "description": "How many."});
-        nullable(property.as_object_mut().expect("an object"));
+        nullable(property.as_object_mut().unwrap());
         let anyof = json!([{"type": "integer", "minimum": 0}, {"type": "null"}]);
         assert_eq!(property, json!({"anyOf": anyof, "description": "How many.", "default": null}));
     }

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_text_goes_where_a_text_fits() {
         let state = json!({ "limit": 2, "other": 3 });
-        assert_eq!(of::<Typed>(None, state.clone(), Some("cats")), json!({ "limit": 2, "topic": "cats" }));
+        assert_eq!(of::<Typed>(None, state, Some("cats")), json!({ "limit": 2, "topic": "cats" }));
         // What the state has stays; the usual name takes the text.
         let state = json!({ "limit": 2, "topic": "dogs" });
         let both = json!({ "limit": 2, "topic": "dogs", "query": "cats" });
