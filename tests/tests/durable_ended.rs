@@ -82,3 +82,38 @@ fn the_executions_that_were_given_up_are_counted_without_the_journal() {
         });
     }
 }
+
+struct Spoilt;
+
+#[workflow(Begin => Done)]
+impl Spoilt {
+    #[step]
+    async fn only(&self, ev: Begin, ctx: Context) -> Result<Done> {
+        ctx.store().set("items", ev.items).await?;
+        Err(StepError::msg("it is spoilt"))
+    }
+}
+
+#[test]
+fn the_state_and_the_last_event_are_those_of_the_run() {
+    for store in Store::all() {
+        let id = RunId::from("ended-2");
+        let first = store.process(async {
+            let runtime = Runtime::on(store.open());
+            runtime.register_as("spoilt", Spoilt, None).expect("it is registered");
+            let options = RunOptions::new().run_id(id.as_str());
+            let run = runtime.start("spoilt", serde_json::json!({ "items": 5 }), options).expect("it starts");
+            within(run.outcome()).await.expect_err("it fails");
+            run.terminal_event().expect("it has ended")
+        });
+        store.process(async {
+            let runtime = Runtime::on(store.open());
+            runtime.register_as("spoilt", Spoilt, None).expect("it is registered");
+            let run = runtime.attach(&id).await.expect("it is there");
+            assert_eq!(run.store_value("items"), Some(5.into()), "{}", store.name());
+            let again = run.terminal_event().expect("it has ended");
+            assert_eq!(again.to_envelope(), first.to_envelope(), "{}: step, attempts and time", store.name());
+            assert_eq!(first.value()["step_name"], "only");
+        });
+    }
+}

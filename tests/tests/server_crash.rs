@@ -121,6 +121,9 @@ async fn an_event_that_was_acknowledged_survives_the_server() {
         let ask = async {
             post("/workflows/approval/run-nowait".to_owned(), json!({"handler_id": id, "start_event": {"text": "a"}}))
                 .await;
+            // What comes before the question does not answer it.
+            let question = http.get(format!("{}/events/{id}?after_sequence=0", server.url)).send().await.unwrap();
+            question.bytes_stream().next().await.unwrap().unwrap();
             let event = json!({"event": {"type": "Approval", "value": {"approved": true}}, "step": step});
             post(format!("/events/{id}"), event).await;
         };

@@ -489,6 +489,8 @@ async fn every_form_of_an_event_reaches_its_run() {
             for (number, body) in forms.into_iter().enumerate() {
                 let id = format!("form-{number}");
                 begin(server, "approval", json!({"handler_id": id, "start_event": {"text": "a"}})).await;
+                // What comes before the question does not answer it.
+                streamed(server, &id, 1).await;
                 let sent = server.post(&format!("/events/{id}"), body.clone()).await;
                 assert_eq!((sent.status, sent.text.as_str()), (200, r#"{"status":"sent"}"#), "{body}");
                 assert_eq!(sent.run.as_deref(), Some(id.as_str()));
@@ -506,6 +508,7 @@ async fn an_event_that_does_not_fit_harms_nothing() {
     bounded(async {
         for server in Both::new().await.each() {
             begin(server, "approval", json!({"handler_id": "h", "start_event": {"text": "a"}})).await;
+            streamed(server, "h", 1).await;
             let approval = json!({"type": "Approval", "value": {"approved": true}});
             let cases = [
                 (json!({}), "Event data is required"),

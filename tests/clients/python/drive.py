@@ -102,6 +102,12 @@ async def people(client):
     assert await refused(404, client.send_event("nope", Approval(approved=True))) == "Handler not found"
     again = await client.run_workflow_nowait("approval", handler_id="ask", start_event={"text": "c"})
     assert again.status == "running", again
+    # What comes before the question does not answer it.
+    asking = client.get_workflow_events("ask")
+    async for event in asking:
+        assert event.value["text"] == "c", event
+        break
+    await asking.aclose()
     assert (await client.send_event("ask", {"type": "Approval", "data": {"approved": True}})).status == "sent"
     assert (await client.wait_for_handler("ask", timeout=10, poll_interval=0.01)).result.value["text"] == "c"
 
