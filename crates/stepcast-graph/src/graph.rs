@@ -63,6 +63,13 @@ pub enum GraphError {
     /// The steps that the document comes to do not fit together.
     #[error(transparent)]
     Definition(DefinitionError),
+    /// A document that was written in Rust is no JSON.
+    #[error("The graph cannot be written as JSON: {source}.")]
+    NotJson {
+        /// What serde found.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The ends of the definition are others.
     #[error(transparent)]
     Ends(#[from] WrongEnds),

@@ -75,6 +75,13 @@ impl Registered {
     }
 }
 
+impl Registered {
+    /// A workflow that was put together at run time.
+    fn built(program: &Arc<Program>) -> Self {
+        Registered { own_name: true, ..Registered::new(Arc::clone(program), Arc::new(())) }
+    }
+}
+
 impl Inner {
     pub(crate) fn is_closed(&self) -> bool {
         self.closing.load(Ordering::Acquire)
@@ -167,20 +174,41 @@ impl Runtime {
         flow: &BuiltWorkflow<Start, Stop>,
         alias: Option<&str>,
     ) -> Result<(), RuntimeError> {
-        let workflow = || Registered { own_name: true, ..Registered::new(Arc::clone(flow.program()), Arc::new(())) };
         let own = flow.definition().name().to_owned();
-        let is_alias = |name: &str, known: &Registered| known.own_name && known.program.def.name() != name;
-        if let Some(alias) = alias
-            && let Some(taken) = self.inner.workflows.get(alias)
-            && (alias == own || !is_alias(alias, taken.value()))
-        {
-            return Err(RuntimeError::DuplicateWorkflow { name: alias.to_owned() });
-        }
-        self.enter(own, workflow())?;
         if let Some(alias) = alias {
-            self.inner.workflows.insert(alias.to_owned(), workflow());
+            self.check_alias(alias, &own)?;
         }
+        self.enter(own, Registered::built(flow.program()))?;
+        match alias {
+            Some(alias) => self.alias_built(flow, alias),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets an alias stand for a workflow that was put together at run time, and is registered.
+    ///
+    /// # Errors
+    /// When the alias is the name of a workflow that is not an alias.
+    pub fn alias_built<Start: Event, Stop: Event>(
+        &self,
+        flow: &BuiltWorkflow<Start, Stop>,
+        alias: &str,
+    ) -> Result<(), RuntimeError> {
+        self.check_alias(alias, flow.definition().name())?;
+        self.inner.workflows.insert(alias.to_owned(), Registered::built(flow.program()));
         Ok(())
+    }
+
+    /// Whether an alias is free, or is one already.
+    fn check_alias(&self, alias: &str, own: &str) -> Result<(), RuntimeError> {
+        let taken = self.inner.workflows.get(alias).is_some_and(|known| {
+            // An alias is told by another name than that of its definition.
+            !known.own_name || known.program.def.name() == alias
+        });
+        match taken || alias == own {
+            true => Err(RuntimeError::DuplicateWorkflow { name: alias.to_owned() }),
+            false => Ok(()),
+        }
     }
 
     /// Registers a workflow of the catalogue: one that is `Default`, or names its constructor with `new = ..`.
