@@ -15,8 +15,28 @@ enum Call {
 
 /// Somebody who is told of many batches, one at a time, and asks for no memory for it.
 pub trait Receiver: Send + Sync {
-    /// What became of the batch that was handed over last.
-    fn receive(self: Arc<Self>, receipt: Receipt);
+    /// Takes what became of the batch that was handed over last.
+    fn receive(&self, receipt: Receipt);
+    /// Acts on it. Of batches that landed together, all are received before anybody is asked to act.
+    fn act(self: Arc<Self>);
+}
+
+/// Somebody who has a receipt, and acts on it when this is dropped.
+#[must_use]
+pub struct Told(Option<Arc<dyn Receiver>>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(receiver) = self.0.take() {
+            receiver.act();
+        }
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
 }
 
 /// What became of a batch.
@@ -26,7 +46,7 @@ pub struct Receipt {
     pub result: Result<(), WriteError>,
     /// The rows of the batch, if the backend has no more use for them: their room can be used again.
     pub spent: Vec<JournalRow>,
-    /// Whether batches of others landed with it, of which somebody is told at once.
+    /// Whether batches of others landed with it.
     pub together: bool,
 }
 
@@ -50,20 +70,25 @@ impl Done {
 
     /// Says what became of the batch.
     pub fn call(self, result: Result<(), WriteError>) {
-        self.hand(Receipt::of(result));
+        drop(self.hand(Receipt::of(result)));
     }
 
-    /// As [`call`](Self::call), with all that is known.
-    pub fn hand(mut self, receipt: Receipt) {
-        self.tell(receipt);
+    /// As [`call`](Self::call), with all that is known. A backend that writes many batches at once hands out their
+    /// receipts first, and only then drops what this gives.
+    pub fn hand(mut self, receipt: Receipt) -> Told {
+        self.tell(receipt)
     }
 
-    fn tell(&mut self, receipt: Receipt) {
+    fn tell(&mut self, receipt: Receipt) -> Told {
         match self.0.take() {
             Some(Call::Once(call)) => call(receipt.result),
-            Some(Call::To(receiver)) => receiver.receive(receipt),
+            Some(Call::To(receiver)) => {
+                receiver.receive(receipt);
+                return Told(Some(receiver));
+            }
             None => {}
         }
+        Told(None)
     }
 }
 
@@ -71,7 +96,7 @@ impl Drop for Done {
     fn drop(&mut self) {
         if self.0.is_some() {
             let result = Err(WriteError::Storage(StorageError::Closed));
-            self.tell(Receipt::of(result));
+            drop(self.tell(Receipt::of(result)));
         }
     }
 }

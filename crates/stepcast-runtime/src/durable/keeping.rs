@@ -29,6 +29,8 @@ pub(crate) struct Keeping {
     /// What became of the batch under way.
     receipt: Mutex<Option<Receipt>>,
     landed: AtomicBool,
+    /// Whether other batches landed with the last one.
+    together: AtomicBool,
     /// Whether the dispatcher is handing a batch over.
     sending: AtomicBool,
     /// The state as it was read anew.
@@ -57,6 +59,7 @@ impl Keeping {
             sealed: AtomicBool::new(false),
             receipt: Mutex::new(None),
             landed: AtomicBool::new(false),
+            together: AtomicBool::new(false),
             sending: AtomicBool::new(false),
             reloaded: Mutex::new(None),
             has_reloaded: AtomicBool::new(false),
@@ -117,17 +120,6 @@ impl Keeping {
         self.sending.store(false, Ordering::SeqCst);
     }
 
-    /// Leaves word of a batch.
-    fn land(&self, run: &Arc<RunShared>, receipt: Receipt) {
-        let together = receipt.together;
-        *lock(&self.receipt) = Some(receipt);
-        self.landed.store(true, Ordering::SeqCst);
-        // A dispatcher that is still sending looks by itself afterwards.
-        if !self.sending.load(Ordering::SeqCst) {
-            self.landing.tell(run, together);
-        }
-    }
-
     pub(super) fn put_reloaded(&self, loaded: Result<Loaded, AttachError>) {
         *lock(&self.reloaded) = Some(loaded);
         self.has_reloaded.store(true, Ordering::SeqCst);
@@ -162,9 +154,19 @@ impl Drop for Stay<'_> {
 }
 
 impl Receiver for RunShared {
-    fn receive(self: Arc<Self>, receipt: Receipt) {
-        if let Some(keeping) = self.keeping() {
-            keeping.land(&self, receipt);
+    fn receive(&self, receipt: Receipt) {
+        let Some(keeping) = self.keeping() else { return };
+        keeping.together.store(receipt.together, Ordering::Relaxed);
+        *lock(&keeping.receipt) = Some(receipt);
+        keeping.landed.store(true, Ordering::SeqCst);
+    }
+
+    fn act(self: Arc<Self>) {
+        let Some(keeping) = self.keeping() else { return };
+        // A dispatcher that is still sending looks by itself afterwards.
+        if !keeping.sending.load(Ordering::SeqCst) {
+            let together = keeping.together.load(Ordering::Relaxed);
+            keeping.landing.tell(&self, together);
         }
     }
 }

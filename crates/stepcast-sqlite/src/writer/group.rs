@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use stepcast_core::backend::{Batch, Receipt, StorageError, WriteError};
+use stepcast_core::backend::{Batch, Receipt, StorageError, Told, WriteError};
 
 use super::work::Work;
 use super::{FaultPoint, Job, More, is_final};
@@ -34,22 +34,24 @@ impl Work<'_> {
         match result {
             Ok(outcomes) => {
                 let together = jobs.len() > 1;
+                let mut told = Vec::with_capacity(jobs.len());
                 // Freed when everybody is told, and at work again.
                 let mut written = Vec::new();
                 for (job, outcome) in jobs.drain(..).zip(outcomes) {
                     if let (Job::Batch(batch, _), Err(error)) = (&job, &outcome) {
                         self.stop_after(batch, error);
                     }
-                    written.extend(answer(job, outcome, together));
+                    written.extend(answer(job, outcome, together, &mut told));
                     self.fault(FaultPoint::Told);
                 }
+                drop(told);
             }
             Err(error) => {
                 for job in jobs.drain(..) {
                     if let Job::Batch(batch, _) = &job {
                         self.stop_after(batch, &WriteError::Storage(error.clone()));
                     }
-                    drop(answer(job, Err(WriteError::Storage(error.clone())), false));
+                    drop(answer(job, Err(WriteError::Storage(error.clone())), false, &mut Vec::new()));
                 }
             }
         }
@@ -154,11 +156,11 @@ impl Work<'_> {
 }
 
 /// Gives the batch back if there is something to free in it.
-fn answer(job: Job, outcome: Outcome, together: bool) -> Option<Batch> {
+fn answer(job: Job, outcome: Outcome, together: bool, told: &mut Vec<Told>) -> Option<Batch> {
     match job {
         Job::Batch(mut batch, done) => {
             let spent = std::mem::take(&mut batch.rows);
-            done.hand(Receipt { result: outcome, spent, together });
+            told.push(done.hand(Receipt { result: outcome, spent, together }));
             return (!batch.only_appends() || !batch.events.is_empty()).then_some(batch);
         }
         Job::Call(call) => call.answer(outcome.map_err(|error| match error {

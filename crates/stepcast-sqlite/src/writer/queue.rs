@@ -1,65 +1,56 @@
 //! The way to the writer: many put in, one takes out, and is woken once for all that it waits for.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::Job;
 
 /// The end where jobs are put in.
 #[derive(Clone)]
-pub(crate) struct Jobs(Arc<Shared>);
+pub(crate) struct Jobs {
+    way: Sender<Job>,
+    shared: Arc<Shared>,
+}
 
 /// The end where they are taken out. When it is gone, so are the jobs.
-pub(crate) struct Queue(Arc<Shared>);
+pub(crate) struct Queue {
+    way: Receiver<Job>,
+    shared: Arc<Shared>,
+}
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
-    wake: Condvar,
-    /// How many jobs there are, for a look without the lock.
-    len: AtomicUsize,
-}
-
-#[derive(Default)]
-struct State {
-    jobs: VecDeque<Job>,
+    /// How many jobs there are. One that is taken before it was counted makes it less than it is, for a moment.
+    len: AtomicIsize,
     /// How many the taker sleeps for; 0 while it is awake.
-    wanted: usize,
-    closed: bool,
+    wanted: AtomicIsize,
+    taker: OnceLock<Thread>,
 }
 
 pub(crate) fn queue() -> (Jobs, Queue) {
+    let (put, take) = channel();
     let shared = Arc::<Shared>::default();
-    (Jobs(shared.clone()), Queue(shared))
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    (Jobs { way: put, shared: shared.clone() }, Queue { way: take, shared })
 }
 
 impl Jobs {
-    /// Whether somebody will take the job. If not, it is dropped, which calls others and so is not done under the lock.
+    /// Whether somebody will take the job. If not, it is dropped, which calls others.
     pub(crate) fn send(&self, job: Job) -> bool {
-        let mut state = self.0.lock();
-        if state.closed {
-            drop(state);
-            drop(job);
+        if self.way.send(job).is_err() {
             return false;
         }
-        state.jobs.push_back(job);
-        let len = state.jobs.len();
-        self.0.len.store(len, Ordering::Release);
-        let wake = state.wanted != 0 && len >= state.wanted;
-        if wake {
-            state.wanted = 0;
-        }
-        drop(state);
-        if wake {
-            self.0.wake.notify_one();
+        let Shared { len, wanted, taker } = &*self.shared;
+        let len = len.fetch_add(1, Ordering::SeqCst) + 1;
+        let enough = wanted.load(Ordering::SeqCst);
+        if enough > 0
+            && len >= enough
+            && wanted.swap(0, Ordering::SeqCst) > 0
+            && let Some(taker) = taker.get()
+        {
+            taker.unpark();
         }
         true
     }
@@ -68,10 +59,10 @@ impl Jobs {
 impl Queue {
     /// Waits without going to sleep until there are `wanted` jobs, at most for `awake`. Whether there are any.
     pub(super) fn watch(&self, wanted: usize, awake: Duration) -> bool {
-        let len = || self.0.len.load(Ordering::Acquire);
-        if len() < wanted {
+        let len = || self.shared.len.load(Ordering::Acquire);
+        if len() < wanted as isize {
             let end = Instant::now() + awake;
-            while len() < wanted && Instant::now() < end {
+            while len() < wanted as isize && Instant::now() < end {
                 std::thread::yield_now();
             }
         }
@@ -91,30 +82,41 @@ impl Queue {
         if !awake.is_zero() {
             self.watch(wanted, awake);
         }
-        let mut state = self.0.lock();
-        while state.jobs.len() < wanted {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            state.wanted = wanted;
-            state = match left {
-                Some(Duration::ZERO) => break,
-                Some(left) => self.0.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.0.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
+        let (mut taken, mut last) = (0, false);
+        loop {
+            let before = taken;
+            while taken < most
+                && let Ok(job) = self.way.try_recv()
+            {
+                into.push(job);
+                taken += 1;
+            }
+            self.shared.len.fetch_sub((taken - before) as isize, Ordering::SeqCst);
+            if taken >= wanted.min(most) || last {
+                return;
+            }
+            last = !self.sleep(wanted - taken, until);
         }
-        state.wanted = 0;
-        let many = most.min(state.jobs.len());
-        into.extend(state.jobs.drain(..many));
-        self.0.len.store(state.jobs.len(), Ordering::Release);
     }
-}
 
-impl Drop for Queue {
-    fn drop(&mut self) {
-        let left = {
-            let mut state = self.0.lock();
-            state.closed = true;
-            std::mem::take(&mut state.jobs)
-        };
-        drop(left);
+    /// Sleeps until there are `wanted` jobs; `false` when it is time to go on without them.
+    fn sleep(&self, wanted: usize, until: Option<Instant>) -> bool {
+        let Shared { len, wanted: noted, taker } = &*self.shared;
+        taker.get_or_init(std::thread::current);
+        noted.store(wanted as isize, Ordering::SeqCst);
+        let mut in_time = true;
+        // Whoever puts in enough takes the note away; a wake-up without that is somebody else's.
+        while len.load(Ordering::SeqCst) < wanted as isize && noted.load(Ordering::SeqCst) > 0 {
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => {
+                    in_time = false;
+                    break;
+                }
+                Some(left) => std::thread::park_timeout(left),
+                None => std::thread::park(),
+            }
+        }
+        noted.store(0, Ordering::SeqCst);
+        in_time
     }
 }
