@@ -33,6 +33,8 @@ examples! {
     child_workflow,
     durable,
     fan_out,
+    graph_in_code,
+    graph_review,
     hello,
     human_in_the_loop,
     joins,
