@@ -16,7 +16,7 @@ enum Call {
 /// Somebody who is told of many batches, one at a time, and asks for no memory for it.
 pub trait Receiver: Send + Sync {
     /// Takes what became of the batch that was handed over last.
-    fn receive(&self, receipt: Receipt);
+    fn receive(self: Arc<Self>, receipt: Receipt);
     /// Acts on it. Of batches that landed together, all are received before anybody is asked to act.
     fn act(self: Arc<Self>);
 }
@@ -83,7 +83,7 @@ impl Done {
         match self.0.take() {
             Some(Call::Once(call)) => call(receipt.result),
             Some(Call::To(receiver)) => {
-                receiver.receive(receipt);
+                Arc::clone(&receiver).receive(receipt);
                 return Told(Some(receiver));
             }
             None => {}

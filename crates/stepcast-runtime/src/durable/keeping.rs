@@ -29,8 +29,8 @@ pub(crate) struct Keeping {
     /// What became of the batch under way.
     receipt: Mutex<Option<Receipt>>,
     landed: AtomicBool,
-    /// Whether other batches landed with the last one.
-    together: AtomicBool,
+    /// Whether the run is told of it together with others.
+    listed: AtomicBool,
     /// Whether the dispatcher is handing a batch over.
     sending: AtomicBool,
     /// The state as it was read anew.
@@ -59,7 +59,7 @@ impl Keeping {
             sealed: AtomicBool::new(false),
             receipt: Mutex::new(None),
             landed: AtomicBool::new(false),
-            together: AtomicBool::new(false),
+            listed: AtomicBool::new(false),
             sending: AtomicBool::new(false),
             reloaded: Mutex::new(None),
             has_reloaded: AtomicBool::new(false),
@@ -154,19 +154,23 @@ impl Drop for Stay<'_> {
 }
 
 impl Receiver for RunShared {
-    fn receive(&self, receipt: Receipt) {
+    fn receive(self: Arc<Self>, receipt: Receipt) {
         let Some(keeping) = self.keeping() else { return };
-        keeping.together.store(receipt.together, Ordering::Relaxed);
+        let together = receipt.together;
         *lock(&keeping.receipt) = Some(receipt);
         keeping.landed.store(true, Ordering::SeqCst);
+        // A dispatcher that is still sending looks by itself afterwards.
+        let listed = together && !keeping.sending.load(Ordering::SeqCst) && keeping.landing.list(&self);
+        keeping.listed.store(listed, Ordering::Relaxed);
     }
 
     fn act(self: Arc<Self>) {
         let Some(keeping) = self.keeping() else { return };
-        // A dispatcher that is still sending looks by itself afterwards.
-        if !keeping.sending.load(Ordering::SeqCst) {
-            let together = keeping.together.load(Ordering::Relaxed);
-            keeping.landing.tell(&self, together);
+        if keeping.listed.load(Ordering::Relaxed) {
+            keeping.landing.tell();
+        } else if !keeping.sending.load(Ordering::SeqCst) {
+            // One that landed alone is told at once: the way by the task is longer.
+            self.landed();
         }
     }
 }

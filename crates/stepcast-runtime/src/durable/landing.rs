@@ -13,6 +13,8 @@ use crate::run::{RunShared, lock};
 #[derive(Default)]
 pub(crate) struct Landing {
     waiting: Mutex<Vec<Arc<RunShared>>>,
+    /// Whether some of them do not know of it yet, and nobody was asked to tell them.
+    due: AtomicBool,
     news: Notify,
     /// Whether the task is there.
     served: AtomicBool,
@@ -27,18 +29,22 @@ impl Landing {
         }
     }
 
-    /// There is word of a run's batch. One that landed alone is told at once: the way by the task is longer.
-    pub(crate) fn tell(&self, run: &Arc<RunShared>, together: bool) {
-        if !together || !self.served.load(Ordering::SeqCst) {
-            return run.landed();
+    /// Notes a run whose batch has landed. `false` if nobody is there to tell it.
+    pub(super) fn list(&self, run: &Arc<RunShared>) -> bool {
+        if !self.served.load(Ordering::SeqCst) {
+            return false;
         }
-        let mut waiting = lock(&self.waiting);
-        waiting.push(Arc::clone(run));
-        let first = waiting.len() == 1;
-        drop(waiting);
-        if first {
-            self.news.notify_one();
+        lock(&self.waiting).push(Arc::clone(run));
+        self.due.store(true, Ordering::SeqCst);
+        true
+    }
+
+    /// Has the runs told that were listed: a group of them with one wake.
+    pub(super) fn tell(&self) {
+        if !self.due.swap(false, Ordering::SeqCst) {
+            return;
         }
+        self.news.notify_one();
         // The task may have gone with its tokio runtime in between.
         if !self.served.load(Ordering::SeqCst) {
             self.tell_all();
