@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use stepcast_core::{DefinitionError, StartEvent, StepError, StopEvent, WorkflowDef};
-use stepcast_runtime::{BuiltWorkflow, Context, Run, RunOptions, WrongEnds};
+use stepcast_runtime::{BuiltWorkflow, Context, RestoreRunError, Run, RunOptions, RunSnapshot, WrongEnds};
 
 use crate::check::{self, Report};
 use crate::compile::compile;
@@ -158,6 +158,14 @@ impl Graph {
     /// As [`run`](Self::run), with options.
     pub fn run_with(&self, input: Value, options: RunOptions) -> Run<StopEvent> {
         self.inner.flow.run_with(start_event(input), options)
+    }
+
+    /// Goes on with a run from its snapshot, in this process or another.
+    ///
+    /// # Errors
+    /// When the snapshot is of another graph or version, or is damaged.
+    pub fn restore(&self, snapshot: RunSnapshot, options: RunOptions) -> Result<Run<StopEvent>, RestoreRunError> {
+        self.inner.flow.restore(snapshot, options)
     }
 
     /// Runs the graph to its end as a child of a step of another workflow, and gives its result.

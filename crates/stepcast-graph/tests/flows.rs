@@ -462,3 +462,35 @@ async fn yaml_is_read_too() {
     assert!(matches!(Graph::parse("{ no", &host()), Err(GraphError::Parse(_))));
     assert!(matches!(Graph::parse("a: [", &host()), Err(GraphError::Parse(_))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_holds_a_paused_parallel_step() {
+    let source = parallel(
+        json!(2),
+        json!([
+            { "id": "done", "type": "function", "template": { "n": "{{input.n}}" } },
+            { "id": "ask", "type": "human", "prompt": "well?" },
+            { "id": "slow", "type": "function", "delay": "1h" }
+        ]),
+    );
+    let first = graph(&source);
+    let run = first.run(json!({ "n": 7 }));
+    while run.pending_inputs().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let text = run.snapshot().await.unwrap().to_json().unwrap();
+    run.cancel();
+    // As another process would: from texts alone.
+    let again = Graph::parse(&source.to_string(), &host()).unwrap();
+    let run = again.restore(stepcast::RunSnapshot::from_json(&text).unwrap(), RunOptions::new()).unwrap();
+    while run.pending_inputs().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let input = run.pending_inputs().await.remove(0);
+    run.respond(&input.id, stepcast::HumanResponseEvent::default().with("response", "yes")).await.unwrap();
+    let stop = run.await.unwrap();
+    let after = &stop.result().unwrap()["after"];
+    assert_eq!(after["done"], json!({ "n": 7 }));
+    assert_eq!(after["ask"]["response"], json!("yes"));
+    assert!(after.get("slow").is_none());
+}

@@ -141,8 +141,7 @@ impl Nodes {
         let always = || find(|when| matches!(when, When::Always));
         let otherwise = || find(|when| matches!(when, When::Otherwise));
         // Of several without a condition, the last.
-        let plain =
-            || ways().filter(|(_, when)| matches!(when, When::Plain | When::Success)).last().map(|(meta, _)| meta);
+        let plain = || ways().rfind(|(_, when)| matches!(when, When::Plain | When::Success)).map(|(meta, _)| meta);
         let meta = match status {
             StepStatus::Completed => {
                 let scope = RunScope::of(ctx);

@@ -54,7 +54,7 @@ pub(crate) fn compile(plan: Plan) -> Result<WorkflowDef, GraphError> {
     let name = versioned(&plan.id, plan.version);
     let mut builder = WorkflowBuilder::new::<StartEvent, StopEvent>(name);
     if !plan.start.iter().all(|at| matches!(plan.steps[*at].work, Work::Start)) {
-        let gives = plan.start.iter().map(|at| tags.into_step(*at)).collect::<Result<Vec<_>, _>>()?;
+        let gives = plan.start.iter().map(|at| tags.entry_of(*at)).collect::<Result<Vec<_>, _>>()?;
         let mut decl = decl(START, vec![StartEvent::PARAM_SET], body::start_of(gives.clone()));
         decl.gives = gives;
         builder = builder.step_decl(decl);
@@ -111,7 +111,7 @@ impl Tags<'_> {
         &self.plan.steps[at].id
     }
 
-    fn into_step(&self, at: usize) -> Result<&'static EventMeta, GraphError> {
+    fn entry_of(&self, at: usize) -> Result<&'static EventMeta, GraphError> {
         self.meta(&format!(">{}", self.id(at)))
     }
 
@@ -121,7 +121,7 @@ impl Tags<'_> {
     }
 
     fn edge(&self, from: usize, to: usize) -> Result<&'static EventMeta, GraphError> {
-        if self.waits(to) { self.meta(&format!("{}>{}", self.id(from), self.id(to))) } else { self.into_step(to) }
+        if self.waits(to) { self.meta(&format!("{}>{}", self.id(from), self.id(to))) } else { self.entry_of(to) }
     }
 
     fn is_container(&self, at: usize) -> bool {
@@ -169,7 +169,7 @@ impl Tags<'_> {
                 Some(ChildOf { meta: self.gathered(parent)?, key, races: join != Wanted::All })
             }
         };
-        let children = step.children.iter().map(|child| self.into_step(*child)).collect::<Result<_, _>>()?;
+        let children = step.children.iter().map(|child| self.entry_of(*child)).collect::<Result<_, _>>()?;
         Ok(Node { at, all: self.plan.route == Route::All, outs, exit, child_of, children })
     }
 
@@ -191,7 +191,7 @@ impl Tags<'_> {
             _ if self.waits(at) => {
                 step.before.iter().map(|from| self.edge(*from, at).map(one)).collect::<Result<_, _>>()?
             }
-            _ => vec![one(self.into_step(at)?)],
+            _ => vec![one(self.entry_of(at)?)],
         };
         if let Work::Use { spec, .. } = &step.work {
             params.extend(spec.params.iter().filter(|param| !param.takes_events()).copied());
