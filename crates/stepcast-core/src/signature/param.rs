@@ -107,13 +107,13 @@ impl<'a> StepCall<'a> {
     }
 
     /// A call with other events, for the body of a step inside that of another one: with the same workflow and the same
-    /// of what the runtime supplies.
+    /// of what the runtime supplies, and polled as this one is to be.
     #[must_use]
     pub fn with_inputs<'b>(&self, inputs: &'b [Payload]) -> StepCall<'b>
     where
         'a: 'b,
     {
-        StepCall { inputs, next: 0, instance: self.instance, env: self.env, in_place: None }
+        StepCall { inputs, next: 0, instance: self.instance, env: self.env, in_place: self.in_place }
     }
 
     /// The events of the call.

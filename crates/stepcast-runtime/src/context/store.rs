@@ -86,6 +86,20 @@ impl Store {
         self.write(path, |store| store.set(&parsed, value).map_err(Into::into))
     }
 
+    /// Looks at the value at a path that was read before, without a copy of it. Do not call back into the store from `look`.
+    pub fn look<R>(&self, path: &StorePath, look: impl FnOnce(Option<&Value>) -> R) -> R {
+        let data = self.exec.run.data();
+        look(data.store.as_deref().and_then(|store| store.get(path)))
+    }
+
+    /// As [`set`](Self::set), for a path that was read before and a value that is JSON.
+    ///
+    /// # Errors
+    /// When the path leads through something that is not an object or list, or the run or the execution is over.
+    pub fn put(&self, path: &StorePath, value: Value) -> Result<(), StoreEditError> {
+        self.write(path.as_str(), |store| store.set(path, value).map_err(Into::into))
+    }
+
     /// Changes the value at a path in one piece. A missing value is `null`. An `Err` from the closure changes and
     /// records nothing. The closure may run again where a backend finds a conflict, so it does nothing else.
     ///
