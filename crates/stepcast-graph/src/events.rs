@@ -1,5 +1,7 @@
 //! Events of graphs beside those that are made of the document.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepcast_core::{Event, EventIdent, EventMeta, Role};
@@ -39,9 +41,9 @@ pub enum StepStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepOver {
     /// The step.
-    pub step: String,
+    pub step: Arc<str>,
     /// Under which key of the context its output is kept.
-    pub key: String,
+    pub key: Arc<str>,
     /// How it ended.
     pub status: StepStatus,
     /// Its output; for a failed one, the error.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use stepcast_core::{DefinitionError, StartEvent, StepError, StopEvent, WorkflowDef};
+use stepcast_core::{DefinitionError, StartEvent, StepError, StopEvent, StoreError, WorkflowDef};
 use stepcast_runtime::{BuiltWorkflow, Context, RestoreRunError, Run, RunOptions, RunSnapshot, WrongEnds};
 
 use crate::check::{self, Report};
@@ -63,6 +63,13 @@ pub enum GraphError {
     /// The steps that the document comes to do not fit together.
     #[error(transparent)]
     Definition(DefinitionError),
+    /// A step's key is no key of a store.
+    #[error("A step's output cannot be kept under its key: {source}")]
+    Key {
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
     /// A document that was written in Rust is no JSON.
     #[error("The graph cannot be written as JSON: {source}.")]
     NotJson {

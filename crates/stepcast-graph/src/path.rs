@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
+use stepcast_core::StorePath;
 
 /// The most segments of a path.
 const MAX_SEGMENTS: usize = 64;
@@ -19,8 +20,8 @@ pub struct Path {
     root: String,
     rest: Vec<String>,
     /// Into the store: the output first, then the record.
-    first: String,
-    second: Option<String>,
+    first: Option<StorePath>,
+    second: Option<StorePath>,
 }
 
 /// A text is not a path.
@@ -49,7 +50,7 @@ impl Path {
         }
         let rest = segments.split_off(1);
         let Some(root) = segments.pop() else { return Err(error()) };
-        Ok(Path { written: trimmed.to_owned(), root, rest, first: String::new(), second: None }.resolved())
+        Ok(Path { written: trimmed.to_owned(), root, rest, first: None, second: None }.resolved())
     }
 
     /// The path as it was written.
@@ -82,18 +83,21 @@ impl Path {
     fn resolved(mut self) -> Self {
         let join = |parts: &[String]| parts.iter().map(|part| format!(".{part}")).collect::<String>();
         let rest = join(&self.rest);
-        (self.first, self.second) = match self.rest.first().map(String::as_str) {
+        let (first, second) = match self.rest.first().map(String::as_str) {
             _ if self.root == "input" => (format!("{START}.output.input{rest}"), None),
             Some("output") => (format!("{}{rest}", self.root), Some(format!("{}.output{rest}", self.root))),
             Some(_) => (format!("{}.output{rest}", self.root), Some(format!("{}{rest}", self.root))),
             None => (format!("{}.output", self.root), None),
         };
+        // Segments were looked at when the path was read.
+        self.first = StorePath::new(first).ok();
+        self.second = second.and_then(|second| StorePath::new(second).ok());
         self
     }
 
     /// Where to look in the store, in order.
-    pub(crate) fn places(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.first.as_str()).chain(self.second.as_deref())
+    pub(crate) fn places(&self) -> impl Iterator<Item = &StorePath> {
+        self.first.iter().chain(&self.second)
     }
 }
 
@@ -117,14 +121,6 @@ pub trait Scope {
 /// A context as JSON: `{"triage": {"output": ..}, "start": {"output": {"input": ..}}}`.
 impl Scope for Value {
     fn look_up(&self, path: &Path) -> Option<Value> {
-        path.places().find_map(|place| walk(self, place)).cloned()
+        path.places().find_map(|place| place.get(self)).cloned()
     }
-}
-
-fn walk<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    path.split('.').try_fold(value, |value, segment| match value {
-        Value::Object(fields) => fields.get(segment),
-        Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
-        _ => None,
-    })
 }

@@ -106,7 +106,7 @@ impl Views {
 
     fn over(&mut self, over: StepOver, seq: u64, shown: &mut Vec<ViewItem>) {
         let StepOver { step, key, status, output } = over;
-        let step = || Some(step.clone());
+        let step = || Some(step.to_string());
         self.add(shown, Mode::Lifecycle, step(), seq, || json!({ "phase": "complete", "status": status }));
         let record = match status {
             StepStatus::Completed if output.is_null() => return,
@@ -114,8 +114,8 @@ impl Views {
             StepStatus::Failed => json!({ "error": output }),
             StepStatus::Skipped | StepStatus::Cancelled => json!({ "status": status }),
         };
-        self.add(shown, Mode::Updates, step(), seq, || json!({ &key: &record }));
-        self.values.insert(key, record);
+        self.add(shown, Mode::Updates, step(), seq, || json!({ &*key: &record }));
+        self.values.insert(key.to_string(), record);
         let values = if self.modes.contains(&Mode::Values) { Value::Object(self.values.clone()) } else { Value::Null };
         self.add(shown, Mode::Values, step(), seq, || values);
     }

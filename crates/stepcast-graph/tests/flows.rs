@@ -43,7 +43,7 @@ async fn flaky(_issue: Issue, attempt: Attempt) -> Result<Issue> {
 
 fn statuses(items: &[StreamItem]) -> Vec<(String, StepStatus)> {
     let over = items.iter().filter_map(|item| item.get::<StepOver>());
-    over.map(|over| (over.step.clone(), over.status)).collect()
+    over.map(|over| (over.step.to_string(), over.status)).collect()
 }
 
 async fn run_and_watch(source: &Value, input: Value) -> (Result<Value, String>, Vec<(String, StepStatus)>, String) {

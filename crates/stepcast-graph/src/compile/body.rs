@@ -40,7 +40,7 @@ pub(super) fn step(nodes: Arc<Nodes>, at: usize) -> StepBody {
             return Invocation::Ended(Ok(outputs));
         }
         if let Work::Use { spec, input } = &nodes.step(at).work {
-            return used::invoke(&nodes, at, (spec, input), ctx, token, &call);
+            return used::invoke(&nodes, at, (spec, input), ctx, token, call);
         }
         match work::at_once(&nodes, at, &ctx, token) {
             Some(done) => Invocation::Ended(done),

@@ -1,5 +1,7 @@
 //! What follows when a step is over.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use stepcast_core::{DataEvent, LogLevel, Outputs, Payload, StepError, StopEvent};
 use stepcast_runtime::Context;
@@ -38,14 +40,15 @@ impl Nodes {
             }
         }
         record.extend(run.map(|run| ("run".to_owned(), run)));
-        scope.set(&step.key, Value::Object(record))?;
+        scope.store.put(&self.nodes[at].cell, Value::Object(record))?;
         self.tell(at, ctx, status, output);
         Ok(())
     }
 
     pub(super) fn tell(&self, at: usize, ctx: &Context, status: StepStatus, output: Value) {
-        let step = self.step(at);
-        ctx.write_event_to_stream(StepOver { step: step.id.clone(), key: step.key.clone(), status, output });
+        let node = &self.nodes[at];
+        let (step, key) = (Arc::clone(&node.id), Arc::clone(&node.key));
+        ctx.write_event_to_stream(StepOver { step, key, status, output });
     }
 
     /// The events that follow.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use stepcast_core::{
     CatchDecl, DataEvent, Event, EventInput, EventMeta, EventSet, HumanResponseEvent, OnFailure, OutSpec, ParamSpec,
-    Role, StartEvent, StepBody, StepDecl, StepFailedEvent, StopEvent, WorkflowBuilder, WorkflowDef,
+    Role, StartEvent, StepBody, StepDecl, StepFailedEvent, StopEvent, StorePath, WorkflowBuilder, WorkflowDef,
 };
 
 use self::node::{ChildOf, Exit, Node, Nodes, Out};
@@ -170,7 +170,9 @@ impl Tags<'_> {
             }
         };
         let children = step.children.iter().map(|child| self.entry_of(*child)).collect::<Result<_, _>>()?;
-        Ok(Node { at, all: self.plan.route == Route::All, outs, exit, child_of, children })
+        let cell = StorePath::new(step.key.as_str()).map_err(|source| GraphError::Key { source })?;
+        let (id, key) = (step.id.as_str().into(), step.key.as_str().into());
+        Ok(Node { at, id, key, cell, all: self.plan.route == Route::All, outs, exit, child_of, children })
     }
 
     /// What a step gives when it is over.

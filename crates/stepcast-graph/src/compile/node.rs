@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::{DataEvent, EventMeta, Payload};
+use stepcast_core::{DataEvent, EventMeta, Payload, StorePath};
 
 use crate::plan::{Plan, Step, When};
 
@@ -18,6 +18,10 @@ pub(super) struct Nodes {
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) at: usize,
+    pub(super) id: Arc<str>,
+    pub(super) key: Arc<str>,
+    /// Where its record is kept.
+    pub(super) cell: StorePath,
     pub(super) all: bool,
     pub(super) outs: Vec<Out>,
     pub(super) exit: Option<Exit>,

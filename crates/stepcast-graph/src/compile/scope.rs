@@ -49,7 +49,7 @@ impl RunScope {
 
 impl Scope for RunScope {
     fn look_up(&self, path: &Path) -> Option<Value> {
-        path.places().find_map(|place| self.get(place))
+        path.places().find_map(|place| self.store.look(place, |value| value.cloned()))
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn invoke(
     (spec, input): (&'static StepSpec, &Input),
     ctx: Context,
     token: Token,
-    call: &StepCall<'_>,
+    call: StepCall<'_>,
 ) -> Invocation {
     let event = match event_of(nodes, at, spec, input, &ctx) {
         Ok(event) => event,
@@ -63,11 +63,16 @@ pub(super) fn invoke(
         let (nodes, ctx) = (Arc::clone(nodes), ctx.clone());
         move |given: Result<Outputs, StepError>| finish(&nodes, at, &ctx, token, given?)
     };
-    match (spec.invoke)(call.with_inputs(&inputs)) {
-        Invocation::Future(body) | Invocation::Begun(body) => {
+    // Beside a wait for the end of a race, the body is polled together with that.
+    let races = nodes.nodes[at].child_of.as_ref().is_some_and(|child| child.races);
+    let inner = call.with_inputs(&inputs);
+    let inner = if races { inner.polled_in_place(None) } else { inner };
+    match (spec.invoke)(inner) {
+        Invocation::Future(body) => {
             let doing = async move { over(body.await) };
-            going_on(nodes, at, ctx, token, call.with_inputs(&[]), doing)
+            going_on(nodes, at, ctx, token, call, doing)
         }
+        Invocation::Begun(body) => Invocation::Begun(Box::pin(async move { over(body.await) })),
         Invocation::Gave(payload) => Invocation::Ended(over(Ok(Outputs::from(payload)))),
         Invocation::Ended(given) => Invocation::Ended(over(given)),
         Invocation::Blocking(body) => Invocation::Blocking(Box::new(move || over(body()))),
@@ -89,10 +94,13 @@ fn event_of(
         ParamSpec::Event(set) => Some(set.to_vec()),
         _ => None,
     });
+    let takes = takes.unwrap_or_default();
     let mut unfit = None;
+    let mut value = Some(value);
     // Of several, the first that the input fits.
-    for meta in takes.unwrap_or_default() {
-        match meta.decode(value.clone()) {
+    for (at, meta) in takes.iter().enumerate() {
+        let given = if at + 1 == takes.len() { value.take() } else { value.clone() };
+        match meta.decode(given.unwrap_or_default()) {
             Ok(event) => return Ok(Payload::from_box(event)),
             Err(source) => {
                 let known = Unfit { step: step.id.clone(), event: meta.tag, function: spec.name, source };
