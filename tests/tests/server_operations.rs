@@ -419,9 +419,8 @@ async fn a_server_that_ends_closes_its_sockets() {
             assert!(refused.contains("read_only"), "{refused}");
             served.tell_to_end();
             let closed = loop {
-                match socket.next().await.expect("a close frame").unwrap() {
-                    Message::Close(frame) => break frame.expect("a code"),
-                    _ => {}
+                if let Message::Close(frame) = socket.next().await.expect("a close frame").unwrap() {
+                    break frame.expect("a code");
                 }
             };
             assert_eq!(u16::from(closed.code), 1001);
