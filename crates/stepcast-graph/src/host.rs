@@ -100,14 +100,13 @@ pub(crate) struct KnownRunner {
 /// themselves; runners, functions and workflows are added.
 ///
 /// ```
-/// use serde_json::json;
-/// use stepcast_core::Result;
+/// use serde_json::{Value, json};
 /// use stepcast_graph::{Host, Job};
 /// use stepcast_runtime::Context;
 ///
 /// let host = Host::new()
 ///     .runner("writer", ["write"], |job: Job, _: Context| async move { Ok(json!({ "text": job.prompt })) })
-///     .function("double", |n, _| async move { Ok(json!(n.as_i64().unwrap_or(0) * 2)) });
+///     .function("double", |n: Value, _| async move { Ok(json!(n.as_i64().unwrap_or(0) * 2)) });
 /// # let _ = host;
 /// ```
 #[derive(Clone, Debug, Default)]
