@@ -494,3 +494,41 @@ async fn a_snapshot_holds_a_paused_parallel_step() {
     assert_eq!(after["ask"]["response"], json!("yes"));
     assert!(after.get("slow").is_none());
 }
+
+#[tokio::test]
+async fn a_parallel_step_on_a_dead_path_is_skipped_as_a_whole() {
+    let source = json!({
+        "id": "dead-parallel", "route": "all",
+        "steps": [
+            { "id": "gate", "type": "condition", "condition": "input.go" },
+            { "id": "both", "type": "parallel" },
+            { "id": "one", "type": "function", "template": 1, "parent": "both" },
+            { "id": "two", "type": "function", "template": 2, "parent": "both" },
+            { "id": "other", "type": "function", "template": "other" },
+            { "id": "join", "type": "join" }
+        ],
+        "edges": [
+            { "source": "gate", "target": "both", "when": "gate.result" },
+            { "source": "gate", "target": "other" },
+            { "source": "both", "target": "join" },
+            { "source": "other", "target": "join" }
+        ]
+    });
+    let went = result(&source, json!({ "go": true })).await;
+    assert_eq!(went["both"], json!({ "one": 1, "two": 2 }));
+    let skipped = result(&source, json!({ "go": false })).await;
+    assert_eq!(skipped.as_object().unwrap().keys().collect::<Vec<_>>(), ["gate", "join", "other"]);
+}
+
+#[tokio::test]
+async fn the_input_is_found_whatever_the_start_is_called() {
+    let source = json!({
+        "id": "begin",
+        "steps": [
+            { "id": "begin", "type": "start", "output_key": "zz" },
+            { "id": "a", "type": "function", "template": ["{{begin.input.n}}", "{{start.output.input.n}}", "{{input.n}}"] }
+        ],
+        "edges": [{ "source": "begin", "target": "a" }]
+    });
+    assert_eq!(result(&source, json!({ "n": 3 })).await["a"], json!([3, 3, 3]));
+}

@@ -42,6 +42,8 @@ impl Check<'_> {
             let step = self.steps()[at].clone();
             if step.step_type == StepType::Start {
                 self.keys.insert(id.clone(), crate::path::START.to_owned());
+                // The run's input has a key of its own, whatever the step says.
+                continue;
             }
             let key = step.output_key.as_ref().or_else(|| self.task(at)?.output_key.as_ref()).cloned();
             let sets = step.action == Some(Action::Set) || step.values.is_some();

@@ -199,7 +199,11 @@ impl Tags<'_> {
             params.extend(spec.params.iter().filter(|param| !param.takes_events()).copied());
         }
         let mut decl = decl(step.id.clone(), params, body::step(Arc::clone(nodes), at));
-        decl.gives = if node.children.is_empty() { self.leads_to(node) } else { node.children.clone() };
+        decl.gives = node.children.clone();
+        // A parallel step that is skipped leads on by itself; else its second half does.
+        if node.children.is_empty() || self.plan.route == Route::All && node.child_of.is_none() {
+            decl.gives.extend(self.leads_to(node));
+        }
         decl.timeout = step.timeout;
         decl.on_failure = Some(OnFailure::from(step.on_failure));
         decl.retry = step.retry.as_ref().and_then(|retry| retry.policy()).map(Arc::new);
