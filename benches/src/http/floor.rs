@@ -17,14 +17,14 @@ pub fn register(suite: &mut Suite) {
     let (requests, events) = (sizes.requests, sizes.sse_events);
     let mut served = None;
     suite.value("http-run", "axum_json", "ns/request", requests, move || {
-        let served = served.get_or_insert_with(|| Served::new(|| Router::new().route("/hello", post(hello))));
+        let served = served.get_or_insert_with(|| Served::new(Router::new().route("/hello", post(hello))));
         let request = load::post("/hello", r#"{"start_event":{"name":"Bob"}}"#);
         per_op(load::requests(served.address, &request, requests, CLIENTS), requests)
     });
     let mut served = None;
     suite.value("http-sse", "axum_sse", "ns/event", events * READERS as u64, move || {
         let served = served.get_or_insert_with(|| {
-            Served::new(|| Router::new().route("/events", get(move || async move { count_down(events) })))
+            Served::new(Router::new().route("/events", get(move || async move { count_down(events) })))
         });
         per_op(load::streams(served.address, &load::get("/events"), events, READERS), events * READERS as u64)
     });

@@ -9,6 +9,7 @@ mod server;
 use std::net::SocketAddr;
 
 use axum::Router;
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::measure::{Kind, Rt, Suite};
@@ -38,15 +39,16 @@ struct Served {
 }
 
 impl Served {
-    fn new(make: impl FnOnce() -> Router) -> Self {
+    /// As axum serves a router.
+    fn new(router: Router) -> Self {
+        Self::by(|listener| async move { axum::serve(listener, router).await.expect("it serves") })
+    }
+
+    fn by<F: Future<Output = ()> + Send + 'static>(serve: impl FnOnce(TcpListener) -> F) -> Self {
         let runtime = Rt::Mt.build();
-        let router = {
-            let _inside = runtime.enter();
-            make()
-        };
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("its address");
-        runtime.spawn(async move { axum::serve(listener, router).await });
+        runtime.spawn(serve(listener));
         Self { address, runtime }
     }
 }

@@ -43,11 +43,11 @@ pub fn register(suite: &mut Suite) {
 }
 
 fn serve(runtime: Runtime) -> Served {
-    Served::new(|| {
+    Served::by(|listener| async move {
         runtime.register_as("greet", Greet, None).expect("a workflow");
         runtime.register_as("ticks", Ticks, None).expect("a workflow");
         runtime.register_as("asks", Asks, None).expect("a workflow");
-        Server::new(runtime).router()
+        Server::new(runtime).serve_until(listener, std::future::pending()).await.expect("it serves");
     })
 }
 

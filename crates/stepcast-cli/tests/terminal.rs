@@ -61,6 +61,7 @@ fn typed_at(place: &Place, command: &str, lines: &[(&str, &str)]) -> Option<Stri
     let mut terminal = Command::new("script");
     terminal.args(["-qec", command, "/dev/null"]);
     terminal.envs(envs.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+    terminal.current_dir(envs.get_current_dir().unwrap());
     terminal.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = terminal.spawn().unwrap();
     let (mut seen, mut byte) = (Vec::new(), [0]);

@@ -181,8 +181,12 @@ impl EventMeta {
         }
     }
 
-    /// The JSON Schema of the value: the type's own if it has one, else an object with the fields' names.
+    /// The JSON Schema of the value: the type's own if it has one, else an object with the fields' names. An event that
+    /// exists only at run time may be anything.
     pub fn schema(&self) -> Value {
+        if self.is_data {
+            return serde_json::json!({ "title": self.tag });
+        }
         if let Some(schema) = (self.schema)() {
             return schema;
         }

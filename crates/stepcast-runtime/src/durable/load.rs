@@ -1,5 +1,6 @@
 //! From what is stored of a run to what goes on in memory.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use stepcast_core::backend::*;
@@ -145,8 +146,9 @@ fn ended(program: &Program, run: &RunId, stored: &StoredRun, last: Option<&AnyEv
         }
         _ => RunEnd::failed(error_of(record), last.and_then(|last| last.decode().ok()), at),
     };
-    // A journal that does not fit any more takes nothing from the run's end.
-    let store = opened(&program.def, stored).map(|mut opened| state_of(&mut opened.folded.kept)).unwrap_or_default();
+    // A journal that does not fit any more takes nothing from the run's end, nor does a panic in an event's drop.
+    let state = || opened(&program.def, stored).map(|mut opened| state_of(&mut opened.folded.kept));
+    let store = catch_unwind(AssertUnwindSafe(state)).ok().and_then(Result::ok).unwrap_or_default();
     Restored {
         run_id: run.clone(),
         state: RunState::default(),
