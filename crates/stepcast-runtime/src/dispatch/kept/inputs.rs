@@ -3,7 +3,7 @@
 use serde_json::Value;
 use stepcast_core::backend::{InputChange as Change, NewInput};
 use stepcast_core::engine::{InputChange, InputReason, PendingInput, RunState, Time};
-use stepcast_core::{InputRequiredEvent, WorkflowDef};
+use stepcast_core::{Event, HumanResponseEvent, InputRequiredEvent, WorkflowDef};
 
 use crate::dispatch::{Dispatch, RunCore};
 
@@ -53,6 +53,8 @@ pub(in crate::dispatch) fn record(def: &WorkflowDef, input: PendingInput, expire
     // A dynamic question may say by itself what it takes.
     let dynamic = input.event.as_ref().and_then(|event| event.get::<InputRequiredEvent>());
     let own = |name: &str| dynamic.and_then(|event| event.get(name)).map(Value::to_string);
+    // An answer of any kind has no schema but the question's own.
+    let typed = expected.filter(|meta| meta.tag != HumanResponseEvent::META.tag);
     let (choices, own_schema) = (choices.or_else(|| own("choices")), own("schema"));
     NewInput {
         input: input.id,
@@ -66,7 +68,7 @@ pub(in crate::dispatch) fn record(def: &WorkflowDef, input: PendingInput, expire
         prompt,
         data: event.or(error).as_ref().map(Value::to_string),
         choices,
-        schema: own_schema.or_else(|| expected.map(|meta| meta.schema().to_string())),
+        schema: own_schema.or_else(|| typed.map(|meta| meta.schema().to_string())),
         expires,
     }
 }
