@@ -19,7 +19,7 @@ pub(crate) struct AppInner {
     pub(crate) options: ServerOptions,
     pub(crate) gate: Gate,
     pub(crate) metrics: Arc<Metrics>,
-    /// Cancelled when the server drains: streams end, and nothing new begins.
+    /// Cancelled when the server drains: streams are broken off, and nothing new begins.
     pub(crate) draining: CancellationToken,
 }
 

@@ -102,7 +102,7 @@ impl Server {
         }
     }
 
-    /// Serves on a listener until the future ends. Then no connection is taken any more, `/ready` says 503, streams end,
+    /// Serves on a listener until the future ends. Then no connection is taken any more, `/ready` says 503, streams are broken off,
     /// WebSockets are closed with 1001 and requests are answered, while the runtime is
     /// [shut down](Runtime::shutdown): runs that a backend keeps rest in it, the others may come to their end. What is
     /// not done within [`ServerOptions::shutdown_deadline`] is cut off.

@@ -26,7 +26,7 @@ use crate::app::App;
 /// How long to wait when the system has no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
 
-/// Serves until the future ends, then lets everything come to its end: no new connections, streams end, requests are
+/// Serves until the future ends, then lets everything come to its end: no new connections, streams are broken off, requests are
 /// answered, runs rest in their store. What is not done at the deadline is cut off.
 pub(crate) async fn run(listener: TcpListener, router: Router, app: App, until: impl Future<Output = ()>) {
     let open = TaskTracker::new();

@@ -1,6 +1,5 @@
 //! Streams as responses: SSE and NDJSON over one run's events.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -50,10 +49,11 @@ pub(crate) fn respond_after(
         items: Vec::new(),
         heartbeat: heartbeat.map(|text| (text, app.options.heartbeat)),
         draining: app.draining.clone(),
+        broken: false,
     };
     let body = Body::from_stream(stream::unfold(state, |mut state| async move {
         let bytes = state.next().await?;
-        Some((Ok::<_, Infallible>(bytes), state))
+        Some((bytes, state))
     }));
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -85,13 +85,22 @@ struct State<F> {
     items: Vec<StreamItem>,
     heartbeat: Option<(&'static str, Duration)>,
     draining: CancellationToken,
+    broken: bool,
 }
 
+/// The server ends before the run does. A stream that ended in order would say that the run has.
+#[derive(Debug, thiserror::Error)]
+#[error("the server is shutting down; the stream goes on at the next one")]
+struct BrokenOff;
+
 impl<F: FnMut(&StreamItem, &mut Vec<u8>)> State<F> {
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
         let before = std::mem::take(&mut self.before);
         if !before.is_empty() {
-            return Some(Bytes::from_static(before.as_bytes()));
+            return Some(Ok(Bytes::from_static(before.as_bytes())));
+        }
+        if self.broken {
+            return None;
         }
         let begun = Instant::now();
         loop {
@@ -112,15 +121,18 @@ impl<F: FnMut(&StreamItem, &mut Vec<u8>)> State<F> {
                         return None;
                     }
                 }
-                text = silent => return Some(Bytes::from_static(text.as_bytes())),
-                () = self.draining.cancelled() => return None,
+                text = silent => return Some(Ok(Bytes::from_static(text.as_bytes()))),
+                () = self.draining.cancelled() => {
+                    self.broken = true;
+                    return Some(Err(BrokenOff));
+                }
             }
             let mut out = Vec::with_capacity(self.items.len() * 160);
             for item in &self.items {
                 (self.frame)(item, &mut out);
             }
             if !out.is_empty() {
-                return Some(out.into());
+                return Some(Ok(out.into()));
             }
         }
     }
