@@ -15,10 +15,13 @@ use super::{CLIENTS, READERS, Served, load};
 use crate::alloc::LiveBytes;
 use crate::measure::{Suite, median, per_op};
 
+/// Makes a runtime whose runs are kept in one way.
+type Make = fn() -> Runtime;
+
 pub fn register(suite: &mut Suite) {
     let sizes = suite.sizes();
     let (requests, events, idle, answers) = (sizes.requests, sizes.sse_events, sizes.idle_clients, sizes.answers);
-    let kept: [(&str, fn() -> Runtime); 2] =
+    let kept: [(&str, Make); 2] =
         [("stepcast", Runtime::new), ("stepcast@memory_backend", || Runtime::on(MemoryBackend::new()))];
     for (subject, make) in kept {
         let mut served = None;
