@@ -210,7 +210,9 @@ fn an_event_for_one_step_is_recorded_for_it() {
         });
         // A process that takes up nothing itself: the event is in the store when it dies.
         store.process(async {
-            let runtime = runtime().only_attached();
+            // Said before it knows a workflow whose runs it could take up.
+            let runtime = Runtime::on(store.open()).only_attached();
+            runtime.register(addressed::Addressed).expect("it is registered");
             let refused = runtime.send_event_to(&id, "nope", Go { n: 1 }).await;
             let Err(stepcast::SendRunError::Step { step, takers, .. }) = refused else { panic!("{refused:?}") };
             assert_eq!((step.as_str(), takers), ("nope", vec!["left".to_owned(), "right".to_owned()]));
