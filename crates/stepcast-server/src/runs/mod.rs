@@ -153,6 +153,11 @@ impl Runs {
         Ok(follow.counted(self.metrics.open_stream()))
     }
 
+    /// All of a run that was just started, with the runtime's own frames: a stored run that has ended meanwhile has none.
+    pub(crate) fn follow_new(&self, run: &AnyRun) -> Follow {
+        Follow::run(run, StreamStart::Beginning, true).counted(self.metrics.open_stream())
+    }
+
     /// Questions to people, the oldest first, at most `limit`; the next page starts after the last one's cursor.
     pub(crate) async fn inputs(
         &self,

@@ -96,8 +96,8 @@ async fn run_agent(
             access.may_change()?;
             let start = start_data(&def, input.start().cloned(), input.fields(), text.as_deref());
             let options = RunOptions::new().run_id(thread.next()).record_internal();
-            let run = app.runs.start(&name, start, options).await?.run_id().clone();
-            let follow = app.runs.follow(&run, StreamStart::Beginning, true).await?;
+            let begun = app.runs.start(&name, start, options).await?;
+            let (run, follow) = (begun.run_id().clone(), app.runs.follow_new(&begun));
             let machine = AgUi::new(input.thread_id, input.run_id, run.clone(), access, 0);
             Ok(Segment { app, run, def: Some(def), access, follow, declined: Vec::new(), machine }.respond())
         }

@@ -78,8 +78,8 @@ async fn chat(
     }
     let start = start_data(&def, chat.input.clone(), None, chat.text().as_deref());
     let options = RunOptions::new().run_id(thread.next()).record_internal();
-    let run = app.runs.start(&name, start, options).await?.run_id().clone();
-    let follow = app.runs.follow(&run, StreamStart::Beginning, true).await?;
+    let begun = app.runs.start(&name, start, options).await?;
+    let (run, follow) = (begun.run_id().clone(), app.runs.follow_new(&begun));
     let machine = AiSdk::new(run.clone(), name, access, 0);
     Ok(marked(Segment { app, run, def: Some(def), access, follow, declined: Vec::new(), machine }.respond()))
 }
