@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use stepcast::engine::Time;
 
 /// The present, in microseconds since the Unix epoch.
@@ -50,19 +51,14 @@ pub(crate) fn between(from: Time, to: Time) -> String {
 
 /// A moment in UTC, as RFC 3339 writes it.
 pub(crate) fn date(at: Time) -> String {
-    let secs = at.0 / 1_000_000;
-    let (day, of_day) = ((secs / 86_400) as i64, secs % 86_400);
-    // Days to a civil date, after Howard Hinnant.
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    let moment = i64::try_from(at.0 / 1_000_000).ok().and_then(|secs| Timestamp::from_second(secs).ok());
+    moment.unwrap_or(Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The moment of a text as RFC 3339 has it; `None` if it is none, or before 1970.
+pub(crate) fn moment(text: &str) -> Option<Time> {
+    let micros = text.parse::<Timestamp>().ok()?.as_microsecond();
+    u64::try_from(micros).ok().map(Time)
 }
 
 /// A length of time as it is written: `90`, `90s`, `15m`, `2h`, `7d`, `250ms`.
@@ -144,6 +140,8 @@ mod tests {
 
     #[test]
     fn moments_are_written_in_utc() {
+        assert_eq!(moment("2026-11-21T01:54:18.293001+00:00"), Some(Time(1_795_226_058_293_001)));
+        assert_eq!((moment("yesterday"), moment("1969-12-31T23:59:59Z")), (None, None));
         assert_eq!(date(Time(0)), "1970-01-01T00:00:00Z");
         assert_eq!(date(Time(951_782_400_000_000)), "2000-02-29T00:00:00Z");
         assert_eq!(date(Time(1_795_253_936_000_000)), "2026-11-21T09:38:56Z");

@@ -5,6 +5,8 @@ use stepcast::backend::{Holder, InputCursor, InputRecord, InputStatus, NewInput,
 use stepcast::engine::Time;
 use stepcast_client::{InputInfo, RemoteEvent, RunInfo};
 
+use crate::text;
+
 /// A run. The server drives it, or leaves it asleep: it is not for anybody else to take.
 pub(super) fn run(info: RunInfo, cursor: u64) -> RunRecord {
     let error = info.error.map(|fault| {
@@ -64,38 +66,7 @@ pub(super) fn event(event: &RemoteEvent) -> Option<StreamRow> {
     Some(StreamRow { seq: event.seq?, tag: event.event.tag().to_owned(), at, json })
 }
 
-/// A moment of the server's: `2026-11-21T01:49:48.608652+00:00`, always in UTC. What is written otherwise is the epoch.
+/// A moment of the server's. What is written otherwise is the epoch.
 fn time(text: &str) -> Time {
-    let number = |range: std::ops::Range<usize>| text.get(range).and_then(|digits| digits.parse::<u64>().ok());
-    let read = || {
-        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-        let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-        let micros = number(20..26)?;
-        let seconds = days(year, month, day)? * 86_400 + hour * 3_600 + minute * 60 + second;
-        Some(Time(seconds * 1_000_000 + micros))
-    };
-    read().unwrap_or_default()
-}
-
-/// Days since 1970-01-01 of a civil date: Howard Hinnant, "chrono-compatible low-level date algorithms".
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let year = if month <= 2 { year.checked_sub(1)? } else { year };
-    let (era, of_era) = (year / 400, year % 400);
-    let shifted = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * shifted + 2) / 5 + day.checked_sub(1)?;
-    (era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year).checked_sub(719_468)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Time, time};
-
-    #[test]
-    fn moments_are_read_back() {
-        assert_eq!(time("1970-01-01T00:00:00.000000+00:00"), Time(0));
-        assert_eq!(time("2000-02-29T00:00:00.000000+00:00"), Time(951_782_400_000_000));
-        assert_eq!(time("2026-11-21T01:54:18.293001+00:00"), Time(1_795_226_058_293_001));
-        assert_eq!(time("yesterday"), Time(0));
-        assert_eq!(time("0000-01-00T00:00:00.000000+00:00"), Time(0));
-    }
+    text::moment(text).unwrap_or_default()
 }
