@@ -204,6 +204,10 @@ impl Backend for SqliteBackend {
         self.readers.read(|conn| read::events(conn, run, after, limit))
     }
 
+    fn last_seq(&self, run: &str) -> Result<u64, LoadError> {
+        self.readers.read(|conn| read::last_seq(conn, run))
+    }
+
     fn inputs(
         &self,
         filter: &InputFilter,

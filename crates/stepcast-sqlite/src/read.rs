@@ -71,6 +71,10 @@ pub(crate) fn events(conn: &Connection, id: &str, after: u64, limit: usize) -> R
     Ok(events)
 }
 
+pub(crate) fn last_seq(conn: &Connection, id: &str) -> Result<u64, LoadError> {
+    Ok(events::last_seq(conn, key_of(conn, id)?)?)
+}
+
 pub(crate) fn mail(conn: &Connection, id: &str, after: u64) -> Result<Vec<Mail>, LoadError> {
     let key = key_of(conn, id)?;
     let sql = "SELECT id, kind, input, json, at FROM mailbox WHERE run = ?1 AND id > ?2 ORDER BY id";

@@ -83,6 +83,9 @@ impl Backend for Failing {
     fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {
         self.inner.events(run, after, limit)
     }
+    fn last_seq(&self, run: &str) -> Result<u64, LoadError> {
+        self.inner.last_seq(run)
+    }
     fn inputs(
         &self,
         filter: &InputFilter,

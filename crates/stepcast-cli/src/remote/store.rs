@@ -73,12 +73,7 @@ impl Backend for ServerStore {
 
     fn load(&self, run: &str) -> Result<StoredRun, LoadError> {
         let record = self.run(run)?.ok_or_else(|| LoadError::UnknownRun { run: run.into() })?;
-        let (mut last_seq, mut more) = (0, true);
-        while more {
-            let events = self.events(run, last_seq, MOST)?;
-            more = events.len() == MOST;
-            last_seq = events.last().map_or(last_seq, |event| event.seq);
-        }
+        let last_seq = self.last_seq(run)?;
         // What only the store itself has is left out.
         let (description, start) = (NO_JOURNAL.to_owned(), "null".to_owned());
         Ok(StoredRun { record, description, start, snapshot: None, rows: Vec::new(), last_seq })
@@ -115,6 +110,17 @@ impl Backend for ServerStore {
             Err(error) if error.status() == Some(404) => Err(LoadError::UnknownRun { run: run.into() }),
             Err(error) => Err(failed(error).into()),
         }
+    }
+
+    // A server is asked for events alone: their pages end at the last.
+    fn last_seq(&self, run: &str) -> Result<u64, LoadError> {
+        let (mut last, mut more) = (0, true);
+        while more {
+            let events = self.events(run, last, MOST)?;
+            more = events.len() == MOST;
+            last = events.last().map_or(last, |event| event.seq);
+        }
+        Ok(last)
     }
 
     fn inputs(

@@ -55,6 +55,9 @@ pub trait Backend: Send + Sync + Debug + 'static {
     /// Stream events of a run with numbers greater than `after`, in order, at most `limit`.
     fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError>;
 
+    /// The number of a run's last stream event; 0 if it has none.
+    fn last_seq(&self, run: &str) -> Result<u64, LoadError>;
+
     /// Inputs of all runs, the oldest first, at most `limit`; the next page starts after [`InputRecord::cursor`].
     fn inputs(
         &self,

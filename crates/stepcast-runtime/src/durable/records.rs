@@ -76,6 +76,18 @@ impl Runtime {
             .unwrap_or(Err(LoadError::Storage(StorageError::Closed)))
     }
 
+    /// The number of a stored run's last stream event; 0 if it has none, or nothing is stored.
+    ///
+    /// # Errors
+    /// When there is no such run or the store cannot be read.
+    pub async fn stored_last_seq(&self, run: &RunId) -> Result<u64, LoadError> {
+        let Some(backend) = self.backend() else { return Ok(0) };
+        let run = run.clone();
+        ask(backend, move |backend| backend.last_seq(run.as_str()))
+            .await
+            .unwrap_or(Err(LoadError::Storage(StorageError::Closed)))
+    }
+
     /// Sends an event to a stored run, wherever it sleeps or runs. Recorded when this returns.
     ///
     /// # Errors

@@ -93,21 +93,9 @@ impl StoredRuns {
         let after = match start {
             StreamStart::Beginning => 0,
             StreamStart::After(seq) => seq,
-            _ => self.last_seq(run).await?,
+            _ => self.runtime.stored_last_seq(run).await.map_err(|error| ApiError::of_load(run, error))?,
         };
         Ok(Follow::elsewhere(self.runtime.clone(), run.clone(), after))
-    }
-
-    /// The number of the last event so far.
-    async fn last_seq(&self, run: &RunId) -> Result<u64, ApiError> {
-        let mut last = 0;
-        loop {
-            let rows = self.runtime.stored_events(run, last, PAGE).await;
-            match rows.map_err(|error| ApiError::of_load(run, error))?.last() {
-                Some(row) => last = row.seq,
-                None => return Ok(last),
-            }
-        }
     }
 
     pub(super) async fn attach(&self, run: &RunId) -> Result<AnyRun, ApiError> {

@@ -60,6 +60,8 @@ pub(crate) fn events_have_no_gap_and_refuse_the_whole_batch(store: &dyn Store) {
     let seqs = |events: Vec<StreamRow>| events.iter().map(|event| event.seq).collect::<Vec<_>>();
     assert_eq!(seqs(backend.events("a", 2, 3).unwrap()), [3, 4, 5]);
     assert_eq!(seqs(backend.events("a", 6, 3).unwrap()), [0; 0]);
+    assert_eq!(backend.last_seq("a").unwrap(), 6);
+    assert!(matches!(backend.last_seq("b"), Err(LoadError::UnknownRun { .. })));
 }
 
 pub(crate) fn a_failed_write_fails_the_later_ones(store: &dyn Store) {

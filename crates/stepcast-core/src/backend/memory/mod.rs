@@ -160,7 +160,12 @@ impl Backend for MemoryBackend {
     fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {
         let world = self.open()?;
         let events = &world.found(run)?.events;
-        Ok(events.iter().filter(|event| event.seq > after).take(limit).cloned().collect())
+        let from = events.partition_point(|event| event.seq <= after);
+        Ok(events.iter().skip(from).take(limit).cloned().collect())
+    }
+
+    fn last_seq(&self, run: &str) -> Result<u64, LoadError> {
+        Ok(self.open()?.found(run)?.last_seq())
     }
 
     fn inputs(
