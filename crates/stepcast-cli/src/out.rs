@@ -62,20 +62,6 @@ pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// A status, in a word.
-pub(crate) fn status_name(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Running => "running",
-        RunStatus::Waiting => "waiting",
-        RunStatus::Completed => "completed",
-        RunStatus::CompletedWithFailures => "completed_with_failures",
-        RunStatus::Failed => "failed",
-        RunStatus::Cancelled => "cancelled",
-        RunStatus::TimedOut => "timed_out",
-        _ => "unknown",
-    }
-}
-
 /// The style of a status.
 pub(crate) fn status_style(status: RunStatus) -> Style {
     match status {

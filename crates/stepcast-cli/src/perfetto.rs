@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use stepcast::backend::InputStatus;
 use stepcast::engine::Time;
 
-use crate::out::status_name;
 use crate::text::cut;
 use crate::timeline::{End, Span, Story, answer, event_data, question};
 
@@ -34,7 +33,7 @@ pub(crate) fn trace(story: &Story) -> Value {
     name(&mut all, STREAM, "stream events");
     name(&mut all, QUESTIONS, "questions");
     let (began, ended) = (story.began(), story.ended());
-    all.push(slice(&record.workflow, "run", WHOLE, (began, ended), json!({ "status": status_name(record.status) })));
+    all.push(slice(&record.workflow, "run", WHOLE, (began, ended), json!({ "status": record.status.name() })));
     for ((step, lane), track) in &tracks {
         let name_of = if *lane == 0 { (*step).to_owned() } else { format!("{step} #{}", lane + 1) };
         name(&mut all, *track, &name_of);

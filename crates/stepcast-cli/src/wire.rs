@@ -1,6 +1,6 @@
 //! Events and errors as they are stored and streamed, for people and for scripts.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use stepcast::{Catalogue, EventMeta};
 
 /// The data of an event, whether it came in its envelope or bare.
@@ -45,12 +45,8 @@ pub(crate) fn ends(workflow: &str) -> Option<(&'static EventMeta, &'static Event
 
 /// The data with its secret fields covered.
 pub(crate) fn covered(mut value: Value, meta: Option<&EventMeta>) -> Value {
-    if let (Some(meta), Some(fields)) = (meta, value.as_object_mut()) {
-        for name in meta.secret {
-            if let Some(field) = fields.get_mut(*name) {
-                *field = json!("***");
-            }
-        }
+    if let Some(meta) = meta {
+        meta.cover(&mut value);
     }
     value
 }
@@ -126,6 +122,8 @@ pub(crate) fn question(prompt: Option<&str>, asked: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

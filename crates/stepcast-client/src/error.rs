@@ -119,7 +119,7 @@ pub enum ResultError {
     #[error(transparent)]
     Stream(#[from] StreamError),
     /// The run ended without a stop event.
-    #[error("The run `{run}` ended as {}: {}.", crate::model::word(*status), fault.message)]
+    #[error("The run `{run}` ended as {}: {}.", status.name(), fault.message)]
     Ended {
         /// The run.
         run: String,

@@ -169,7 +169,7 @@ impl RunInfo {
 
 impl RunQuery {
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
-        let mut pairs: Vec<_> = self.statuses.iter().map(|status| ("status", word(*status).to_owned())).collect();
+        let mut pairs: Vec<_> = self.statuses.iter().map(|status| ("status", status.name().to_owned())).collect();
         pairs.extend(self.workflows.iter().map(|workflow| ("workflow", workflow.clone())));
         pairs.extend(self.parent.clone().map(|parent| ("parent", parent)));
         pairs.extend(self.limit.map(|limit| ("limit", limit.to_string())));
@@ -188,23 +188,7 @@ impl InputQuery {
     }
 }
 
-const WORDS: [(&str, RunStatus); 7] = [
-    ("running", RunStatus::Running),
-    ("waiting", RunStatus::Waiting),
-    ("completed", RunStatus::Completed),
-    ("completed_with_failures", RunStatus::CompletedWithFailures),
-    ("failed", RunStatus::Failed),
-    ("cancelled", RunStatus::Cancelled),
-    ("timed_out", RunStatus::TimedOut),
-];
-
-/// A status as it is written on the wire.
-pub(crate) fn word(status: RunStatus) -> &'static str {
-    WORDS.iter().find(|(_, known)| *known == status).map_or("unknown", |(word, _)| word)
-}
-
 fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RunStatus, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let found = WORDS.iter().find(|(word, _)| *word == text).map(|(_, status)| *status);
-    found.ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no status of a run")))
+    RunStatus::named(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no status of a run")))
 }

@@ -58,6 +58,14 @@ pub(crate) struct Frame {
     ts: Option<String>,
 }
 
+impl RemoteEvent {
+    /// Whether the run ended with it: its stop event, or the event that says how it ended otherwise.
+    pub fn is_last(&self) -> bool {
+        let envelope = self.event.to_envelope();
+        envelope.tag == "StopEvent" || envelope.types.is_some_and(|types| types.iter().any(|name| name == "StopEvent"))
+    }
+}
+
 impl From<Frame> for RemoteEvent {
     fn from(frame: Frame) -> Self {
         RemoteEvent { seq: frame.seq, event: AnyEvent::from_envelope(frame.envelope), at: frame.ts }
@@ -134,7 +142,7 @@ impl RemoteStream {
         self.failed = 0;
         if let Some(seq) = event.seq {
             self.last = seq;
-            self.ended = is_last(&event.event);
+            self.ended = event.is_last();
         }
         event
     }
@@ -206,10 +214,4 @@ fn read(frame: Sse) -> Result<Option<RemoteEvent>, RequestError> {
     let event: RemoteEvent = serde_json::from_str::<Frame>(&data).map_err(answer)?.into();
     // Only a logged event has an id.
     Ok(Some(RemoteEvent { seq: frame.id.and_then(|id| id.parse().ok()), ..event }))
-}
-
-/// Whether a run's stream ends with this event.
-fn is_last(event: &AnyEvent) -> bool {
-    let envelope = event.to_envelope();
-    envelope.tag == "StopEvent" || envelope.types.is_some_and(|types| types.iter().any(|name| name == "StopEvent"))
 }

@@ -27,7 +27,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let record = find::run(&*app.store.read()?, &args.run)?;
     let id = short(&record.run);
     if record.status.is_end() {
-        let status = out::status_name(record.status).replace('_', " ");
+        let status = record.status.name().replace('_', " ");
         let since = text::relative(now(), record.changed);
         return Err(CliError::new("SC0031", format!("The run {id} has ended: {status} {since}.")).no_help());
     }

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::drive::{Manner, drive};
 use crate::error::CliError;
 use crate::text::{now, relative, short};
-use crate::{find, out, remote};
+use crate::{find, remote};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,7 +39,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
 pub(crate) async fn resume(app: &App, record: &RunRecord, manner: MannerArgs) -> Outcome {
     let id = short(&record.run);
     if record.status.is_end() {
-        let status = out::status_name(record.status).replace('_', " ");
+        let status = record.status.name().replace('_', " ");
         let text = format!("The run {id} has ended: {status} {}.", relative(now(), record.changed));
         return Err(CliError::new("SC0031", text).help(app.command(&format!("rerun {id}"))));
     }

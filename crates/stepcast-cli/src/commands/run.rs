@@ -12,7 +12,6 @@ use crate::app::App;
 use crate::drive::{Manner, drive};
 use crate::error::CliError;
 use crate::input::{Given, InputArgs};
-use crate::out::status_name;
 use crate::remote;
 use crate::text::{now, parse_length, relative};
 
@@ -110,7 +109,7 @@ pub(crate) fn free_id(app: &App, id: &str) -> Result<(), CliError> {
     match app.store.read()?.run(id)? {
         None => Ok(()),
         Some(run) => {
-            let status = status_name(run.status).replace('_', " ");
+            let status = run.status.name().replace('_', " ");
             let text =
                 format!("A run `{id}` exists: {}, {status}, begun {}.", run.workflow, relative(now(), run.created));
             Err(CliError::new("SC0038", text))

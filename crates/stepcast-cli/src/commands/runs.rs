@@ -6,7 +6,7 @@ use stepcast::backend::{Holder, RunFilter, RunRecord, RunStatus};
 use super::Outcome;
 use crate::app::App;
 use crate::exit::Exit;
-use crate::out::{BOLD, DIM, PLAIN, Table, status_name, status_style};
+use crate::out::{BOLD, DIM, PLAIN, Table, status_style};
 use crate::text::{date, now, relative, short};
 use crate::{find, out, wire};
 
@@ -96,7 +96,7 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
 pub(crate) fn words(record: &RunRecord) -> String {
     match (record.status, record.holder) {
         (RunStatus::Running, Holder::Nobody) => "interrupted".to_owned(),
-        (status, _) => status_name(status).replace('_', " "),
+        (status, _) => status.name().replace('_', " "),
     }
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn record_json(record: &RunRecord) -> Value {
         "run_id": &*record.run,
         "workflow": record.workflow,
         "parent": record.parent.as_deref(),
-        "status": status_name(record.status),
+        "status": record.status.name(),
         "driven": record.holder != Holder::Nobody,
         "result": result(record),
         "error": parsed(&record.error),

@@ -11,7 +11,7 @@ use stepcast::{AnyEvent, AnyRun, EventKind, LogEvent, PhaseEvent, RunError, Step
 
 use super::below::{News, Whose};
 use super::{Manner, Question};
-use crate::out::{self, BOLD, DIM, RED, paint, status_name};
+use crate::out::{self, BOLD, DIM, RED, paint};
 use crate::text::{cut, date, length, now, short};
 use crate::wire;
 
@@ -325,7 +325,7 @@ impl Screen {
         if !self.is_json() {
             return Ok(());
         }
-        let mut told = json!({ "run_id": run.run_id(), "workflow": run.workflow(), "status": status_name(status) });
+        let mut told = json!({ "run_id": run.run_id(), "workflow": run.workflow(), "status": status.name() });
         if let (Some(told), Value::Object(more)) = (told.as_object_mut(), more) {
             told.extend(more);
         }

@@ -4,7 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stepcast::AnyEvent;
 use stepcast::backend::{InputFilter, InputStatus, RunRecord, RunStatus};
 use stepcast_client::{Client, RemoteEvent, RemoteRun, StartOptions, StreamError};
 
@@ -91,17 +90,11 @@ pub(crate) async fn follow(app: &App, client: &Client, run: RemoteRun, manner: M
 }
 
 fn show(app: &App, record: &RunRecord, event: &RemoteEvent) -> io::Result<()> {
-    let Some(row) = records::event(event).filter(|_| !is_end(&event.event)) else { return Ok(()) };
+    let Some(row) = records::event(event).filter(|_| !event.is_last()) else { return Ok(()) };
     match app.json {
         true => out::json(&logs::row_json(&row)),
         false => out::line(logs::row_line(record, &row, out::width())),
     }
-}
-
-/// Whether the event is the run's last, whose contents are shown otherwise.
-fn is_end(event: &AnyEvent) -> bool {
-    let types = event.to_envelope().types.unwrap_or_default();
-    event.tag() == "StopEvent" || types.iter().any(|name| name == "StopEvent")
 }
 
 fn pending(store: &ServerStore, record: &RunRecord) -> Result<Vec<Question>, CliError> {
@@ -136,7 +129,7 @@ fn ended(app: &App, record: &RunRecord, id: &str, interrupted: bool) -> Result<E
                 RunStatus::Cancelled => "SC0072",
                 _ => "SC0070",
             };
-            let told = CliError::new(code, why.unwrap_or_else(|| out::status_name(status).to_owned()));
+            let told = CliError::new(code, why.unwrap_or_else(|| status.name().to_owned()));
             Err(told.exit(Exit::of_status(status)).help(app.command(&format!("rerun {id}"))))
         }
     }

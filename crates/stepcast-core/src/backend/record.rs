@@ -74,6 +74,42 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// Every status that there is today.
+    pub const ALL: [RunStatus; 7] = [
+        RunStatus::Running,
+        RunStatus::Waiting,
+        RunStatus::Completed,
+        RunStatus::CompletedWithFailures,
+        RunStatus::Failed,
+        RunStatus::Cancelled,
+        RunStatus::TimedOut,
+    ];
+
+    /// Its name on the wire and on the screen, such as `completed_with_failures`.
+    pub fn name(self) -> &'static str {
+        match self {
+            RunStatus::Running => "running",
+            RunStatus::Waiting => "waiting",
+            RunStatus::Completed => "completed",
+            RunStatus::CompletedWithFailures => "completed_with_failures",
+            RunStatus::Failed => "failed",
+            RunStatus::Cancelled => "cancelled",
+            RunStatus::TimedOut => "timed_out",
+        }
+    }
+
+    /// The status of a [name](RunStatus::name).
+    ///
+    /// ```
+    /// use stepcast_core::backend::RunStatus;
+    ///
+    /// assert_eq!(RunStatus::named("timed_out"), Some(RunStatus::TimedOut));
+    /// assert_eq!(RunStatus::named("tired"), None);
+    /// ```
+    pub fn named(name: &str) -> Option<RunStatus> {
+        RunStatus::ALL.into_iter().find(|status| status.name() == name)
+    }
+
     /// Whether it stays so.
     pub fn is_end(self) -> bool {
         !matches!(self, RunStatus::Running | RunStatus::Waiting)

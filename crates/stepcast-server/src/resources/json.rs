@@ -5,7 +5,6 @@ use serde_json::Value;
 use stepcast::{AnyEvent, EventEnvelope, EventKind, RunId, StreamEvent};
 use utoipa::ToSchema;
 
-use super::texts::status_word;
 use crate::access::Access;
 use crate::app::App;
 use crate::runs::{InputState, InputView, Logged, RunFault, RunView};
@@ -54,7 +53,7 @@ impl RunJson {
             run_id: run.id.to_string(),
             workflow: run.workflow,
             parent: run.parent,
-            status: status_word(run.status),
+            status: run.status.name(),
             failures: run.failures,
             result: run.result.as_ref().map(|event| envelope(event, access)),
             error: run.error.map(FaultJson::of),

@@ -14,30 +14,6 @@ const PAGE: usize = 100;
 /// The longest id of a run, in characters.
 const MAX_ID: usize = 128;
 
-const STATUSES: [RunStatus; 7] = [
-    RunStatus::Running,
-    RunStatus::Waiting,
-    RunStatus::Completed,
-    RunStatus::CompletedWithFailures,
-    RunStatus::Failed,
-    RunStatus::Cancelled,
-    RunStatus::TimedOut,
-];
-
-/// The word of a status.
-pub(crate) fn status_word(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Running => "running",
-        RunStatus::Waiting => "waiting",
-        RunStatus::Completed => "completed",
-        RunStatus::CompletedWithFailures => "completed_with_failures",
-        RunStatus::Failed => "failed",
-        RunStatus::Cancelled => "cancelled",
-        RunStatus::TimedOut => "timed_out",
-        _ => "unknown",
-    }
-}
-
 /// Words that other systems have for the same.
 fn status_of(word: &str) -> Option<RunStatus> {
     let word = match word {
@@ -49,7 +25,7 @@ fn status_of(word: &str) -> Option<RunStatus> {
         "timeout" => "timed_out",
         word => word,
     };
-    STATUSES.into_iter().find(|status| status_word(*status) == word)
+    RunStatus::named(word)
 }
 
 /// The statuses that a query names, each alone or as a list with commas.
@@ -57,7 +33,7 @@ pub(super) fn statuses<'a>(given: impl IntoIterator<Item = &'a str>) -> Result<V
     let mut statuses = Vec::new();
     for word in list(given) {
         let status = status_of(word).ok_or_else(|| {
-            let known: Vec<_> = STATUSES.into_iter().map(|status| format!("`{}`", status_word(status))).collect();
+            let known: Vec<_> = RunStatus::ALL.into_iter().map(|status| format!("`{}`", status.name())).collect();
             wrong("status", word, &format!("one of {}", known.join(", ")))
         })?;
         if !statuses.contains(&status) {
@@ -203,8 +179,8 @@ mod tests {
         let read = statuses(["succeeded, paused", "done", "errored"]).unwrap_or_default();
         assert_eq!(read, [RunStatus::Completed, RunStatus::Waiting, RunStatus::Failed]);
         assert!(statuses(["nonsense"]).is_err());
-        for status in STATUSES {
-            assert_eq!(status_of(status_word(status)), Some(status));
+        for status in RunStatus::ALL {
+            assert_eq!(status_of(status.name()), Some(status));
         }
     }
 

@@ -238,7 +238,7 @@ impl Runs {
     }
 }
 
-/// An event that came as JSON, under the type that a workflow has for its tag.
+/// The type of the events that a workflow ends with.
 pub(crate) fn stop_meta(def: &WorkflowDef) -> &'static EventMeta {
     def.event(def.stop())
 }

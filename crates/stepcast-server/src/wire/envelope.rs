@@ -7,7 +7,7 @@ use crate::access::Access;
 use crate::runs::InputView;
 
 /// What a secret field shows to those who may not see it.
-const COVER: &str = "***";
+const COVER: &str = EventMeta::COVER;
 
 /// The fields of a question that people read, the first that there is.
 pub(crate) const PROMPTS: [&str; 4] = ["prompt", "prefix", "question", "message"];
@@ -69,12 +69,8 @@ fn is_failure(input: &InputView) -> bool {
 
 /// The data of an event with its secret fields covered.
 pub(crate) fn covered(mut value: Value, meta: Option<&EventMeta>) -> Value {
-    if let (Some(meta), Some(fields)) = (meta, value.as_object_mut()) {
-        for name in meta.secret {
-            if let Some(field) = fields.get_mut(*name) {
-                *field = Value::from(COVER);
-            }
-        }
+    if let Some(meta) = meta {
+        meta.cover(&mut value);
     }
     value
 }

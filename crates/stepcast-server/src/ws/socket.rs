@@ -22,7 +22,6 @@ use crate::resources::begin;
 use crate::resources::events::Outside;
 use crate::resources::inputs::{give, page_of};
 use crate::resources::json::{EventJson, InputJson, RunJson, Types};
-use crate::resources::texts::status_word;
 use crate::runs::Follow;
 
 /// The most runs that a socket is attached to at once.
@@ -178,7 +177,7 @@ impl Socket {
     async fn ended(&mut self, run: &RunId) -> String {
         match self.app.runs.find(run).await {
             Ok(view) if view.has_ended() => {
-                let status = status_word(view.status);
+                let status = view.status.name();
                 let run_json = RunJson::of(view, self.access);
                 frame("ended", None, &json!({ "run_id": run.as_str(), "status": status, "run": run_json }))
             }
