@@ -1,7 +1,6 @@
 //! Extractors whose refusals are problems like all others, and name the run that the path names.
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -23,22 +22,21 @@ pub(crate) struct Path<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let run = run_of(&mut parts, state).await;
-        let read = async {
-            let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
-            let bytes = bytes.map_err(|error| unread(&error))?;
-            if bytes.is_empty() {
-                return of_value(Value::Null);
-            }
-            check_json(&parts.headers)?;
-            of_value(parse(&bytes, "body")?)
+        // What a request has to pass has bounded the body and read it.
+        let read = match to_bytes(body, usize::MAX).await {
+            Ok(bytes) if bytes.is_empty() => of_value(Value::Null),
+            Ok(bytes) => check_json(&parts.headers).and_then(|()| of_value(parse(&bytes, "body")?)),
+            Err(_) => Err(ApiError::bad_request("body_not_read", "The body could not be read to its end.")),
         };
-        read.await.map(JsonBody).map_err(|error| error.of_any_run(run.as_ref()))
+        match read {
+            Ok(value) => Ok(JsonBody(value)),
+            Err(refusal) => Err(refusal.of_any_run(run_of(&mut parts, state).await.as_ref())),
+        }
     }
 }
 
@@ -120,15 +118,6 @@ fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let found = given.map_or_else(|| "none".to_owned(), |given| format!("`{given}`"));
     let detail = format!("The body must be JSON with the content type `application/json`; the request has {found}.");
     Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail).with("received", given))
-}
-
-fn unread(error: &BytesRejection) -> ApiError {
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is larger than this server takes.")
-        }
-        _ => ApiError::bad_request("body_not_read", "The body could not be read to its end."),
-    }
 }
 
 /// axum's words as a sentence.

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
@@ -16,12 +15,11 @@ use crate::options::ServerOptions;
 const THROWN_AWAY: usize = 16;
 
 /// Reads the whole body, within its bounds, so that no handler waits for a slow sender.
-pub(crate) async fn read(request: Request, options: &ServerOptions) -> Result<Request, ApiError> {
-    if request.body().is_end_stream() {
-        return Ok(request);
+pub(crate) async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Result<Body, ApiError> {
+    if body.is_end_stream() {
+        return Ok(body);
     }
-    let waits = request.headers().contains_key(header::EXPECT);
-    let (parts, body) = request.into_parts();
+    let waits = headers.contains_key(header::EXPECT);
     if waits && body.size_hint().lower() > options.max_body as u64 {
         return Err(too_large(options.max_body));
     }
@@ -36,7 +34,7 @@ pub(crate) async fn read(request: Request, options: &ServerOptions) -> Result<Re
         );
         return Err(ApiError::bad_request("body_too_deep", detail).with("max_depth", options.max_depth));
     }
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    Ok(Body::from(bytes))
 }
 
 async fn whole(body: Body, max: usize) -> Result<Bytes, ApiError> {

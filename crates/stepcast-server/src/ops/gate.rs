@@ -43,14 +43,13 @@ impl Gate {
 /// Lets a request through to its handler, with what it may do, or refuses it.
 pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let run = run_of(&mut parts, &()).await;
-    let refused = |refusal: ApiError| refusal.of_any_run(run.as_ref()).into_response();
-    if let Err(refusal) = admit(&app, &mut parts) {
-        return refused(refusal);
-    }
-    match body::read(Request::from_parts(parts, body), &app.options).await {
-        Ok(request) => next.run(request).await,
-        Err(refusal) => refused(refusal),
+    let read = match admit(&app, &mut parts) {
+        Ok(()) => body::read(&parts.headers, body, &app.options).await,
+        Err(refusal) => Err(refusal),
+    };
+    match read {
+        Ok(body) => next.run(Request::from_parts(parts, body)).await,
+        Err(refusal) => refusal.of_any_run(run_of(&mut parts, &()).await.as_ref()).into_response(),
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
+use dashmap::DashMap;
+use metrics::with_local_recorder;
+use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use stepcast::backend::RunStatus;
 
@@ -35,6 +37,16 @@ pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     requests: AtomicU64,
+    /// By route template.
+    routes: DashMap<String, Vec<Answered>>,
+}
+
+/// The numbers of those requests for one route that had one method and one status: found by name only once.
+struct Answered {
+    method: &'static str,
+    status: u16,
+    requests: Counter,
+    duration: Histogram,
 }
 
 impl Metrics {
@@ -56,19 +68,31 @@ impl Metrics {
             counter!(STREAMED).absolute(0);
         });
         let handle = recorder.handle();
-        Metrics { recorder, handle, requests: AtomicU64::new(0) }
+        Metrics { recorder, handle, requests: AtomicU64::new(0), routes: DashMap::new() }
     }
 
     pub(crate) fn request(&self, method: &'static str, route: &str, status: u16, took: Duration) {
-        with_local_recorder(&self.recorder, || {
-            let route = route.to_owned();
-            counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string())
-                .increment(1);
-            histogram!(DURATION, "method" => method, "route" => route).record(took);
-        });
+        let counted = |answered: &Vec<Answered>| {
+            let of = answered.iter().find(|one| one.method == method && one.status == status);
+            of.map(|one| one.count(took)).is_some()
+        };
+        if !self.routes.get(route).is_some_and(|answered| counted(&answered)) {
+            let new = self.answered(method, route, status);
+            new.count(took);
+            self.routes.entry(route.to_owned()).or_default().push(new);
+        }
         if self.requests.fetch_add(1, Ordering::Relaxed) % SUMMED_EVERY == SUMMED_EVERY - 1 {
             self.handle.run_upkeep();
         }
+    }
+
+    fn answered(&self, method: &'static str, route: &str, status: u16) -> Answered {
+        with_local_recorder(&self.recorder, || {
+            let route = route.to_owned();
+            let duration = histogram!(DURATION, "method" => method, "route" => route.clone());
+            let requests = counter!(REQUESTS, "method" => method, "route" => route, "status" => status.to_string());
+            Answered { method, status, requests, duration }
+        })
     }
 
     /// One stream more is open, until this is dropped.
@@ -96,6 +120,13 @@ impl Metrics {
             }
         });
         self.handle.render()
+    }
+}
+
+impl Answered {
+    fn count(&self, took: Duration) {
+        self.requests.increment(1);
+        self.duration.record(took);
     }
 }
 

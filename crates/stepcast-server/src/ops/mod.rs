@@ -27,6 +27,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -48,16 +49,18 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(ticket::mint))
 }
 
-/// What stands around every route, from the inside out: what a request has to pass, CORS, panics, and the request's id.
+/// What stands around every route, from the outside in: the request's id, panics, CORS, and what a request has to pass.
 pub(crate) fn around(router: Router<App>, api: &OpenApi, app: &App) -> Router<App> {
-    router
-        // A body that reaches a handler was measured.
-        .layer(DefaultBodyLimit::disable())
-        .layer(Extension(Arc::new(description::finished(api))))
-        .layer(from_fn_with_state(app.clone(), gate::pass))
-        .layer(origin::cors(&app.options))
-        .layer(CatchPanicLayer::custom(panicked))
+    // One layer of all: a router boxes each of its layers for every request.
+    let layers = ServiceBuilder::new()
         .layer(from_fn_with_state(app.clone(), request::observe))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(origin::cors(&app.options))
+        .layer(from_fn_with_state(app.clone(), gate::pass))
+        .layer(Extension(Arc::new(description::finished(api))))
+        // A body that reaches a handler was measured.
+        .layer(DefaultBodyLimit::disable());
+    router.layer(layers)
 }
 
 /// What a panic says is for the log of whoever runs the server, where the panic hook has put it.

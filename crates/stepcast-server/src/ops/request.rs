@@ -4,6 +4,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
+use stepcast::RunId;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -45,11 +46,11 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     response
 }
 
-/// The caller's own id, or a new one if it has none that can be kept in a log.
+/// The caller's own id, or a new one, made as those of runs are, if it has none that can be kept in a log.
 fn id_of(headers: &HeaderMap) -> HeaderValue {
     let fits =
         |id: &&HeaderValue| !id.is_empty() && id.len() <= LONGEST && id.as_bytes().iter().all(u8::is_ascii_graphic);
-    let new = || HeaderValue::try_from(uuid::Uuid::now_v7().to_string()).ok();
+    let new = || HeaderValue::try_from(RunId::random().as_str()).ok();
     let given = headers.get(REQUEST_ID).filter(fits).cloned();
     given.or_else(new).unwrap_or(HeaderValue::from_static("unknown"))
 }

@@ -3,12 +3,16 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::Offset;
+
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 /// Microseconds since the Unix epoch, as `2026-11-21T01:49:48.608652+00:00`: RFC 3339 in the form that Python writes.
 pub(crate) fn text(micros: u64) -> String {
     let moment = i64::try_from(micros).ok().and_then(|micros| Timestamp::from_microsecond(micros).ok());
     // What lies after the year 9999 is its end.
-    moment.unwrap_or(Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
+    PRINTER.timestamp_with_offset_to_string(&moment.unwrap_or(Timestamp::MAX), Offset::UTC)
 }
 
 /// Now, in microseconds since the Unix epoch.
