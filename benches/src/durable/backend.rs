@@ -71,6 +71,7 @@ pub fn creation(n: u64) -> Batch {
         description: "{}".to_owned(),
         parent: None,
         start: format!("\"{}\"", "x".repeat(ROW / 2)),
+        ..NewRun::default()
     };
     Batch { created: Some(Box::new(new)), ..Batch::of(id(n), FIRST_FENCE, Time(n)) }
 }

@@ -29,7 +29,7 @@ fn begin(backend: &SqliteBackend, run: &str, workflow: &str, parent: Option<&str
     let run: Arc<str> = Arc::from(run);
     let (workflow, parent) = (workflow.to_owned(), parent.map(Arc::from));
     let start = r#"{"name":"Ada"}"#.to_owned();
-    let new = NewRun { workflow, description: "{}".to_owned(), parent, start };
+    let new = NewRun { workflow, description: "{}".to_owned(), parent, start, ..NewRun::default() };
     let created = Some(Box::new(new));
     write(backend, Batch { created, status: Some(StatusChange::Running), ..Batch::of(run.clone(), FIRST_FENCE, at) });
     run

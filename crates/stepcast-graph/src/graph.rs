@@ -10,6 +10,7 @@ use crate::check::{self, Report};
 use crate::compile::compile;
 use crate::document::{Document, ParseError, parse};
 use crate::host::{ChildFlow, Host};
+use crate::snapshot;
 
 /// A graph that has been checked for a host, ready to run. Clones share it.
 ///
@@ -42,6 +43,8 @@ struct Inner {
     source: Value,
     document: Document,
     report: Report,
+    /// The documents of the graphs that it runs, each after those that it runs itself.
+    uses: Vec<Value>,
     flow: BuiltWorkflow<StartEvent, StopEvent>,
 }
 
@@ -105,8 +108,9 @@ impl Graph {
             return Err(GraphError::NoHost { id });
         }
         let Some(plan) = plan else { return Err(GraphError::Refused { id, report }) };
-        let flow = BuiltWorkflow::new(compile(plan)?)?;
-        Ok(Graph { inner: Arc::new(Inner { source: source.clone(), document, report, flow }) })
+        let uses = snapshot::uses(&document, host);
+        let flow = BuiltWorkflow::new(compile(plan, snapshot::text(source, &uses))?)?;
+        Ok(Graph { inner: Arc::new(Inner { source: source.clone(), document, report, uses, flow }) })
     }
 
     /// Makes a graph of a text: JSON if it begins with `{`, else YAML.
@@ -135,6 +139,10 @@ impl Graph {
     /// The document as it was given, word for word.
     pub fn source(&self) -> &Value {
         &self.inner.source
+    }
+
+    pub(crate) fn uses(&self) -> &[Value] {
+        &self.inner.uses
     }
 
     /// The document, in the words of this crate.

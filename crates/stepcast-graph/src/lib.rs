@@ -17,6 +17,7 @@ mod path;
 mod plan;
 mod register;
 mod registry;
+mod snapshot;
 mod template;
 mod views;
 

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
-use stepcast_runtime::{Runtime, RuntimeError};
+use stepcast_runtime::{AnyWorkflow, DefineError, Definitions, Runtime, RuntimeError};
 
 use crate::check::{Code, Report};
 use crate::graph::{Graph, GraphError};
 use crate::host::Host;
 use crate::register::RegisterGraph;
+use crate::snapshot;
 
 /// The graphs of a [`Runtime`]: checked for one host, listed, replaced by new versions. Clones are the same graphs.
 #[derive(Clone, Debug)]
@@ -68,10 +69,12 @@ pub enum PutGraphError {
 }
 
 impl Graphs {
-    /// No graphs yet, for this runtime.
+    /// No graphs yet, for this runtime. Stored runs of graphs that are not here any more, or have another document by now,
+    /// are taken up too, as with [`take_up_graphs`](RegisterGraph::take_up_graphs).
     pub fn new(runtime: &Runtime, host: Host) -> Self {
-        let inner = Inner { host, known: BTreeMap::new() };
-        Graphs { runtime: runtime.clone(), inner: Arc::new(Mutex::new(inner)) }
+        let inner = Arc::new(Mutex::new(Inner { host, known: BTreeMap::new() }));
+        runtime.define_with(Arc::new(Stored(Arc::clone(&inner))));
+        Graphs { runtime: runtime.clone(), inner }
     }
 
     /// Adds a graph, or a version of one. Its id stands for it from now on; runs of other versions go on as they were.
@@ -148,6 +151,16 @@ impl Graphs {
     pub fn check(&self, source: &Value) -> Report {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         Graph::check(source, &inner.host)
+    }
+}
+
+/// Makes the graphs of stored runs again, with what the host has by now.
+struct Stored(Arc<Mutex<Inner>>);
+
+impl Definitions for Stored {
+    fn define(&self, _workflow: &str, document: &str) -> Result<AnyWorkflow, DefineError> {
+        let host = self.0.lock().unwrap_or_else(PoisonError::into_inner).host.clone();
+        Ok(snapshot::read(document, host)?.workflow().into())
     }
 }
 

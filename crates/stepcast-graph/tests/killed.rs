@@ -47,8 +47,24 @@ async fn the_one_to_be_killed() {
     std::future::pending::<()>().await;
 }
 
+/// A process that never heard of the graph.
+fn open_without(store: &str) -> Runtime {
+    let runtime = Runtime::on(SqliteBackend::open(store).unwrap());
+    runtime.take_up_graphs(support::host());
+    runtime
+}
+
 #[tokio::test]
 async fn a_killed_process_loses_nothing() {
+    goes_on_with(open).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_process_began_goes_on_with_its_own_document() {
+    goes_on_with(open_without).await;
+}
+
+async fn goes_on_with(open: fn(&str) -> Runtime) {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("runs.db").display().to_string();
     let mut victim = Command::new(std::env::current_exe().unwrap())

@@ -32,6 +32,18 @@ pub struct BuiltWorkflow<Start, Stop> {
     ends: PhantomData<fn(Start) -> Stop>,
 }
 
+/// A workflow that was put together at run time, whatever its ends.
+#[derive(Clone, Debug)]
+pub struct AnyWorkflow {
+    pub(crate) program: Arc<Program>,
+}
+
+impl<Start, Stop> From<&BuiltWorkflow<Start, Stop>> for AnyWorkflow {
+    fn from(flow: &BuiltWorkflow<Start, Stop>) -> Self {
+        AnyWorkflow { program: Arc::clone(&flow.program) }
+    }
+}
+
 /// A definition does not begin or end with the events asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The workflow `{workflow}` goes from `{start}` to `{stop}`, not from `{wanted_start}` to `{wanted_stop}`.")]

@@ -20,13 +20,13 @@ mod trace;
 mod view;
 mod wakers;
 
-pub use built::{BuiltWorkflow, WrongEnds};
+pub use built::{AnyWorkflow, BuiltWorkflow, WrongEnds};
 pub use context::{
     CacheError, CachePolicy, Call, CallCache, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context,
     Declared, Effect, EmitError, ExplainError, MaySend, Metered, ResultCache, RunChild, SendSet, Store, StoreEditError,
     WaitError, WaitForEvent, Waiting,
 };
-pub use durable::{AnswerRunError, AttachError, SendRunError};
+pub use durable::{AnswerRunError, AttachError, DefineError, Definitions, SendRunError};
 pub use params::{Attempt, CancelToken, EditStateError, Res, State};
 pub use resources::*;
 pub use run::{

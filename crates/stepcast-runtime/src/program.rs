@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
+use stepcast_core::backend::Definition;
 use stepcast_core::{DefinitionError, StepIx, Workflow, WorkflowDef};
+
+use crate::context::sha256;
 
 /// A step's first polls are timed until so many were short.
 const UNKNOWN: u8 = 4;
@@ -22,13 +25,21 @@ pub(crate) struct Program {
     pub(crate) has_waits: bool,
     /// A workflow without fields: all its runs share one.
     pub(crate) unit: OnceLock<Arc<dyn Any + Send + Sync>>,
+    /// The document that it was made of, once a store has asked.
+    definition: OnceLock<Option<Definition>>,
 }
 
 impl Program {
     pub(crate) fn new(def: WorkflowDef) -> Self {
         let heat = def.steps().iter().map(|_| AtomicU8::new(UNKNOWN)).collect();
         let has_waits = def.steps().iter().any(|step| !step.waits().is_empty());
-        Program { def: Arc::new(def), heat, has_waits, unit: OnceLock::new() }
+        Program { def: Arc::new(def), heat, has_waits, unit: OnceLock::new(), definition: OnceLock::new() }
+    }
+
+    /// The document that it was made of, if it is one of data.
+    pub(crate) fn definition(&self) -> Option<&Definition> {
+        let of = |json: &Arc<str>| Definition { hash: sha256(json).into(), json: Arc::clone(json) };
+        self.definition.get_or_init(|| self.def.document().map(of)).as_ref()
     }
 
     /// The program of a workflow type, built at its first use.

@@ -200,6 +200,10 @@ impl Backend for SqliteBackend {
         self.readers.read(|conn| read::runs(conn, self.who(), filter, after, limit))
     }
 
+    fn definition(&self, hash: &str) -> Result<Option<Arc<str>>, StorageError> {
+        self.readers.read(|conn| read::definition(conn, hash))
+    }
+
     fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {
         self.readers.read(|conn| read::events(conn, run, after, limit))
     }

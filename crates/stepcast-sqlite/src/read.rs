@@ -12,10 +12,18 @@ use stepcast_core::backend::{
 use crate::events;
 use crate::journal::{self, Missing};
 use crate::owner::Who;
+use crate::schema::has_definitions;
 use crate::sql::{Stored, all, db, first, input_status, mail_kind, status, status_code, time, un};
 
-const RUN: &str =
-    "SELECT id, run, workflow, parent, status, result, error, created, changed, due, holder, fence, failures FROM runs";
+/// The columns of a record.
+fn select(conn: &Connection) -> Stored<String> {
+    let definition = match has_definitions(conn)? {
+        true => "(SELECT hash FROM definitions WHERE definitions.id = runs.definition)",
+        false => "NULL",
+    };
+    let columns = "id, run, workflow, parent, status, result, error, created, changed, due, holder, fence, failures";
+    Ok(format!("SELECT {columns}, {definition} FROM runs"))
+}
 
 fn record(row: &Row<'_>, who: Who<'_>) -> rusqlite::Result<RunRecord> {
     Ok(RunRecord {
@@ -31,12 +39,13 @@ fn record(row: &Row<'_>, who: Who<'_>) -> rusqlite::Result<RunRecord> {
         due: row.get::<_, Option<i64>>(9)?.map(|due| stepcast_core::engine::Time(un(due))),
         holder: who.holds(row.get(10)?),
         fence: un(row.get(11)?),
+        definition: row.get(13)?,
         failures: u32::try_from(row.get::<_, i64>(12)?).unwrap_or(u32::MAX),
     })
 }
 
 pub(crate) fn run(conn: &Connection, id: &str, who: Who<'_>) -> Stored<Option<RunRecord>> {
-    first(conn, &format!("{RUN} WHERE run = ?1"), [id], |row| record(row, who))
+    first(conn, &format!("{} WHERE run = ?1", select(conn)?), [id], |row| record(row, who))
 }
 
 pub(crate) fn load(conn: &Connection, id: &str, who: Who<'_>) -> Result<StoredRun, LoadError> {
@@ -53,6 +62,13 @@ pub(crate) fn load(conn: &Connection, id: &str, who: Who<'_>) -> Result<StoredRu
     let end = journal::end(conn, key)?.map_err(gap)?;
     let rows = journal::rows(conn, key, end)?.map_err(gap)?;
     Ok(StoredRun { record, description, start, snapshot, rows, last_seq: events::last_seq(conn, key)? })
+}
+
+pub(crate) fn definition(conn: &Connection, hash: &str) -> Stored<Option<Arc<str>>> {
+    match has_definitions(conn)? {
+        true => first(conn, "SELECT json FROM definitions WHERE hash = ?1", [hash], |row| row.get(0)),
+        false => Ok(None),
+    }
 }
 
 fn key_of(conn: &Connection, id: &str) -> Result<i64, LoadError> {
@@ -122,13 +138,13 @@ pub(crate) fn runs(
     after: Option<RunCursor>,
     limit: usize,
 ) -> Stored<Vec<RunRecord>> {
-    let query = runs_query(filter, after, limit);
+    let query = runs_query(&select(conn)?, filter, after, limit);
     all(conn, &query.sql, params_from_iter(query.values), |row| record(row, who))
 }
 
 /// The index is named, for SQLite has no statistics to know which condition leaves the fewest runs. Without one it goes by
 /// the ids of those that have mail, or down the list.
-fn runs_query(filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Query {
+fn runs_query(select: &str, filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Query {
     let index = match filter {
         RunFilter { mailed: true, .. } => " NOT INDEXED",
         RunFilter { parent: Some(_), .. } => " INDEXED BY runs_children",
@@ -136,7 +152,7 @@ fn runs_query(filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Que
         RunFilter { unclaimed: true, .. } => " INDEXED BY runs_free",
         _ => " NOT INDEXED",
     };
-    let mut query = Query::new(&format!("{RUN}{index}"));
+    let mut query = Query::new(&format!("{select}{index}"));
     if filter.mailed {
         query.and("id IN (SELECT run FROM mailbox)");
     }
@@ -251,7 +267,7 @@ mod tests {
     fn plan(filter: RunFilter) -> String {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch(crate::schema::TABLES).unwrap();
-        let query = runs_query(&filter, Some(RunCursor(7)), 10);
+        let query = runs_query(&select(&conn).unwrap(), &filter, Some(RunCursor(7)), 10);
         let explained =
             all(&conn, &format!("EXPLAIN QUERY PLAN {}", query.sql), params_from_iter(query.values), |row| {
                 row.get::<_, String>(3)

@@ -5,9 +5,14 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::error::{OpenError, storage};
+use crate::sql::{Stored, first};
 
 /// The format that this version writes.
-pub(crate) const FORMAT: i64 = 2;
+pub(crate) const FORMAT: i64 = 3;
+/// The first format that knows the documents of workflows.
+const WITH_DEFINITIONS: i64 = 3;
+/// The oldest format that can be read, and is brought up to date where it may be written.
+const OLDEST: i64 = 2;
 /// Marks an SQLite file as a store: `STPC`.
 const APPLICATION: i64 = 0x5354_5043;
 
@@ -30,13 +35,16 @@ CREATE TABLE runs(
     holder INTEGER,
     fence INTEGER NOT NULL,
     head INTEGER NOT NULL DEFAULT 0,
-    failures INTEGER NOT NULL DEFAULT 0
+    failures INTEGER NOT NULL DEFAULT 0,
+    definition INTEGER
 );
 CREATE INDEX runs_live ON runs(holder) WHERE status < 2;
 CREATE INDEX runs_free ON runs(status, workflow) WHERE status < 2 AND holder IS NULL;
 CREATE INDEX runs_ended ON runs(changed) WHERE status >= 2;
 CREATE INDEX runs_due ON runs(due) WHERE due IS NOT NULL;
 CREATE INDEX runs_children ON runs(parent) WHERE parent IS NOT NULL;
+CREATE INDEX runs_definition ON runs(definition) WHERE definition IS NOT NULL;
+CREATE TABLE definitions(id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, json TEXT NOT NULL);
 CREATE TABLE descriptions(id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE);
 CREATE TABLE starts(run INTEGER PRIMARY KEY, description INTEGER NOT NULL, json TEXT NOT NULL);
 CREATE TABLE journal(
@@ -110,7 +118,15 @@ CREATE TABLE calls(
 CREATE INDEX calls_at ON calls(at);
 ";
 
-/// Makes an empty file a store, or sees that it is one. The caller holds the write lock, so nobody else makes it.
+/// What a store of format 2 does not have.
+const FROM_2: &str = "
+ALTER TABLE runs ADD COLUMN definition INTEGER;
+CREATE INDEX runs_definition ON runs(definition) WHERE definition IS NOT NULL;
+CREATE TABLE definitions(id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, json TEXT NOT NULL);
+";
+
+/// Makes an empty file a store, or sees that it is one, and brings an older one up to date. The caller holds the write
+/// lock, so nobody else makes it.
 pub(crate) fn prepare(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::Storage { path: path.to_owned(), source: storage(error) };
     if is_empty(conn).map_err(failed)? {
@@ -118,7 +134,12 @@ pub(crate) fn prepare(conn: &Connection, path: &Path) -> Result<(), OpenError> {
         conn.pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
         conn.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
     }
-    verify(conn, path)
+    verify(conn, path)?;
+    if format(conn).map_err(failed)? < FORMAT {
+        conn.execute_batch(FROM_2).map_err(failed)?;
+        conn.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn is_empty(conn: &Connection) -> rusqlite::Result<bool> {
@@ -132,15 +153,28 @@ pub(crate) fn verify(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     if pragma(conn, "application_id").map_err(failed)? != APPLICATION {
         return Err(OpenError::NotAStore { path: path.to_owned() });
     }
-    let found = pragma(conn, "user_version").map_err(failed)?;
-    // No older format was ever released.
-    if found == FORMAT { Ok(()) } else { Err(OpenError::NewerVersion { path: path.to_owned(), found, known: FORMAT }) }
+    let found = format(conn).map_err(failed)?;
+    // No store of format 1 was ever released.
+    match (OLDEST..=FORMAT).contains(&found) {
+        true => Ok(()),
+        false => Err(OpenError::NewerVersion { path: path.to_owned(), found, known: FORMAT }),
+    }
 }
 
 /// Whether the file may be changed at all: empty, or a store of this format.
 pub(crate) fn verify_or_empty(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::Storage { path: path.to_owned(), source: storage(error) };
     if is_empty(conn).map_err(failed)? { Ok(()) } else { verify(conn, path) }
+}
+
+fn format(conn: &Connection) -> rusqlite::Result<i64> {
+    pragma(conn, "user_version")
+}
+
+/// Whether the file has documents of workflows; one that is only read may be of an older format.
+pub(crate) fn has_definitions(conn: &Connection) -> Stored<bool> {
+    let format = first(conn, "PRAGMA user_version", [], |row| row.get::<_, i64>(0))?;
+    Ok(format.is_some_and(|format| format >= WITH_DEFINITIONS))
 }
 
 fn pragma(conn: &Connection, name: &str) -> rusqlite::Result<i64> {

@@ -42,12 +42,12 @@ fn something_else_is_refused_and_left_alone() {
 fn a_newer_version_is_refused_and_left_alone() {
     let folder = Folder::new();
     filled(&folder);
-    Connection::open(folder.store()).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    Connection::open(folder.store()).unwrap().pragma_update(None, "user_version", 4).unwrap();
     for options in [SqliteOptions::default(), SqliteOptions::default().read_only()] {
         let error = options.open(folder.store()).unwrap_err();
-        assert!(matches!(error, OpenError::NewerVersion { found: 3, known: 2, .. }), "{error}");
+        assert!(matches!(error, OpenError::NewerVersion { found: 4, known: 3, .. }), "{error}");
     }
-    Connection::open(folder.store()).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(folder.store()).unwrap().pragma_update(None, "user_version", 3).unwrap();
     assert_eq!(SqliteBackend::open(folder.store()).unwrap().load("a").unwrap().rows.len(), 400);
 }
 
@@ -261,4 +261,35 @@ fn a_purge_shrinks_the_file() {
     assert!(backend.run("kept").unwrap().is_some());
     backend.close().unwrap();
     assert_eq!(SqliteBackend::open(folder.store()).unwrap().check().unwrap().runs, 1);
+}
+
+#[test]
+fn a_store_of_the_format_before_is_read_and_brought_up_to_date() {
+    let folder = Folder::new();
+    filled(&folder);
+    let before = "DROP INDEX runs_definition; ALTER TABLE runs DROP COLUMN definition; DROP TABLE definitions;
+        PRAGMA user_version = 2";
+    Connection::open(folder.store()).unwrap().execute_batch(before).unwrap();
+    let format = || Connection::open(folder.store()).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0));
+    let reader = SqliteOptions::default().read_only().open(folder.store()).unwrap();
+    assert_eq!(reader.runs(&RunFilter::default(), None, 9).unwrap().len(), 2);
+    assert_eq!(reader.load("a").unwrap().record.definition, None);
+    assert_eq!(reader.definition("h").unwrap(), None);
+    assert_eq!(format(), Ok(2), "who only reads changes nothing");
+
+    let backend = SqliteBackend::open(folder.store()).unwrap();
+    assert_eq!(format(), Ok(3));
+    assert_eq!(backend.load("a").unwrap().rows.len(), 400);
+    let mut batch = creation("c");
+    if let Some(new) = &mut batch.created {
+        new.definition = Some(Definition { hash: id("h"), json: id("{}") });
+    }
+    write(&backend, batch).unwrap();
+    // Who had opened it before sees what is new.
+    for backend in [&backend as &dyn Backend, &reader] {
+        assert_eq!(backend.run("c").unwrap().unwrap().definition, Some(id("h")));
+        assert_eq!(backend.run("b").unwrap().unwrap().definition, None);
+        assert_eq!(backend.definition("h").unwrap(), Some(id("{}")));
+    }
+    assert!(backend.check().unwrap().damage.is_empty());
 }

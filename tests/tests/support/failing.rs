@@ -80,6 +80,9 @@ impl Backend for Failing {
     fn runs(&self, filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Result<Vec<RunRecord>, StorageError> {
         self.inner.runs(filter, after, limit)
     }
+    fn definition(&self, hash: &str) -> Result<Option<Arc<str>>, StorageError> {
+        self.inner.definition(hash)
+    }
     fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {
         self.inner.events(run, after, limit)
     }

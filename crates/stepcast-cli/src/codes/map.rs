@@ -97,7 +97,7 @@ impl Coded for AttachError {
     fn code(&self) -> &'static str {
         match self {
             AttachError::NoBackend { .. } => "SC0080",
-            AttachError::Unregistered { .. } => "SC0034",
+            AttachError::Unregistered { .. } | AttachError::Document { .. } => "SC0034",
             AttachError::Claim(error) => error.code(),
             AttachError::Load(error) => error.code(),
             AttachError::Journal { .. } => "SC0037",
@@ -362,7 +362,8 @@ mod tests {
             &LoadError::Gap { run: run.clone(), row: 1 },
             &LoadError::EventGap { run: run.clone(), seq: 1 },
             &AttachError::NoBackend { run: id.clone() },
-            &AttachError::Unregistered { run: id.clone(), workflow },
+            &AttachError::Unregistered { run: id.clone(), workflow: workflow.clone() },
+            &AttachError::Document { run: id.clone(), workflow, source: Arc::new(std::fmt::Error) },
             &AttachError::ShuttingDown,
             &InputStatus::Answered { answer: String::new(), by, at },
             &InputStatus::Expired { at },

@@ -18,6 +18,7 @@ pub(super) fn run(info: RunInfo, cursor: u64) -> RunRecord {
     RunRecord {
         run: info.run_id.into(),
         workflow: info.workflow,
+        definition: None,
         parent: info.parent.map(Into::into),
         status: info.status,
         failures: info.failures,

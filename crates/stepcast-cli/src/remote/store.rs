@@ -100,6 +100,11 @@ impl Backend for ServerStore {
         Ok(self.number(page, records::run))
     }
 
+    fn definition(&self, _: &str) -> Result<Option<Arc<str>>, StorageError> {
+        // Not told by a server's records.
+        Ok(None)
+    }
+
     fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {
         let asked = self.wait(async {
             let page = self.client.run(run).events(after, limit.min(MOST)).await?;

@@ -110,6 +110,7 @@ impl Stored {
             description: "{}".to_owned(),
             parent: None,
             start: start.to_string(),
+            ..NewRun::default()
         }));
         created.status = Some(StatusChange::Running);
         Stored { created, batch }.row(0, json!({ "start": { "event": ["Guest", start], "def": 1 } }))

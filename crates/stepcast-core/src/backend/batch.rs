@@ -81,6 +81,17 @@ pub struct NewRun {
     pub parent: Option<Arc<str>>,
     /// The start event, as JSON.
     pub start: String,
+    /// The document that its workflow is made of, if that is one of data. Runs with the same share one copy.
+    pub definition: Option<Definition>,
+}
+
+/// A document that a workflow is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// What identifies it: a hash of its text.
+    pub hash: Arc<str>,
+    /// The document, as JSON.
+    pub json: Arc<str>,
 }
 
 /// A row of a run's journal. What is in it is the runtime's own.

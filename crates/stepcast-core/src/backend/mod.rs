@@ -52,6 +52,9 @@ pub trait Backend: Send + Sync + Debug + 'static {
     /// A filter for unclaimed runs finds those whose holder is gone.
     fn runs(&self, filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Result<Vec<RunRecord>, StorageError>;
 
+    /// The document with this hash, which stored runs were created with. It goes with the last of them.
+    fn definition(&self, hash: &str) -> Result<Option<Arc<str>>, StorageError>;
+
     /// Stream events of a run with numbers greater than `after`, in order, at most `limit`.
     fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError>;
 

@@ -29,6 +29,8 @@ pub struct RunRecord {
     pub run: Arc<str>,
     /// The workflow's name.
     pub workflow: String,
+    /// The hash of the document that its workflow was made of when it was created, if that is one of data.
+    pub definition: Option<Arc<str>>,
     /// The run that this one is a child of.
     pub parent: Option<Arc<str>>,
     /// What it has become.

@@ -1,5 +1,7 @@
 //! From declarations to a definition: event types get dense numbers, routes are resolved, the graph is checked.
 
+use std::sync::Arc;
+
 use super::{
     DefinitionError, EventDef, EventIx, InputShape, OpenerDef, RunPolicy, StepDecl, StepDef, StepIx, Taker, WorkflowDef,
 };
@@ -18,6 +20,7 @@ pub(crate) struct Parts {
     pub(crate) steps: Vec<StepDecl>,
     pub(crate) on_failure: OnFailure,
     pub(crate) policy: RunPolicy,
+    pub(crate) document: Option<Arc<str>>,
 }
 
 impl From<&WorkflowSpec> for Parts {
@@ -30,6 +33,7 @@ impl From<&WorkflowSpec> for Parts {
             steps: spec.steps.iter().map(StepDecl::from).collect(),
             on_failure: spec.on_failure,
             policy: (spec.policy)(),
+            document: None,
         }
     }
 }
@@ -96,8 +100,8 @@ fn resolve(parts: Parts, analysis: &Analysis) -> WorkflowDef {
     }
     assign_catchers(&mut steps);
     resolve_openers(&mut steps, analysis);
-    let Parts { name, doc, policy, .. } = parts;
-    WorkflowDef { doc, needs, ..WorkflowDef::of_steps(name, (start, stop), interner, steps, policy) }
+    let Parts { name, doc, policy, document, .. } = parts;
+    WorkflowDef { doc, needs, document, ..WorkflowDef::of_steps(name, (start, stop), interner, steps, policy) }
 }
 
 impl WorkflowDef {
@@ -131,6 +135,7 @@ impl WorkflowDef {
             policy,
             fingerprint: Default::default(),
             description: Default::default(),
+            document: None,
             spec: None,
             past: false,
         }

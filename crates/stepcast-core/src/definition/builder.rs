@@ -38,6 +38,7 @@ impl WorkflowBuilder {
                 steps: Vec::new(),
                 on_failure: OnFailure::Fail,
                 policy: RunPolicy::default(),
+                document: None,
             },
         }
     }
@@ -86,6 +87,14 @@ impl WorkflowBuilder {
     #[must_use]
     pub fn policy(mut self, policy: RunPolicy) -> Self {
         self.parts.policy = policy;
+        self
+    }
+
+    /// The document that the workflow is made of, as JSON: what keeps its runs keeps it with them, so that they can go on
+    /// where the workflow is another by then, or is not known.
+    #[must_use]
+    pub fn document(mut self, json: impl Into<Arc<str>>) -> Self {
+        self.parts.document = Some(json.into());
         self
     }
 

@@ -15,6 +15,11 @@ impl WorkflowDef {
         &self.name
     }
 
+    /// The document that the workflow was made of, as JSON, if it is one of data.
+    pub fn document(&self) -> Option<&Arc<str>> {
+        self.document.as_ref()
+    }
+
     /// The first line of the workflow's documentation.
     pub fn doc(&self) -> &str {
         &self.doc
@@ -81,6 +86,7 @@ impl WorkflowDef {
         WorkflowDef {
             name: name.into(),
             doc: String::new(),
+            document: None,
             start: 0,
             stop: 0,
             steps: Vec::new(),

@@ -30,6 +30,8 @@ pub struct WorkflowDef {
     pub(crate) fingerprint: std::sync::OnceLock<u64>,
     /// Its description, once a store has asked.
     pub(crate) description: std::sync::OnceLock<String>,
+    /// The document that it was made of, if it is one of data.
+    pub(crate) document: Option<Arc<str>>,
     /// What a workflow type was written as.
     pub(crate) spec: Option<&'static WorkflowSpec>,
     /// It was made from a description: it routes, and its events are what was written.

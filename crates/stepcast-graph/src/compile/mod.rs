@@ -45,14 +45,14 @@ pub(crate) fn document_name(step: &str) -> &str {
     step.strip_suffix(" (join)").unwrap_or(step)
 }
 
-pub(crate) fn compile(plan: Plan) -> Result<WorkflowDef, GraphError> {
+pub(crate) fn compile(plan: Plan, document: String) -> Result<WorkflowDef, GraphError> {
     let plan = Arc::new(plan);
     let tags = Tags { plan: &plan };
     let nodes: Vec<Node> = (0..plan.steps.len()).map(|at| tags.node(at)).collect::<Result<_, _>>()?;
     let by_id = plan.steps.iter().enumerate().map(|(at, step)| (step.id.clone(), at)).collect();
     let nodes = Arc::new(Nodes { plan: Arc::clone(&plan), nodes, by_id });
     let name = versioned(&plan.id, plan.version);
-    let mut builder = WorkflowBuilder::new::<StartEvent, StopEvent>(name);
+    let mut builder = WorkflowBuilder::new::<StartEvent, StopEvent>(name).document(document);
     if !plan.start.iter().all(|at| matches!(plan.steps[*at].work, Work::Start)) {
         let gives = plan.start.iter().map(|at| tags.entry_of(*at)).collect::<Result<Vec<_>, _>>()?;
         let mut decl = decl(START, vec![StartEvent::PARAM_SET], body::start_of(gives.clone()));

@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 pub use call::{CacheError, CachePolicy, Call, CallCache, CallError, Effect, ExplainError, Metered, ResultCache};
-pub(crate) use call::{Ledger, set_up as set_up_calls};
+pub(crate) use call::{Ledger, set_up as set_up_calls, sha256};
 pub use child::{ChildError, RunChild};
 pub use collect::{CollectError, CollectEvents, CollectSet};
 pub use send::{Declared, EmitError, MaySend, SendSet};

@@ -35,46 +35,45 @@ impl Runtime {
         }
         let record = self.find_run(run).await?;
         let record = record.ok_or_else(|| ClaimError::UnknownRun { run: Arc::from(run.as_str()) })?;
-        let found = self
-            .find(&record.workflow)
-            .map_err(|_| AttachError::Unregistered { run: run.clone(), workflow: record.workflow.clone() })?;
-        let (program, id, changed) = (Arc::clone(&found.program), run.clone(), record.changed);
-        let loaded = ask(&host.backend, move |backend| read(backend, &program, &id, &record)).await;
-        let loaded = loaded.unwrap_or(Err(AttachError::ShuttingDown));
-        let loaded = loaded.inspect_err(|error| host.note_refusal(run, changed, error))?;
-        Ok(self.go_on(host, found, run, loaded, RunOptions::default(), None))
+        let found = self.find(&record.workflow).ok();
+        let registered = found.as_ref().map(|found| Arc::clone(&found.program));
+        let (its, id, changed) = (Arc::clone(host), run.clone(), record.changed);
+        let loaded = ask(&host.backend, move |backend| {
+            let program = its.program(&record, registered.as_ref(), true)?;
+            read(backend, &program, &id, &record).map(|loaded| (program, loaded))
+        });
+        let loaded = loaded.await.unwrap_or(Err(AttachError::ShuttingDown));
+        let (program, loaded) = loaded.inspect_err(|error| host.note_refusal(run, changed, error))?;
+        Ok(self.go_on(host, Registered::with(found, program), run, loaded, RunOptions::default(), None))
     }
 
     /// Claims runs and goes on with those that were to be had.
     pub(super) async fn adopt(&self, host: &Arc<Host>, records: Vec<RunRecord>) {
         let _one_at_a_time = host.taking_up.lock().await;
-        let wanted: Vec<(RunId, Registered, Time)> = records
-            .iter()
-            .filter_map(|record| {
-                let id = RunId::from(Arc::clone(&record.run));
-                if host.refused(&id, record.changed) {
-                    return None;
-                }
-                let found = self.find(&record.workflow).ok()?;
-                self.get(&id).is_none().then_some((id, found, record.changed))
-            })
-            .collect();
+        let mut wanted: Vec<(RunId, Option<Registered>, Time)> = Vec::with_capacity(records.len());
+        let mut asked: Vec<(RunRecord, Option<Arc<Program>>)> = Vec::with_capacity(records.len());
+        for record in records {
+            let id = RunId::from(Arc::clone(&record.run));
+            let found = self.find(&record.workflow).ok();
+            let may_be = found.is_some() || host.may_define(&record);
+            if may_be && !host.refused(&id, record.changed) && self.get(&id).is_none() {
+                let program = found.as_ref().map(|found| Arc::clone(&found.program));
+                wanted.push((id, found, record.changed));
+                asked.push((record, program));
+            }
+        }
         if wanted.is_empty() {
             return;
         }
-        let programs: Vec<_> = wanted.iter().map(|(id, found, _)| (id.clone(), Arc::clone(&found.program))).collect();
-        let loaded = ask(&host.backend, move |backend| {
-            let ids: Vec<&str> = programs.iter().map(|(id, _)| id.as_str()).collect();
-            let leases = backend.claim(&ids);
-            let load = |((id, program), lease): (&(RunId, Arc<Program>), Result<Lease, ClaimError>)| {
-                load_claimed(backend, program, id, lease?)
-            };
-            programs.iter().zip(leases).map(load).collect::<Vec<_>>()
-        });
+        let its = Arc::clone(host);
+        let loaded = ask(&host.backend, move |backend| claim_and_load(&its, backend, &asked));
         let loaded = loaded.await.unwrap_or_default();
         for ((id, found, changed), loaded) in wanted.into_iter().zip(loaded) {
             match loaded {
-                Ok(loaded) => drop(self.go_on(host, found, &id, loaded, RunOptions::default(), None)),
+                Ok((program, loaded)) => {
+                    let found = Registered::with(found, program);
+                    drop(self.go_on(host, found, &id, loaded, RunOptions::default(), None));
+                }
                 Err(AttachError::Claim(_)) => {}
                 Err(error) => {
                     host.note_refusal(&id, changed, &error);
@@ -116,7 +115,7 @@ impl Runtime {
     ) -> AnyRun {
         let (name, found) = found;
         host.start(self.inner());
-        let mut new = match new_run(&found.program.def, parent.map(|parent| parent.id()), &start) {
+        let mut new = match new_run(&found.program, parent.map(|parent| parent.id()), &start) {
             Ok(new) => new,
             Err(source) => {
                 let source = SharedError::new(Box::new(source));
@@ -155,7 +154,8 @@ impl Runtime {
         restored.records.values_mut().for_each(OpLog::all_told);
         let (workflow, description) = (def.name().to_owned(), describe(&def));
         // What it was started with is not in a snapshot.
-        let new = NewRun { workflow, description, parent: None, start: "null".to_owned() };
+        let definition = found.program.definition().cloned();
+        let new = NewRun { workflow, description, parent: None, start: "null".to_owned(), definition };
         let journal = Journal::restored(Arc::from(id.as_str()), new, checkpoint, &def, &restored.state);
         let keeping = Keeping::new(host, Some(Box::new(journal)));
         self.launch_kept(found, Begin::Restored(restored), options, id, Some(keeping), None)
@@ -180,20 +180,28 @@ impl Runtime {
                 live
             }
             None => {
-                let (def, wanted) = (Arc::clone(&program), new.id.clone());
+                let (its, given, wanted) = (Arc::clone(host), Arc::clone(&program), new.id.clone());
                 let stored = ask(&host.backend, move |backend| match backend.run(wanted.as_str())? {
                     None => Ok(None),
-                    Some(record) => read(backend, &def, &wanted, &record).map(Some),
+                    Some(record) => {
+                        let program = its.program(&record, Some(&given), true)?;
+                        read(backend, &program, &wanted, &record).map(|loaded| Some((program, loaded)))
+                    }
                 });
                 let stored = match stored.await.unwrap_or(Err(AttachError::ShuttingDown)) {
                     Err(AttachError::Claim(ClaimError::Held { .. })) => return Err(new),
                     stored => stored,
                 };
                 let NewChild { flow, start, options, id } = new;
-                let found = Registered::new(program, flow.instance);
                 let run = match stored {
-                    Ok(None) => self.begin_kept(host, (&name, found), start, options, &id, Some(parent)),
-                    Ok(Some(loaded)) => self.go_on(host, found, &id, loaded, options, Some(parent)),
+                    Ok(None) => {
+                        let found = Registered::new(program, flow.instance);
+                        self.begin_kept(host, (&name, found), start, options, &id, Some(parent))
+                    }
+                    Ok(Some((program, loaded))) => {
+                        let found = Registered::new(program, flow.instance);
+                        self.go_on(host, found, &id, loaded, options, Some(parent))
+                    }
                     Err(error) => AnyRun::first(refused(&name, not_had(error))),
                 };
                 Arc::clone(run.shared())
@@ -215,6 +223,25 @@ fn not_had(error: AttachError) -> RunError {
         }
         error => RunError::NotKept { source: SharedError::new(Box::new(error)) },
     }
+}
+
+type Taken = Result<(Arc<Program>, Found), AttachError>;
+
+/// Claims runs, those whose workflow there is, and reads them. Blocks.
+fn claim_and_load(host: &Host, backend: &dyn Backend, asked: &[(RunRecord, Option<Arc<Program>>)]) -> Vec<Taken> {
+    let program =
+        |(record, registered): &(RunRecord, Option<Arc<Program>>)| host.program(record, registered.as_ref(), false);
+    let programs: Vec<_> = asked.iter().map(program).collect();
+    let ready = asked.iter().zip(&programs).filter(|(_, program)| program.is_ok());
+    let ids: Vec<&str> = ready.map(|((record, _), _)| &*record.run).collect();
+    let mut leases = backend.claim(&ids).into_iter();
+    let load = |((record, _), program): (&(RunRecord, _), Result<Arc<Program>, AttachError>)| {
+        let program = program?;
+        let lease = leases.next().unwrap_or(Err(ClaimError::Storage(StorageError::Closed)))?;
+        let id = RunId::from(Arc::clone(&record.run));
+        load_claimed(backend, &program, &id, lease).map(|loaded| (program, loaded))
+    };
+    asked.iter().zip(programs).map(load).collect()
 }
 
 /// Claims and reads a run, unless it has ended. Blocks.

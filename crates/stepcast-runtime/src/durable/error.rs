@@ -153,6 +153,19 @@ pub enum AttachError {
         #[source]
         source: stepcast_core::journal::JournalError,
     },
+    /// No workflow can be made here of the document that the run was created with; the run stays as it is.
+    #[error(
+        "The run `{run}` of `{workflow}` is left as it is, because the document that it was created with cannot run here: {source}"
+    )]
+    Document {
+        /// The run.
+        run: RunId,
+        /// Its workflow.
+        workflow: String,
+        /// What is missing.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::aside::Stopped;
+use super::defined::Defined;
 use super::{AttachError, Landing, ask};
 use crate::clock;
 use crate::run::{Message, RunId, RunShared, lock};
@@ -49,12 +50,22 @@ pub(crate) struct Host {
     idle_micros: AtomicU64,
     /// Stored runs are taken up only where they are asked for.
     only_asked: AtomicBool,
-    /// Runs that cannot go on here, with the time of their last change: they are left to others until they change.
-    refused: Mutex<HashMap<RunId, Time>>,
+    /// Runs that cannot go on here: they are left to others until they change.
+    refused: Mutex<HashMap<RunId, Refusal>>,
+    /// What was made of the documents that runs were created with.
+    pub(super) defined: Defined,
     /// Runs that could not be written.
     pub(super) stopped: Mutex<Stopped>,
     /// Runs are taken up one page at a time.
     pub(crate) taking_up: tokio::sync::Mutex<()>,
+}
+
+/// Why a run is left alone.
+struct Refusal {
+    /// When the run was last changed.
+    changed: Time,
+    /// Its workflow could not be made of its document: it may be once something else is registered.
+    undefined: bool,
 }
 
 impl Host {
@@ -71,6 +82,7 @@ impl Host {
             idle_micros: AtomicU64::new(IDLE.as_micros() as u64),
             only_asked: AtomicBool::new(false),
             refused: Mutex::default(),
+            defined: Defined::default(),
             stopped: Mutex::default(),
             taking_up: tokio::sync::Mutex::new(()),
         });
@@ -126,14 +138,20 @@ impl Host {
     /// A run that was last changed then cannot go on here, unless only the store failed: it is not taken up again by
     /// itself.
     pub(crate) fn note_refusal(&self, run: &RunId, changed: Time, error: &AttachError) {
-        if matches!(error, AttachError::Journal { .. }) {
-            lock(&self.refused).insert(run.clone(), changed);
+        let undefined = matches!(error, AttachError::Document { .. });
+        if undefined || matches!(error, AttachError::Journal { .. }) {
+            lock(&self.refused).insert(run.clone(), Refusal { changed, undefined });
         }
     }
 
     /// Whether the run could not go on here, and has not changed since.
     pub(crate) fn refused(&self, run: &RunId, changed: Time) -> bool {
-        lock(&self.refused).get(run) == Some(&changed)
+        lock(&self.refused).get(run).is_some_and(|refusal| refusal.changed == changed)
+    }
+
+    /// Runs whose workflow could not be made are looked at again.
+    pub(super) fn forget_undefined(&self) {
+        lock(&self.refused).retain(|_, refusal| !refusal.undefined);
     }
 
     /// A run that has left memory is to be taken up again then.
@@ -226,8 +244,10 @@ impl Runtime {
         if host.only_asked.load(Ordering::Relaxed) {
             return Ok(());
         }
-        for workflow in self.workflows() {
-            let of = |filter: RunFilter| RunFilter { workflow: Some(workflow.clone()), unclaimed: true, ..filter };
+        let all = || self.workflows().into_iter().map(Some).collect();
+        // Where workflows are made of documents, those of any name may be.
+        for workflow in if host.defines() { vec![None] } else { all() } {
+            let of = |filter: RunFilter| RunFilter { workflow: workflow.clone(), unclaimed: true, ..filter };
             self.take_up(host, of(RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() })).await?;
             self.take_up(host, of(RunFilter { mailed: true, ..RunFilter::default() })).await?;
             self.note_deadlines(host, of(RunFilter { due_by: Some(now.after(HORIZON)), ..RunFilter::default() }))
@@ -248,7 +268,8 @@ impl Runtime {
         let mut after = None;
         while let Some(page) = self.next_page(&filter, &mut after).await? {
             let mut sleepers = lock(&host.sleepers);
-            let due = page.into_iter().filter_map(|record| Some(((record.due?, RunId::from(record.run)), ())));
+            let ours = page.into_iter().filter(|record| self.can_be_ours(host, record));
+            let due = ours.filter_map(|record| Some(((record.due?, RunId::from(record.run)), ())));
             sleepers.extend(due);
         }
         Ok(())
@@ -284,8 +305,7 @@ impl Runtime {
                     ids.iter().filter_map(|id| backend.run(id.as_str()).ok().flatten()).collect::<Vec<_>>()
                 });
                 let mut records = records.await.unwrap_or_default();
-                let is_ours =
-                    |record: &RunRecord| record.holder != Holder::Other && self.find(&record.workflow).is_ok();
+                let is_ours = |record: &RunRecord| record.holder != Holder::Other && self.can_be_ours(host, record);
                 records.retain(|record| !record.status.is_end() && is_ours(record));
                 let ids: Vec<RunId> = records.iter().map(|record| RunId::from(Arc::clone(&record.run))).collect();
                 self.adopt(host, records).await;
@@ -297,6 +317,11 @@ impl Runtime {
                 }
             }
         }
+    }
+
+    /// Whether the workflow of a run is registered here, or may be made of its document.
+    fn can_be_ours(&self, host: &Host, record: &RunRecord) -> bool {
+        self.find(&record.workflow).is_ok() || host.may_define(record)
     }
 
     /// Brings a run its letters, if it lives.

@@ -33,12 +33,14 @@ pub(crate) enum Found {
 }
 
 /// What the store keeps of a run from its first moment on.
-pub(crate) fn new_run(def: &WorkflowDef, parent: Option<&RunId>, start: &Payload) -> Result<NewRun, serde_json::Error> {
+pub(crate) fn new_run(program: &Program, parent: Option<&RunId>, start: &Payload) -> Result<NewRun, serde_json::Error> {
+    let def = &program.def;
     Ok(NewRun {
         workflow: def.name().to_owned(),
         description: stepcast_core::journal::describe(def),
         parent: parent.map(|parent| Arc::from(parent.as_str())),
         start: start.as_erased().to_value()?.to_string(),
+        definition: program.definition().cloned(),
     })
 }
 

@@ -120,6 +120,11 @@ impl AnyRun {
         self.shared.def().name()
     }
 
+    /// The document that the run's workflow was made of, as JSON, if it is one of data.
+    pub fn document(&self) -> Option<&str> {
+        self.shared.def().document().map(|json| &**json)
+    }
+
     /// The id of the run that started this one as its child.
     pub fn parent_id(&self) -> Option<RunId> {
         self.shared.parent().map(|parent| parent.id().clone())

@@ -76,6 +76,14 @@ impl Registered {
 }
 
 impl Registered {
+    /// What was found under a stored run's name, with the program that it goes on with.
+    pub(crate) fn with(found: Option<Registered>, program: Arc<Program>) -> Self {
+        match found {
+            Some(found) => Registered { program, ..found },
+            None => Registered::built(&program),
+        }
+    }
+
     /// A workflow that was put together at run time.
     fn built(program: &Arc<Program>) -> Self {
         Registered { own_name: true, ..Registered::new(Arc::clone(program), Arc::new(())) }
@@ -230,6 +238,7 @@ impl Runtime {
                 free.insert(workflow);
                 if let Some(host) = &self.inner.host {
                     host.start(&self.inner);
+                    host.define_anew();
                     host.look();
                 }
                 Ok(())

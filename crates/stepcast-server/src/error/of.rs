@@ -46,7 +46,9 @@ impl ApiError {
             AttachError::NoBackend { .. } | AttachError::Claim(stepcast::backend::ClaimError::UnknownRun { .. }) => {
                 ApiError::no_run(run)
             }
-            AttachError::Unregistered { .. } => ApiError::conflict("workflow_not_registered", detail).of_run(run),
+            AttachError::Unregistered { .. } | AttachError::Document { .. } => {
+                ApiError::conflict("workflow_not_registered", detail).of_run(run)
+            }
             AttachError::Storage(error) => ApiError::from(error).of_run(run),
             AttachError::ShuttingDown => {
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail).of_run(run)

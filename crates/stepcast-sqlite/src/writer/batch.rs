@@ -2,10 +2,13 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
-use stepcast_core::backend::{Batch, Due, FIRST_FENCE, NewRun, REMEMBERED_IDS, SnapshotRow, StatusChange, WriteError};
+use stepcast_core::backend::{
+    Batch, Definition, Due, FIRST_FENCE, NewRun, REMEMBERED_IDS, SnapshotRow, StatusChange, WriteError,
+};
 
 use super::FaultPoint;
 use super::append::{damaged, fits};
@@ -112,7 +115,8 @@ impl Work<'_> {
         if fence != FIRST_FENCE {
             return Err(WriteError::FencedOff { run: run.clone(), fence, current: FIRST_FENCE });
         }
-        fits(run, new.start.len().max(new.description.len()))?;
+        let definition = new.definition.as_ref().map_or(0, |definition| definition.json.len());
+        fits(run, new.start.len().max(new.description.len()).max(definition))?;
         let (end, last_seq) = (Some(journal::End::default()), Some(0));
         Ok(Held { key: 0, fence, end, last_seq, epoch: self.epoch(), plain: true })
     }
@@ -121,9 +125,16 @@ impl Work<'_> {
     fn create(&mut self, batch: &Batch, new: &NewRun) -> Stored<Result<i64, WriteError>> {
         let id = &batch.run;
         let at = db(batch.at.0);
-        let values = params![&**id, new.workflow, new.parent.as_deref(), at, self.me, db(FIRST_FENCE)];
+        let definition = match &new.definition {
+            Some(definition) => Some(self.definition(definition)?),
+            None => None,
+        };
+        let values = params![&**id, new.workflow, new.parent.as_deref(), at, self.me, db(FIRST_FENCE), definition];
         let created = self.often.create.execute(values).map_err(storage)?;
         if created == 0 {
+            if let Some(definition) = definition {
+                self.drop_definition(definition)?;
+            }
             return Ok(Err(WriteError::RunExists { run: id.clone() }));
         }
         let key = self.conn.last_insert_rowid();
@@ -151,6 +162,34 @@ impl Work<'_> {
         };
         self.description = Some((json.to_owned(), key));
         Ok(key)
+    }
+
+    /// The key of a document, which most runs share with the one before.
+    fn definition(&mut self, definition: &Definition) -> Stored<i64> {
+        if let Some((known, key)) = &self.definition
+            && *known == definition.hash
+        {
+            return Ok(*key);
+        }
+        let sql = "SELECT id FROM definitions WHERE hash = ?1";
+        let key = match first(self.conn, sql, [&*definition.hash], |row| row.get::<_, i64>(0))? {
+            Some(key) => key,
+            None => {
+                let values = [&*definition.hash, &*definition.json];
+                run(self.conn, "INSERT INTO definitions(hash, json) VALUES(?1, ?2)", values)?;
+                self.conn.last_insert_rowid()
+            }
+        };
+        self.definition = Some((Arc::clone(&definition.hash), key));
+        Ok(key)
+    }
+
+    /// Removes a document that no run was created with.
+    pub(super) fn drop_definition(&mut self, definition: i64) -> Stored<()> {
+        let sql = "DELETE FROM definitions WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE definition = ?1)";
+        run(self.conn, sql, [definition])?;
+        self.definition = None;
+        Ok(())
     }
 
     fn take_mail(&self, key: i64, letters: &[u64]) -> Stored<()> {

@@ -141,6 +141,8 @@ impl Work<'_> {
         }
         let description: Option<i64> =
             first(self.conn, "SELECT description FROM starts WHERE run = ?1", [key], |row| row.get(0))?;
+        let definition: Option<i64> =
+            first(self.conn, "SELECT definition FROM runs WHERE id = ?1", [key], |row| row.get(0))?.flatten();
         for sql in [
             "DELETE FROM snapshots WHERE run = ?1",
             "DELETE FROM events WHERE run = ?1",
@@ -157,6 +159,9 @@ impl Work<'_> {
                        (SELECT 1 FROM starts WHERE description = ?1)";
             run(self.conn, sql, [description])?;
             self.description = None;
+        }
+        if let Some(definition) = definition {
+            self.drop_definition(definition)?;
         }
         self.tail.remove(key);
         self.vacuum = true;

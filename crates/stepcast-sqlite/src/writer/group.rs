@@ -147,7 +147,7 @@ impl Work<'_> {
         if !keep {
             run(self.conn, "ROLLBACK TO job", [])?;
             self.tail.doubt();
-            self.description = None;
+            self.forget_shared();
             self.count_fresh()?;
         }
         run(self.conn, "RELEASE job", [])?;

@@ -41,6 +41,8 @@ pub(crate) struct Work<'c> {
     pub(super) notices: Vec<Notice>,
     /// The last description that a new run came with, and its key.
     pub(super) description: Option<(String, i64)>,
+    /// The hash of the last document that a new run came with, and its key.
+    pub(super) definition: Option<(Arc<str>, i64)>,
     /// Rows were purged: pages can be given back.
     pub(super) vacuum: bool,
     looks: u32,
@@ -88,8 +90,8 @@ impl<'c> Often<'c> {
             event: prepare("INSERT INTO events(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)")?,
             fresh: prepare("INSERT INTO fresh(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)")?,
             create: prepare(
-                "INSERT INTO runs(run, workflow, parent, status, created, changed, holder, fence) \
-                 VALUES(?1, ?2, ?3, 0, ?4, ?4, ?5, ?6) ON CONFLICT(run) DO NOTHING",
+                "INSERT INTO runs(run, workflow, parent, status, created, changed, holder, fence, definition) \
+                 VALUES(?1, ?2, ?3, 0, ?4, ?4, ?5, ?6, ?7) ON CONFLICT(run) DO NOTHING",
             )?,
             start: prepare("INSERT INTO starts(run, description, json) VALUES(?1, ?2, ?3)")?,
             end: prepare(
@@ -126,6 +128,7 @@ impl<'c> Work<'c> {
             broken: None,
             notices: Vec::new(),
             description: None,
+            definition: None,
             vacuum: false,
             looks: 0,
         }
@@ -146,7 +149,7 @@ impl<'c> Work<'c> {
         self.observe(version);
         if self.version != Some(version) {
             self.epoch += 1;
-            self.description = None;
+            self.forget_shared();
             self.read_tail()?;
             self.version = Some(version);
         }
@@ -167,10 +170,16 @@ impl<'c> Work<'c> {
     /// Nothing that was learnt in a transaction holds after it was rolled back.
     pub(super) fn forget(&mut self) {
         self.held.clear();
-        self.description = None;
+        self.forget_shared();
         self.version = None;
         self.vacuum = false;
         self.notices.retain(|notice| !matches!(notice, Notice::Mail(_)));
+    }
+
+    /// The keys of what runs share may be others by now.
+    pub(super) fn forget_shared(&mut self) {
+        self.description = None;
+        self.definition = None;
     }
 
     pub(super) fn is_stopped(&self, run: &Arc<str>, fence: u64) -> bool {

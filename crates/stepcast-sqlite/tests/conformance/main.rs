@@ -67,6 +67,7 @@ on_every_backend! {
     runs_are_listed_in_pages
     inputs_are_listed_in_pages
     purged_runs_are_gone
+    runs_share_their_definitions
     shared_results_are_kept_and_replaced
     watchers_hear_of_mail
     a_new_watcher_hears_that_a_holder_left

@@ -65,6 +65,46 @@ pub(crate) fn purged_runs_are_gone(store: &dyn Store) {
     assert_eq!(numbers(&backend.load("r4").unwrap()), [1, 2, 3, 4, 5]);
 }
 
+pub(crate) fn runs_share_their_definitions(store: &dyn Store) {
+    let (mine, other) = (store.open(), store.open());
+    let defined = |run: &str, hash: &str, json: &str| {
+        let mut batch = creation(run);
+        if let Some(new) = &mut batch.created {
+            new.definition = Some(Definition { hash: id(hash), json: id(json) });
+        }
+        Batch { status: Some(StatusChange::Cancelled { error: "null".to_owned() }), ..batch }
+    };
+    write(&*mine, defined("a", "h1", "{\"id\":\"first\"}")).unwrap();
+    write(&*mine, defined("b", "h2", "{\"id\":\"é\"}")).unwrap();
+    write(&*other, defined("c", "h1", "{\"id\":\"first\"}")).unwrap();
+    create(&*mine, "plain");
+    // A run that is refused leaves nothing behind.
+    assert!(matches!(write(&*mine, defined("a", "h3", "3")), Err(WriteError::RunExists { .. })));
+    assert_eq!(mine.definition("h3").unwrap(), None);
+
+    let of = |run: &str| other.run(run).unwrap().unwrap().definition;
+    assert_eq!((of("a"), of("b"), of("c"), of("plain")), (Some(id("h1")), Some(id("h2")), Some(id("h1")), None));
+    let listed: Vec<_> = mine.runs(&RunFilter::default(), None, 9).unwrap();
+    let listed: Vec<_> = listed.into_iter().map(|run| run.definition).collect();
+    assert_eq!(listed, [None, Some(id("h1")), Some(id("h2")), Some(id("h1"))]);
+    assert_eq!(other.load("b").unwrap().record.definition, Some(id("h2")));
+    assert_eq!(other.definition("h1").unwrap(), Some(id("{\"id\":\"first\"}")));
+    assert_eq!(mine.definition("h2").unwrap(), Some(id("{\"id\":\"é\"}")));
+
+    // It goes with the last run, and comes again with the next.
+    mine.purge("a").unwrap();
+    assert!(mine.definition("h1").unwrap().is_some());
+    assert_eq!(other.purge_ended(Time(9_999), 9).unwrap(), 2);
+    assert_eq!((mine.definition("h1").unwrap(), mine.definition("h2").unwrap()), (None, None));
+    write(&*mine, defined("d", "h1", "1")).unwrap();
+    assert_eq!(other.definition("h1").unwrap(), Some(id("1")));
+    drop((mine, other));
+    let again = store.open();
+    assert_eq!(again.definition("h1").unwrap(), Some(id("1")));
+    again.close().unwrap();
+    assert!(matches!(again.definition("h1"), Err(StorageError::Closed)));
+}
+
 pub(crate) fn shared_results_are_kept_and_replaced(store: &dyn Store) {
     let (mine, other) = (store.open(), store.open());
     let row = |key: &str, json: &str, at: u64| CacheRow {

@@ -49,6 +49,7 @@ pub(crate) fn creation(run: &str) -> Batch {
         description: "{\"steps\":[]}".to_owned(),
         parent: None,
         start: "{\"topic\":\"pirates\"}".to_owned(),
+        ..NewRun::default()
     };
     Batch { created: Some(Box::new(new)), ..batch(run, FIRST_FENCE) }
 }

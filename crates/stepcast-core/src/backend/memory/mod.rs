@@ -23,6 +23,8 @@ struct World {
     runs: HashMap<Arc<str>, MemoryRun>,
     /// Runs by their place in the list.
     order: BTreeMap<u64, Arc<str>>,
+    /// Documents of workflows by their hashes, with how many runs were created with them.
+    definitions: HashMap<Arc<str>, (Arc<str>, usize)>,
     /// Results that calls share, by key.
     cache: HashMap<String, CacheRow>,
     /// Instances that are there, with who is told of news.
@@ -155,6 +157,10 @@ impl Backend for MemoryBackend {
 
     fn runs(&self, filter: &RunFilter, after: Option<RunCursor>, limit: usize) -> Result<Vec<RunRecord>, StorageError> {
         Ok(self.open()?.list_runs(self.me, filter, after, limit))
+    }
+
+    fn definition(&self, hash: &str) -> Result<Option<Arc<str>>, StorageError> {
+        Ok(self.open()?.definitions.get(hash).map(|(json, _)| Arc::clone(json)))
     }
 
     fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<StreamRow>, LoadError> {

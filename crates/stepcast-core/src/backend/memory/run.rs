@@ -107,6 +107,7 @@ impl MemoryRun {
         RunRecord {
             run: id.clone(),
             workflow: self.new.workflow.clone(),
+            definition: self.new.definition.as_ref().map(|definition| Arc::clone(&definition.hash)),
             parent: self.new.parent.clone(),
             status: self.status,
             failures: self.failures,

@@ -1,6 +1,7 @@
 //! What changes the store.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::World;
@@ -33,6 +34,13 @@ impl World {
             let mut run = MemoryRun::new(self.number(), *new, me, batch.at);
             check_fence(&run, &batch)?;
             apply(&mut run, batch, &mut self.last)?;
+            if let Some(definition) = &mut run.new.definition {
+                let known = self.definitions.entry(Arc::clone(&definition.hash));
+                let (json, runs) = known.or_insert_with(|| (Arc::clone(&definition.json), 0));
+                *runs += 1;
+                // All runs hold the same copy.
+                definition.json = Arc::clone(json);
+            }
             self.order.insert(run.key, id.clone());
             self.runs.insert(id, run);
             return Ok(());
@@ -115,6 +123,13 @@ impl World {
     pub(super) fn remove(&mut self, id: &str) {
         if let Some(run) = self.runs.remove(id) {
             self.order.remove(&run.key);
+            let Some(definition) = run.new.definition else { return };
+            if let Entry::Occupied(mut known) = self.definitions.entry(definition.hash) {
+                known.get_mut().1 -= 1;
+                if known.get().1 == 0 {
+                    known.remove();
+                }
+            }
         }
     }
 }

@@ -10,6 +10,11 @@ use sha2::{Digest, Sha256};
 pub(super) fn cache_key(workflow: &str, namespace: &str, content: &Value) -> String {
     let mut text = String::new();
     canonical(&json!({ "key": content, "namespace": namespace, "workflow": workflow }), &mut text);
+    sha256(&text)
+}
+
+/// SHA-256 of a text, in hexadecimal.
+pub(crate) fn sha256(text: &str) -> String {
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(text.as_bytes()) {
         // Writing to a text does not fail.

@@ -21,6 +21,7 @@ use stepcast_core::{BoxFuture, StepError, Usage};
 pub use cache::{CacheError, CachePolicy, CallCache, ResultCache};
 pub use error::CallError;
 pub use explain::ExplainError;
+pub(crate) use key::sha256;
 pub(crate) use spend::{Ledger, child_ended, set_up, tell_parent};
 
 use super::{Context, SendSet};
