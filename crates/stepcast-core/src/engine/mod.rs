@@ -40,4 +40,4 @@ pub use tick::{
     Answer, CollectRequest, Commit, External, Failure, FailureChoice, Filter, Matches, Operation, Report, SenderSeq,
     Tick, TickKind, WaitRequest,
 };
-pub use view::{ExecView, Expected};
+pub use view::{ExecView, Expected, Stage};

@@ -44,6 +44,21 @@ pub enum Expected {
     Choice,
 }
 
+/// How far an execution has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is queued to run, or to go on.
+    Queued,
+    /// The step runner has it.
+    Running,
+    /// It waits for something that only its run can bring.
+    Parked,
+    /// Its next attempt is delayed.
+    Delayed,
+    /// A person decides what becomes of its failure.
+    Asked,
+}
+
 impl RunState {
     /// A run that has not begun. `timeout` counts the time in which something is queued or running.
     pub fn new(timeout: Option<Duration>) -> Self {
@@ -102,6 +117,18 @@ impl RunState {
             input: exec.input.as_slice(),
             last_failure: failed.map(|failed| (&failed.last_error, failed.last_failed)),
             first_started: failed.map(|failed| failed.first_started),
+        })
+    }
+
+    /// How far an execution has come, if it is still there.
+    pub fn stage(&self, key: ExecKey) -> Option<Stage> {
+        let exec = self.exec_ref(key)?;
+        Some(match (exec.status, exec.activity) {
+            (Status::Delayed, _) => Stage::Delayed,
+            (Status::Asked, _) => Stage::Asked,
+            (Status::Active, Activity::Running) => Stage::Running,
+            (Status::Active, Activity::Parked) => Stage::Parked,
+            (Status::Active, _) => Stage::Queued,
         })
     }
 

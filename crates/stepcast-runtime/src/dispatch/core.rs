@@ -1,6 +1,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 
 use futures_util::stream::FuturesUnordered;
 use stepcast_core::engine::{Commands, ExecKey, RunState, Time};
@@ -8,8 +9,10 @@ use stepcast_core::{Payload, StepError};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
+use super::SLICE;
 use super::kept::Journal;
 use super::place::{Entry, Local, Place, ProbeWaker};
+use super::stepping::Stepping;
 use crate::durable::Keeping;
 use crate::exec::OpLog;
 use crate::program::Program;
@@ -43,6 +46,8 @@ pub(crate) struct RunCore {
     pub(crate) polled: u64,
     pub(crate) now: Time,
     pub(crate) max_running: usize,
+    /// So many executions begin between two looks: none, while the run stands still.
+    pub(crate) slice: usize,
     /// Executions in tasks of their own.
     pub(crate) in_tasks: usize,
     pub(crate) ended: bool,
@@ -66,6 +71,8 @@ pub(crate) struct More {
     pub(crate) restored: BTreeMap<u64, OpLog>,
     /// What executions send that finds the run's queue full.
     pub(crate) room: super::room::Room,
+    /// Who lets the run go on step by step.
+    pub(crate) stepping: Option<Box<Stepping>>,
     /// The journal of a kept run that is put away.
     pub(crate) journal: Option<Box<Journal>>,
     /// After the run's end: when executions that go on are dropped.
@@ -88,6 +95,7 @@ impl RunCore {
             polled: 0,
             now: Time(0),
             max_running,
+            slice: SLICE,
             in_tasks: 0,
             ended: false,
             asleep: false,
@@ -109,6 +117,8 @@ impl RunCore {
         let max_running = options.and_then(|options| options.max_running).unwrap_or(run.def().policy().max_running);
         let mut core = LEFT.take().unwrap_or_else(|| Box::new(RunCore::new(RunState::default(), 0)));
         core.max_running = max_running;
+        let still = run.extra_if_any().is_some_and(|extra| extra.still.load(Ordering::Relaxed));
+        core.slice = if still { 0 } else { SLICE };
         core.journal = run.keeping().and_then(Keeping::take_journal);
         #[cfg(feature = "testing")]
         if let Some(test) = options.and_then(|options| options.test.clone()) {

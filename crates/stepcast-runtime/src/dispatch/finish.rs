@@ -29,6 +29,7 @@ impl Dispatch {
     pub(crate) fn conclude(&mut self, core: &mut RunCore, end: RunEnd) {
         core.ended = true;
         self.env.run.finish(end);
+        core.end_stepping();
         if let Some(extra) = self.env.run.extra_if_any() {
             for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
                 child.post(Message::Cancel);

@@ -71,7 +71,9 @@ impl Dispatch {
             Message::Cancel => self.tick(core, TickKind::Cancel),
             Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),
             Message::Inputs(reply) => drop(reply.send(core.state.pending_inputs(self.env.run.def()))),
-            Message::HandleGone => {}
+            Message::Step(reply) => self.stand_still(core, reply),
+            // Without a handle, nobody can let it go on.
+            Message::GoOn | Message::HandleGone => self.go_free(core),
         }
     }
 

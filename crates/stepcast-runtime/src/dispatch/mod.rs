@@ -12,6 +12,7 @@ mod place;
 mod requests;
 mod rest;
 mod room;
+mod stepping;
 mod task;
 mod under_way;
 
@@ -36,7 +37,7 @@ use crate::clock;
 use crate::run::{RunShared, Task, lock};
 use crate::stream::EventKind;
 
-/// Polls between two looks at the clock and at the inbox.
+/// Polls between two looks at the clock and at the inbox. A run that stands still begins none by itself.
 const SLICE: usize = 64;
 
 /// The dispatcher's future.
@@ -102,7 +103,11 @@ impl Dispatch {
         if core.ended && !self.env.run.mail.load(Ordering::Acquire) {
             return self.wind_down(core, cx);
         }
-        if core.ended || worked || fired || room { Round::Worked } else { Round::Dry }
+        match core.ended || worked || fired || room {
+            true => Round::Worked,
+            false if core.is_stepped() => self.step_on(core, cx),
+            false => Round::Dry,
+        }
     }
 
     /// Begins the run. `true` if its first execution is to run before anything else is looked at.
@@ -128,7 +133,7 @@ impl Dispatch {
         let mut round = Round::Dry;
         let before = core.now;
         core.polled = 0;
-        for _ in 0..SLICE {
+        for _ in 0..core.slice {
             if core.cmds.next.is_none() && core.state.running() >= core.max_running {
                 break;
             }

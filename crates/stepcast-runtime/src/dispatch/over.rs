@@ -95,6 +95,9 @@ impl Dispatch {
             Ok(outputs) if self.env.run.program.has_waits => self.match_outputs(core, Some(key), outputs),
             _ => Default::default(),
         };
+        if core.is_stepped() {
+            core.note_step(key, outcome.is_ok());
+        }
         self.tick(core, TickKind::Report(Report { exec: key, attempt, started, outcome, matches }));
         if let Some(more) = core.more.as_deref_mut().filter(|more| !more.errors.is_empty())
             && core.state.exec(key).is_none()

@@ -6,7 +6,7 @@ use stepcast_core::engine::{ExecKey, FailureChoice, Filter, OpId, SenderSeq, Tim
 use stepcast_core::{AnyEvent, BoxFuture, ErrorInfo, EventIx, Payload, StepIx, StepOutput};
 use tokio::sync::oneshot;
 
-use super::{RespondError, RunError};
+use super::{RespondError, RunError, Stepped};
 use crate::dispatch::{PutAway, RunCore};
 use crate::exec::Predicate;
 use crate::snapshot::{RunSnapshot, SnapshotError};
@@ -70,6 +70,10 @@ pub(crate) enum Message {
     Leave,
     /// Go on no longer here, and why: in the store the run stays as it is.
     Stop(RunError),
+    /// Let one dispatch happen, and stand still otherwise.
+    Step(oneshot::Sender<Stepped>),
+    /// Go on by itself.
+    GoOn,
     /// List the pending inputs.
     Inputs(oneshot::Sender<PendingInputs>),
     /// The last handle is gone.

@@ -11,6 +11,7 @@ mod options;
 mod outside;
 mod shared;
 mod start;
+mod step;
 
 pub(crate) use data::{AnyCell, Cell, RunData};
 pub(crate) use end::RunEnd;
@@ -23,3 +24,4 @@ pub(crate) use outside::{NotTaken, from_outside, single_takers, taken_from_outsi
 pub(crate) use shared::{RunShared, lock};
 pub use start::RunWorkflow;
 pub(crate) use start::{Begin, ChildFlow, NewChild, Ties, launch, refused, start_child};
+pub use step::{DispatchOutcome, Dispatched, Stepped};

@@ -27,6 +27,7 @@ pub struct RunOptions {
     pub(crate) mailbox: Mailbox,
     pub(crate) record_internal: bool,
     pub(crate) max_running: Option<usize>,
+    pub(crate) stepwise: bool,
     pub(crate) grace: Option<Duration>,
     pub(crate) budget: Option<Budget>,
     pub(crate) call_cache: Option<CallCache>,
@@ -113,6 +114,15 @@ impl RunOptions {
     #[must_use]
     pub fn max_running(mut self, executions: usize) -> Self {
         self.max_running = Some(executions.max(1));
+        self
+    }
+
+    /// Stands still from the beginning: a step runs only when [`AnyRun::step`] lets it, until [`AnyRun::go_on`], or until
+    /// nobody holds a handle any more and no [`Runtime`](crate::Runtime) has the run. It is not kept with the run: one that
+    /// is taken up from its store, as after a crash, or restored from a snapshot without this, goes on by itself.
+    #[must_use]
+    pub fn stepwise(mut self) -> Self {
+        self.stepwise = true;
         self
     }
 

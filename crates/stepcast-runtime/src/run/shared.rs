@@ -50,6 +50,8 @@ pub(crate) struct Extra {
     pub(crate) keeping: OnceLock<Keeping>,
     /// Who waits to know that the store has the run.
     pub(crate) recorded: Notify,
+    /// The run goes on only step by step.
+    pub(crate) still: AtomicBool,
     /// Snapshots of children that ran when this run was stored, by run id.
     pub(crate) stored_children: Mutex<Vec<(String, crate::snapshot::RunSnapshot)>>,
 }

@@ -3,6 +3,7 @@ use std::future::Future;
 use std::mem::{needs_drop, size_of};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use stepcast_core::{DefinitionError, Payload, SharedWorkflow, Workflow, WorkflowDef};
@@ -236,6 +237,9 @@ fn set_options(shared: &RunShared, options: RunOptions, begin: &Begin) {
         shared.set_id(id.clone());
     }
     let (store, record) = (options.store.clone(), options.record_internal);
+    if options.stepwise {
+        shared.extra().still.store(true, Ordering::Relaxed);
+    }
     let _ = shared.extra().options.set(options);
     if let (true, Some(store)) = (new, store) {
         store.fill(&mut shared.data());

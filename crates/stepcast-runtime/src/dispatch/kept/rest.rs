@@ -126,6 +126,7 @@ impl Dispatch {
     pub(super) fn reload(&mut self, core: &mut RunCore, error: WriteError) {
         tracing::debug!(target: "stepcast", %error, "the run is read anew");
         close_all(core);
+        core.cut_step();
         core.entries.clear();
         core.state = RunState::default();
         if let Some(more) = core.more.as_deref_mut() {
@@ -193,7 +194,7 @@ impl Dispatch {
     /// Notes since when a kept run rests, for those who look for idle ones.
     pub(in crate::dispatch) fn note_rest(&self, core: &RunCore) {
         let Some(keeping) = self.env.run.keeping() else { return };
-        if !core.rests() || core.is_writing() {
+        if !(core.rests() || core.stands_still()) || core.is_writing() {
             keeping.quiet_since.store(u64::MAX, Ordering::Relaxed);
         } else if keeping.quiet_since.load(Ordering::Relaxed) == u64::MAX {
             // It keeps the time at which it began to rest.

@@ -69,7 +69,11 @@ impl Dispatch {
         if core.journal.as_deref().is_some_and(|journal| !journal.is_writing()) && self.flush(core) {
             worked = true;
         }
-        if worked { Round::Worked } else { Round::Dry }
+        match worked {
+            true => Round::Worked,
+            false if core.is_stepped() => self.step_on(core, cx),
+            false => Round::Dry,
+        }
     }
 
     /// Starts what is queued now, a slice at a time. What it leads to starts once that is durable.
@@ -81,7 +85,7 @@ impl Dispatch {
         core.polled = 0;
         let mut starting =
             core.journal.as_deref_mut().map(|journal| std::mem::take(&mut journal.starting)).unwrap_or_default();
-        while starting.len() < SLICE && core.state.running() < core.max_running {
+        while starting.len() < core.slice && core.state.running() < core.max_running {
             let Some(key) = core.take_ready() else { break };
             starting.push(key);
         }
