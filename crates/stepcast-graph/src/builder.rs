@@ -163,7 +163,7 @@ impl GraphStep {
         GraphStep { join: Some(join), ..GraphStep::new(id, StepType::Parallel) }
     }
 
-    /// A wait for the steps before.
+    /// A wait for the steps before: for all, unless `join` is set to `any` or a number.
     pub fn join(id: impl Into<String>) -> Self {
         GraphStep::new(id, StepType::Join)
     }

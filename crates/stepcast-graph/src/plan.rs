@@ -99,6 +99,7 @@ pub(crate) enum Work {
     Log { message: Option<Template>, paths: Option<Vec<Path>> },
     Parallel { join: Wanted },
     Join,
+    First(usize),
     Child { flow: ChildFlow, input: Input },
 }
 

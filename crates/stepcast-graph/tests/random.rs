@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -57,6 +58,13 @@ fn forward() -> impl Strategy<Value = Value> {
                     json!({ "source": format!("s{from}"), "target": format!("s{to}"), "when": when(*condition) }),
                 );
             }
+        }
+        // Some wait for the first of the steps before them, or for as many as there are.
+        for (at, (kind, ..)) in kinds.iter().enumerate().filter(|(_, (kind, ..))| all && *kind >= 192) {
+            let to = json!(format!("s{at}"));
+            let before: BTreeSet<&str> =
+                edges.iter().filter(|edge| edge["target"] == to).filter_map(|edge| edge["source"].as_str()).collect();
+            steps[at + 1] = json!({ "id": to, "type": "join", "join": 1 + usize::from(*kind) % before.len() });
         }
         for child in 0..children {
             let mut child = step_of(child);

@@ -8,7 +8,7 @@ use stepcast_core::{EventSet, ParamSpec, StepSpec};
 use super::shape::duration;
 use super::{Check, Code, nearest};
 use crate::condition::Condition;
-use crate::document::{Action, GraphStep, Route, StepType, Target, Task};
+use crate::document::{Action, GraphStep, Route, StepType, Target, Task, Wanted};
 use crate::host::Lookup;
 use crate::path::Path;
 use crate::plan::{HumanWork, Input, RunWork, Transform, Work};
@@ -101,13 +101,21 @@ impl Check<'_> {
                         text,
                         "Let the steps that it waits for lead to it.",
                     );
-                } else if step.join.is_some_and(|join| join != crate::document::Wanted::All) {
-                    let text =
-                        "A `join` waits for all steps before it; those that were skipped count as over.".to_owned();
-                    let hint = "Use a `parallel` step with `join` to wait for the first ones.";
-                    self.report.error(Code::BadValue, self.at(at, "join"), text, hint);
                 }
-                Some(Work::Join)
+                let before = self.before[at].len();
+                Some(match step.join.unwrap_or_default() {
+                    Wanted::All => Work::Join,
+                    Wanted::Any => Work::First(1),
+                    Wanted::Count(wanted) => {
+                        let wanted = wanted as usize;
+                        if wanted > before && before > 0 {
+                            let text = format!("It waits for {wanted} steps, but {before} lead to it.");
+                            let hint = "Wait for as many as there are, or fewer.";
+                            self.report.error(Code::BadValue, self.at(at, "join"), text, hint);
+                        }
+                        Work::First(wanted)
+                    }
+                })
             }
             StepType::Subgraph => self.child(at, &step),
         }

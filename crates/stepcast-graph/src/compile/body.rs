@@ -11,6 +11,7 @@ use stepcast_core::{
 };
 use stepcast_runtime::Context;
 
+use super::first;
 use super::gather::UnderWay;
 use super::node::{Nodes, Token};
 use super::scope::RunScope;
@@ -31,6 +32,9 @@ pub(super) fn step(nodes: Arc<Nodes>, at: usize) -> StepBody {
                 nodes.leave(at, &ctx, crate::events::StepStatus::Completed, None)
             });
             return Invocation::Ended(begun);
+        }
+        if let Work::First(wanted) = nodes.step(at).work {
+            return Invocation::Ended(first::count(&nodes, at, &ctx, call.inputs(), wanted));
         }
         let token = Token::of_call(call.inputs());
         if token.skip {

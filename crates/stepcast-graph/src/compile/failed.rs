@@ -40,6 +40,8 @@ fn go_on(nodes: &Nodes, failed: &StepFailedEvent, ctx: &Context) -> Result<Outpu
             "attempts": failed.attempts,
         }),
     };
-    nodes.keep(at, ctx, status, output)?;
-    nodes.leave(at, ctx, status, of)
+    match nodes.keep_in_turn(at, ctx, of, status, output)? {
+        true => nodes.leave(at, ctx, status, of),
+        false => Ok(Outputs::default()),
+    }
 }

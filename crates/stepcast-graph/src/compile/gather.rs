@@ -92,7 +92,8 @@ fn gather(nodes: &Nodes, at: usize, ctx: &Context, value: &Value) -> Result<Outp
     let ended = |at: usize| under_way.ended.iter().find(|(id, _)| *id == nodes.step(at).id).map(|(_, status)| *status);
     let losers: Vec<usize> = step.children.iter().copied().filter(|child| ended(*child).is_none()).collect();
     for loser in &losers {
-        nodes.keep(*loser, ctx, StepStatus::Cancelled, Value::Null)?;
+        // One that ended in this same instant keeps what it has.
+        nodes.keep_in_turn(*loser, ctx, Some(of), StepStatus::Cancelled, Value::Null)?;
     }
     if verdict == Verdict::Lost {
         let failed = step.children.iter().filter(|child| ended(**child) == Some(StepStatus::Failed));
@@ -110,8 +111,11 @@ fn gather(nodes: &Nodes, at: usize, ctx: &Context, value: &Value) -> Result<Outp
         let child = nodes.step(*child);
         output.insert(child.id.clone(), scope.get(&format!("{}.output", child.key)).unwrap_or_default());
     }
-    nodes.keep(at, ctx, StepStatus::Completed, Value::Object(output))?;
-    let mut outputs = nodes.leave(at, ctx, StepStatus::Completed, under_way.parent)?;
+    let is_first = nodes.keep_in_turn(at, ctx, under_way.parent, StepStatus::Completed, Value::Object(output))?;
+    let mut outputs = match is_first {
+        true => nodes.leave(at, ctx, StepStatus::Completed, under_way.parent)?,
+        false => Outputs::default(),
+    };
     if losers.iter().any(|loser| can_lose(&nodes.step(*loser).work)) {
         outputs.push(BranchOver { of });
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use stepcast_core::{DataEvent, LogLevel, Outputs, Payload, StepError, StopEvent};
 use stepcast_runtime::Context;
 
+use super::first;
 use super::node::{Exit, Node, Nodes, Token};
 use super::scope::RunScope;
 use crate::events::{StepOver, StepStatus};
@@ -21,16 +22,22 @@ struct NoEdge {
 impl Nodes {
     /// Keeps a step's output, tells of it, and goes on.
     pub(super) fn complete(&self, at: usize, ctx: &Context, token: Token, output: Value) -> Result<Outputs, StepError> {
-        self.keep(at, ctx, StepStatus::Completed, output)?;
-        self.leave(at, ctx, StepStatus::Completed, token.of)
+        match self.keep_in_turn(at, ctx, token.of, StepStatus::Completed, output)? {
+            true => self.leave(at, ctx, StepStatus::Completed, token.of),
+            // Others of its parallel step were first, and it is cancelled.
+            false => Ok(Outputs::default()),
+        }
     }
 
     /// Keeps the record of a step that is over.
     pub(super) fn keep(&self, at: usize, ctx: &Context, status: StepStatus, output: Value) -> Result<(), StepError> {
         let step = self.step(at);
         let scope = RunScope::of(ctx);
-        let run =
-            if matches!(step.work, Work::Parallel { .. }) { scope.get(&format!("{}.run", step.key)) } else { None };
+        let run = if matches!(step.work, Work::Parallel { .. } | Work::First(_)) {
+            scope.get(&format!("{}.run", step.key))
+        } else {
+            None
+        };
         let mut record = serde_json::Map::new();
         match status {
             StepStatus::Completed => drop(record.insert("output".to_owned(), output.clone())),
@@ -134,7 +141,10 @@ impl Nodes {
         for (out, applies) in node.outs.iter().zip(applies) {
             let otherwise = rest && out.whens.iter().any(|when| matches!(when, When::Otherwise));
             let token = if applies || otherwise { Token::PLAIN } else { Token::SKIP };
-            outputs.push_payload(token.payload(out.meta));
+            outputs.push_payload(match out.counted {
+                true => first::token(token.skip, &node.id, out.meta),
+                false => token.payload(out.meta),
+            });
         }
     }
 

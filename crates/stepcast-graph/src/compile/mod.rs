@@ -2,9 +2,11 @@
 
 mod body;
 mod failed;
+mod first;
 mod gather;
 mod leave;
 mod node;
+mod race;
 mod scope;
 mod used;
 mod work;
@@ -117,7 +119,8 @@ impl Tags<'_> {
 
     /// Whether a step waits for several others.
     fn waits(&self, at: usize) -> bool {
-        self.plan.route == Route::All && self.plan.steps[at].before.len() > 1
+        let counts = matches!(self.plan.steps[at].work, Work::First(_));
+        self.plan.route == Route::All && self.plan.steps[at].before.len() > 1 && !counts
     }
 
     fn edge(&self, from: usize, to: usize) -> Result<&'static EventMeta, GraphError> {
@@ -155,7 +158,8 @@ impl Tags<'_> {
                 Some(known) => outs[*known].whens.push(way.when.clone()),
                 None => {
                     groups.insert(way.to, outs.len());
-                    outs.push(Out { meta: self.edge(at, way.to)?, whens: vec![way.when.clone()] });
+                    let counted = matches!(self.plan.steps[way.to].work, Work::First(_));
+                    outs.push(Out { meta: self.edge(at, way.to)?, whens: vec![way.when.clone()], counted });
                 }
             }
         }

@@ -34,6 +34,8 @@ pub(super) struct Node {
 pub(super) struct Out {
     pub(super) meta: &'static EventMeta,
     pub(super) whens: Vec<When>,
+    /// It leads to a join that goes on with the first ones.
+    pub(super) counted: bool,
 }
 
 #[derive(Debug)]
