@@ -64,7 +64,8 @@ impl Host {
         let wanted = record.definition.as_ref().filter(|hash| {
             let same = registered.is_some_and(|known| known.definition().is_some_and(|known| known.hash == **hash));
             // One that has ended is shown by whatever is there.
-            !same && !(record.status.is_end() && registered.is_some())
+            let shown = record.status.is_end() && registered.is_some();
+            !(same || shown)
         });
         let by = lock(&self.defined.by).clone();
         let (Some(hash), Some(by)) = (wanted, by) else {
