@@ -14,6 +14,7 @@ mod run;
 mod runtime;
 mod snapshot;
 mod stream;
+mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trace;
@@ -36,5 +37,8 @@ pub use run::{
 pub use runtime::{RunCounts, Runtime, RuntimeError, WorkflowCounts};
 pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
 pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamReadError, StreamStart};
+pub use telemetry::{
+    ParseTraceContextError, SpanKind, SpanStart, TraceContext, Tracer, TracerIsSet, set_tracer, tracer,
+};
 pub use trace::{ChainLink, Execution};
 pub use view::{InputId, InputRecord, ParseInputIdError};

@@ -93,9 +93,11 @@ pub(crate) fn last_seq(conn: &Connection, id: &str) -> Result<u64, LoadError> {
 
 pub(crate) fn mail(conn: &Connection, id: &str, after: u64) -> Result<Vec<Mail>, LoadError> {
     let key = key_of(conn, id)?;
-    let sql = "SELECT id, kind, input, json, at FROM mailbox WHERE run = ?1 AND id > ?2 ORDER BY id";
+    let trace = if has_definitions(conn)? { "trace" } else { "NULL" };
+    let sql = &format!("SELECT id, kind, input, json, at, {trace} FROM mailbox WHERE run = ?1 AND id > ?2 ORDER BY id");
     Ok(all(conn, sql, [key, db(after)], |row| {
-        Ok(Mail { id: un(row.get(0)?), kind: mail_kind(row, 1)?, json: row.get(3)?, at: time(row, 4)? })
+        let (json, trace) = (row.get(3)?, row.get(5)?);
+        Ok(Mail { id: un(row.get(0)?), kind: mail_kind(row, 1)?, json, at: time(row, 4)?, trace })
     })?)
 }
 

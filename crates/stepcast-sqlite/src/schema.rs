@@ -9,7 +9,7 @@ use crate::sql::{Stored, first};
 
 /// The format that this version writes.
 pub(crate) const FORMAT: i64 = 3;
-/// The first format that knows the documents of workflows.
+/// The first format that knows the documents of workflows, and the traces that letters belong to.
 const WITH_DEFINITIONS: i64 = 3;
 /// The oldest format that can be read, and is brought up to date where it may be written.
 const OLDEST: i64 = 2;
@@ -101,7 +101,8 @@ CREATE TABLE mailbox(
     input INTEGER,
     json TEXT NOT NULL,
     dedup TEXT,
-    at INTEGER NOT NULL
+    at INTEGER NOT NULL,
+    trace TEXT
 );
 CREATE INDEX mailbox_run ON mailbox(run);
 CREATE TABLE taken(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, dedup TEXT NOT NULL, UNIQUE(run, dedup));
@@ -123,6 +124,7 @@ const FROM_2: &str = "
 ALTER TABLE runs ADD COLUMN definition INTEGER;
 CREATE INDEX runs_definition ON runs(definition) WHERE definition IS NOT NULL;
 CREATE TABLE definitions(id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, json TEXT NOT NULL);
+ALTER TABLE mailbox ADD COLUMN trace TEXT;
 ";
 
 /// Makes an empty file a store, or sees that it is one, and brings an older one up to date. The caller holds the write
@@ -171,7 +173,7 @@ fn format(conn: &Connection) -> rusqlite::Result<i64> {
     pragma(conn, "user_version")
 }
 
-/// Whether the file has documents of workflows; one that is only read may be of an older format.
+/// Whether the file has documents of workflows and traces of letters; one that is only read may be of an older format.
 pub(crate) fn has_definitions(conn: &Connection) -> Stored<bool> {
     let format = first(conn, "PRAGMA user_version", [], |row| row.get::<_, i64>(0))?;
     Ok(format.is_some_and(|format| format >= WITH_DEFINITIONS))

@@ -49,7 +49,14 @@ impl Store {
     pub(crate) fn answer_and_go_on(&self, run: &str, answered: u64, gone_on: u64) {
         let backend = self.read();
         let at = |ms: u64| Time(BEGAN + ms * MS);
-        let answer = Answer { run: run.into(), input: 1, answer: "{}".into(), by: Some("Bo".into()), at: at(answered) };
+        let answer = Answer {
+            run: run.into(),
+            input: 1,
+            answer: "{}".into(),
+            by: Some("Bo".into()),
+            at: at(answered),
+            ..Answer::default()
+        };
         backend.answer(answer).unwrap();
         let fence = backend.claim(&[run]).pop().unwrap().unwrap().fence;
         let rows = Stored::of(run, "greet")

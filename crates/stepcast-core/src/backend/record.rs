@@ -230,6 +230,8 @@ pub struct Answer {
     pub by: Option<String>,
     /// When.
     pub at: Time,
+    /// The trace that it was given in, for [`Mail::trace`].
+    pub trace: Option<String>,
 }
 
 /// Something for a run's mailbox.
@@ -294,6 +296,8 @@ pub struct Mail {
     pub json: String,
     /// When it was sent.
     pub at: Time,
+    /// The trace that an answer was given in; in other letters that is part of the text. What is in it is the runtime's own.
+    pub trace: Option<String>,
 }
 
 /// What became of a letter.

@@ -13,6 +13,7 @@ use crate::durable::Keeping;
 use crate::exec::{ExecShared, Recorded};
 use crate::run::{ChildFlow, Message, NewChild, Request, RunEnd, RunError, RunId, RunOptions, RunShared, start_child};
 use crate::runtime::RuntimeLink;
+use crate::telemetry::TraceContext;
 
 /// A child run, made by [`Context::run_child`]. Await it.
 #[must_use = "a child run does nothing until it is awaited"]
@@ -149,6 +150,11 @@ async fn run_child(
         }
     };
     let waiting = OpFuture::join(&exec, id.clone());
+    let mut options = options;
+    if options.trace.is_none() {
+        let of_span = TraceContext::current().or_else(|| exec.run.trace_from_outside());
+        options.trace = of_span.map(Box::new);
+    }
     let new = NewChild { flow, start, options, id: RunId::from(run_id.as_str()) };
     match start_child(&exec.run, new).await {
         Ok(child) => {
@@ -221,6 +227,7 @@ async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: 
         Some(Err(error)) => Err(stepcast_core::StepError::from(error.clone()).info()),
         None => return,
     };
+    exec.run.woken_by_child(&child);
     let request = Request::ChildDone { id, run_id, end };
     exec.run.post(Message::Operation { exec: exec.key, attempt: exec.attempt, request });
 }

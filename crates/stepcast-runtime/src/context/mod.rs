@@ -26,6 +26,7 @@ use crate::dispatch::env_exec;
 use crate::exec::ExecShared;
 use crate::params::CancelToken;
 use crate::run::RunId;
+use crate::telemetry::TraceContext;
 
 /// What a step body can do beyond its parameters and its return value.
 ///
@@ -61,6 +62,14 @@ impl<S> Context<S> {
     /// Tells when the step's work is not wanted any more.
     pub fn cancel_token(&self) -> CancelToken {
         CancelToken::from_tokio(self.exec.cancel_token())
+    }
+
+    /// The trace that the step's work belongs to, to be handed on in requests that it makes: that of the current span, if
+    /// a [`Tracer`](crate::Tracer) knows it; else that of the last event or answer which reached the run in a trace, or
+    /// of whoever started the run.
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        let of_span = crate::tracer().and_then(|tracer| tracer.context(&tracing::Span::current()));
+        of_span.or_else(|| self.exec.run.trace_from_outside())
     }
 
     /// The run's store of JSON values.

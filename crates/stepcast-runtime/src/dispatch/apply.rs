@@ -55,6 +55,7 @@ impl Dispatch {
                 if let Some(entry) = core.take_entry(exec) {
                     place::drop_quietly(entry);
                 }
+                self.env.run.drop_step(exec);
             }
             Command::Finish(outcome) => self.finish(core, outcome),
             _ => {}

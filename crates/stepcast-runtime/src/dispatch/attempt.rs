@@ -14,6 +14,7 @@ use super::Dispatch;
 use super::core::{More, RunCore};
 use super::place::{self, Entry, Place, ProbeWaker, Rare, RunnerEnv};
 use crate::exec::ExecShared;
+use crate::telemetry::{StepSpan, is_traced};
 
 /// Boxes for first polls that a thread keeps.
 const SPARE_BOXES: usize = 32;
@@ -33,14 +34,18 @@ impl Dispatch {
         if core.cmds.observe {
             self.running_frame(core, key);
         }
+        let traced = is_traced();
+        if traced {
+            self.env.run.wake_trace(core.now);
+        }
         // In most runs nothing ever outlives its first poll.
         let entry = if core.entries.is_empty() { None } else { core.take_entry(key) };
         match entry {
-            None => self.begin(core, key, None),
+            None => self.begin(core, key, None, traced),
             Some(Entry { place: Place::Parked(future), step, attempt, started, shared, left, .. }) => {
                 self.go_on(core, Begun { key, step, attempt, started, shared }, future, left);
             }
-            Some(entry) => self.begin(core, key, entry.shared),
+            Some(entry) => self.begin(core, key, entry.shared, traced),
         }
     }
 
@@ -73,7 +78,7 @@ impl Dispatch {
     }
 
     /// Begins an attempt and polls it once in place.
-    fn begin(&mut self, core: &mut RunCore, key: ExecKey, before: Option<Arc<ExecShared>>) {
+    fn begin(&mut self, core: &mut RunCore, key: ExecKey, before: Option<Arc<ExecShared>>, traced: bool) {
         let Some((step, attempt, input)) = core.state.exec_input(key) else { return };
         let plain = attempt == 1 && before.is_none() && core.more.is_none();
         let rare = if plain { None } else { rare(&core.state, core.more.as_deref_mut(), key, attempt, before) };
@@ -85,7 +90,6 @@ impl Dispatch {
         let injected = core.more.as_ref().and_then(|more| more.test.as_ref()?.fault(def.name(), attempt));
         #[cfg(not(feature = "testing"))]
         let injected: Option<StepError> = None;
-        let traced = tracing::enabled!(target: "stepcast", tracing::Level::DEBUG);
         let (slow, timed) = (program.is_slow(step), program.is_timed(step));
         let since = timed.then(Instant::now);
         let call = StepCall::new(input, self.env.run.instance(), &self.env);
@@ -101,18 +105,16 @@ impl Dispatch {
                     def.body().invoke(call.polled_in_place(Some(in_place)))
                 }),
             };
+            let invoked = if traced { self.traced(key, step, attempt, invoked) } else { invoked };
             match invoked {
                 Invocation::Gave(event) => First::Gave(event),
                 Invocation::Ended(output) => First::Ready(output),
                 Invocation::Begun(future) => First::Pending(future),
                 Invocation::Future(future) if slow => First::Slow(future),
-                Invocation::Future(future) => {
-                    let mut future = if traced { self.traced(key, step, attempt, future) } else { future };
-                    match future.as_mut().poll(&mut Context::from_waker(&probe.waker)) {
-                        Poll::Ready(output) => First::Ready(output),
-                        Poll::Pending => First::Pending(future),
-                    }
-                }
+                Invocation::Future(mut future) => match future.as_mut().poll(&mut Context::from_waker(&probe.waker)) {
+                    Poll::Ready(output) => First::Ready(output),
+                    Poll::Pending => First::Pending(future),
+                },
                 Invocation::Blocking(body) => First::Blocking(body),
                 Invocation::Refused(error) => First::Ready(Err(StepError::from(error).fatal())),
             }
@@ -167,18 +169,14 @@ impl Dispatch {
         }
     }
 
-    /// A root span linked to its run: spans nested along the events would grow without bound.
-    fn traced(
-        &self,
-        key: ExecKey,
-        step: StepIx,
-        attempt: u32,
-        future: BoxFuture<'static, StepOutput>,
-    ) -> BoxFuture<'static, StepOutput> {
-        let (run, step) = (self.env.run.id().as_str(), self.env.run.def().step(step).name());
-        let span = tracing::debug_span!(target: "stepcast", parent: None, "execution", run, step, execution = key.serial, attempt);
-        span.follows_from(self.env.run.span());
-        Box::pin(tracing::Instrument::instrument(future, span))
+    /// The body of the attempt, in a span.
+    fn traced(&self, key: ExecKey, step: StepIx, attempt: u32, invoked: Invocation) -> Invocation {
+        let span = StepSpan::new(&self.env.run, key, step, attempt);
+        match invoked {
+            Invocation::Future(future) => Invocation::Future(span.around(future)),
+            Invocation::Blocking(body) => Invocation::Blocking(span.around_body(body)),
+            ended => ended,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Dispatch, Round};
 use crate::clock;
 use crate::durable;
 use crate::run::{Message, RunEnd, RunError, Task, lock};
+use crate::telemetry::is_traced;
 
 /// How long executions may go on after the end, unless the options say otherwise.
 const GRACE: Duration = Duration::from_millis(500);
@@ -22,6 +23,10 @@ const GRACE: Duration = Duration::from_millis(500);
 impl Dispatch {
     /// Records the outcome; executions that go on get a cancelled token and a grace.
     pub(crate) fn finish(&mut self, core: &mut RunCore, outcome: Outcome) {
+        if is_traced() {
+            // One that is cancelled while it rests has a span of that too.
+            self.env.run.wake_trace(core.now);
+        }
         let error = core.take_final_error(&outcome);
         self.conclude(core, RunEnd::of(outcome, core.now, core.state.timeout(), error));
     }

@@ -11,6 +11,7 @@ use super::Dispatch;
 use super::attempt::Begun;
 use super::core::RunCore;
 use super::place::{self, Entry, Place};
+use crate::telemetry::is_traced;
 
 impl Dispatch {
     /// An attempt in a task of its own has ended.
@@ -90,6 +91,9 @@ impl Dispatch {
                 let (deadline, left, place) = (None, None, Place::Between);
                 core.put_entry(Entry { key, step, attempt, started, deadline, left, shared: Some(shared), place });
             }
+        }
+        if is_traced() {
+            self.env.run.end_step(key, outcome.as_ref().err().map(|failure| &**failure));
         }
         let matches = match &outcome {
             Ok(outputs) if self.env.run.program.has_waits => self.match_outputs(core, Some(key), outputs),

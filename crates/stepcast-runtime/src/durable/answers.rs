@@ -12,6 +12,7 @@ use super::{AnswerRunError, SendRunError};
 use crate::clock;
 use crate::run::{NotTaken, RunId, from_outside, taken_from_outside};
 use crate::runtime::Runtime;
+use crate::telemetry::TraceContext;
 
 impl Runtime {
     /// Answers a pending input of a stored run, wherever it sleeps or runs, with data in the form of the event that it
@@ -51,7 +52,9 @@ pub(crate) async fn record_answer(
     if let Some(misfit) = misfit(&record.asked, &answer, def) {
         return Err(AnswerRunError::of(run, input, misfit));
     }
-    let given = Answer { run: Arc::from(run.as_str()), input, answer: answer.to_string(), by, at: clock::now() };
+    let trace = TraceContext::current().map(|context| context.to_text());
+    let (run_id, answer) = (Arc::from(run.as_str()), answer.to_string());
+    let given = Answer { run: run_id, input, answer, by, at: clock::now(), trace };
     match ask(backend, move |backend| backend.answer(given)).await {
         None => Err(AnswerRunError::ShuttingDown),
         Some(Ok(())) => Ok(()),

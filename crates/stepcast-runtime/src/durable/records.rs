@@ -14,6 +14,7 @@ use crate::clock;
 use crate::run::{RunId, RunShared, single_takers};
 use crate::runtime::Runtime;
 use crate::stream::StreamReadError;
+use crate::telemetry::TraceContext;
 
 /// Asks a backend from async code; every one of its calls may block.
 pub(crate) async fn ask<T: Send + 'static>(
@@ -144,6 +145,9 @@ impl Runtime {
         if let (Some(step), Some(fields)) = (step, letter.as_object_mut()) {
             fields.insert("step".to_owned(), step.into());
         }
+        if let (Some(context), Some(fields)) = (TraceContext::current(), letter.as_object_mut()) {
+            fields.insert("trace".to_owned(), context.to_text().into());
+        }
         self.post(backend, run, MailKind::Event, letter.to_string(), dedup).await
     }
 
@@ -225,6 +229,9 @@ pub(crate) struct EventLetter {
     /// The one step that it is for.
     #[serde(default)]
     pub(crate) step: Option<String>,
+    /// Where it came from.
+    #[serde(default)]
+    pub(crate) trace: Option<String>,
 }
 
 /// Whether the step takes the event by itself.

@@ -16,6 +16,7 @@ use super::outside::{NotTaken, from_outside, single_takers, taken_from_outside};
 use super::{Given, Message, RespondError, RunEnd, RunError, RunId, RunShared, SendError, Task, lock};
 use crate::snapshot::{RunSnapshot, SnapshotError, StoreSnapshot};
 use crate::stream::{EventStream, StreamStart, Wanted};
+use crate::telemetry::TraceContext;
 use crate::trace::Trace;
 use crate::view::{InputId, InputRecord};
 
@@ -259,6 +260,7 @@ impl AnyRun {
 
     fn post_external(&self, event: AnyEvent, payload: Payload, to: Option<StepIx>) -> Result<(), SendError> {
         let mailbox = self.shared.mailbox();
+        let context = TraceContext::current();
         let mut inbox = lock(&self.shared.inbox);
         if matches!(inbox.task, Task::Ended) || self.shared.has_ended() {
             return Err(SendError::Ended { event });
@@ -271,6 +273,7 @@ impl AnyRun {
             }
             return Err(SendError::Full { event, bound: mailbox.bound });
         }
+        self.shared.woken_by(context);
         inbox.external += 1;
         inbox.messages.push(Message::External { event: payload, to, id: None });
         self.shared.rouse(inbox);
@@ -358,6 +361,7 @@ impl AnyRun {
                 pending: pending.iter().map(|input| input.id.to_string()).collect(),
             });
         };
+        run.woken_by(TraceContext::current());
         let (reply, answered) = oneshot::channel();
         if run.post(Message::Respond { input: input.number, answer, reply }).is_some() {
             return Err(RespondError::Ended { id: id() });

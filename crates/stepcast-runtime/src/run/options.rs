@@ -7,6 +7,7 @@ use super::{AnyRun, RunId};
 use crate::context::{CachePolicy, CallCache, Ledger};
 use crate::resources::Resources;
 use crate::snapshot::StoreSnapshot;
+use crate::telemetry::{Kept, TraceContext};
 
 /// How a run differs from the default one.
 ///
@@ -32,6 +33,7 @@ pub struct RunOptions {
     pub(crate) budget: Option<Budget>,
     pub(crate) call_cache: Option<CallCache>,
     pub(crate) call_policy: Option<CachePolicy>,
+    pub(crate) trace: Option<Box<TraceContext>>,
     #[cfg(feature = "testing")]
     pub(crate) test: Option<crate::testing::TestHooks>,
 }
@@ -76,7 +78,7 @@ impl RunOptions {
     /// Begins with a copy of another run's store and typed state; what that one has used up is not this one's.
     #[must_use]
     pub fn state_from(mut self, run: &AnyRun) -> Self {
-        self.store = Some(run.store_snapshot().without(Ledger::NAME));
+        self.store = Some(run.store_snapshot().without(Ledger::NAME).without(Kept::NAME));
         self
     }
 
@@ -155,6 +157,14 @@ impl RunOptions {
     #[must_use]
     pub fn call_policy(mut self, policy: CachePolicy) -> Self {
         self.call_policy = Some(policy);
+        self
+    }
+
+    /// The trace that the run belongs to, kept with it across pauses and processes. By default
+    /// [`TraceContext::current`] where the run is started; a restored run keeps the one that it had.
+    #[must_use]
+    pub fn trace(mut self, context: TraceContext) -> Self {
+        self.trace = Some(Box::new(context));
         self
     }
 }

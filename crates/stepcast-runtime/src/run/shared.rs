@@ -14,6 +14,7 @@ use crate::program::Program;
 use crate::resources::Resolved;
 use crate::runtime::RuntimeLink;
 use crate::stream::{EventKind, Frame};
+use crate::telemetry::RunTrace;
 
 /// Retained stream events, by default.
 pub(crate) const STREAM_BOUND: usize = 65_536;
@@ -44,7 +45,8 @@ pub(crate) struct Extra {
     pub(crate) parent: Mutex<Weak<RunShared>>,
     pub(crate) children: Mutex<Vec<Weak<RunShared>>>,
     pub(crate) token: OnceLock<CancellationToken>,
-    pub(crate) span: OnceLock<tracing::Span>,
+    /// Only of runs that belong to a trace, or where somebody wants spans.
+    pub(crate) trace: OnceLock<Box<RunTrace>>,
     pub(crate) resolved: OnceLock<Resolved>,
     pub(crate) runtime: OnceLock<RuntimeLink>,
     pub(crate) keeping: OnceLock<Keeping>,
@@ -246,14 +248,6 @@ impl RunShared {
         };
         tracing::warn!(target: "stepcast", event = event.tag(), "the run's mailbox is full; an event was dropped");
         self.frame(EventKind::Internal, AnyEvent::new(frame));
-    }
-
-    /// The run's span, made when the first execution asks for it.
-    pub(crate) fn span(&self) -> &tracing::Span {
-        self.extra().span.get_or_init(|| {
-            let (run, workflow) = (self.id().as_str(), self.def().name());
-            tracing::debug_span!(target: "stepcast", parent: None, "run", run, workflow)
-        })
     }
 
     /// Ready once the run has ended.

@@ -19,6 +19,7 @@ use crate::program::Program;
 use crate::runtime::RuntimeLink;
 use crate::snapshot::{RestoreRunError, Restored, RunSnapshot};
 use crate::stream::Frames;
+use crate::telemetry::TraceContext;
 
 /// Starts runs of a workflow, or of an `Arc` of one. In the prelude.
 pub trait RunWorkflow: SharedWorkflow {
@@ -196,11 +197,15 @@ pub(crate) fn launch(
     if let Some(keeping) = keeping {
         let _ = shared.extra().keeping.set(keeping);
     }
+    let given = options.as_ref().and_then(|options| options.trace.as_deref().cloned());
     if let Some(options) = options {
         set_options(&shared, options, &begin);
     }
     let first = match begin {
-        Begin::Start(start) => Ok(First::Start(start)),
+        Begin::Start(start) => {
+            shared.started_by(given.or_else(TraceContext::current).as_ref());
+            Ok(First::Start(start))
+        }
         Begin::Restored(restored) => take_up(&shared, *restored),
         Begin::Refused(error) => Err(RunEnd::refused(error, clock::now())),
     };

@@ -66,7 +66,10 @@ impl Work<'_> {
             "UPDATE inputs SET status = ?2, answer = ?3, answered_by = ?4, closed = ?5 WHERE id = ?1",
             params![id, ANSWERED, answer.answer, answer.by, db(answer.at.0)],
         )?;
-        self.post(key, MailKind::Answer { input }, &answer.answer, None, answer.at)?;
+        let letter = self.post(key, MailKind::Answer { input }, &answer.answer, None, answer.at)?;
+        if let Some(trace) = &answer.trace {
+            run(self.conn, "UPDATE mailbox SET trace = ?2 WHERE id = ?1", params![db(letter), trace])?;
+        }
         self.has_mail(&answer.run);
         self.notices.push(Notice::Mail(answer.run.clone()));
         Ok(Ok(()))

@@ -75,7 +75,14 @@ pub(crate) fn question(input: u64) -> InputChange {
 }
 
 pub(crate) fn answer(run: &str, input: u64, by: &str) -> Answer {
-    Answer { run: run.into(), input, answer: "\"yes\"".to_owned(), by: Some(by.to_owned()), at: Time(2000) }
+    Answer {
+        run: run.into(),
+        input,
+        answer: "\"yes\"".to_owned(),
+        by: Some(by.to_owned()),
+        at: Time(2000),
+        trace: None,
+    }
 }
 
 pub(crate) fn letter(run: &str, text: &str, dedup: Option<&str>) -> Letter {

@@ -86,7 +86,8 @@ impl World {
         }
         input.status = InputStatus::Answered { answer: answer.answer.clone(), by: answer.by.clone(), at: answer.at };
         let kind = MailKind::Answer { input: answer.input };
-        run.mail.push_back((None, Mail { id: letter, kind, json: answer.answer.clone(), at: answer.at }));
+        let (json, trace) = (answer.answer.clone(), answer.trace.clone());
+        run.mail.push_back((None, Mail { id: letter, kind, json, at: answer.at, trace }));
         Ok(())
     }
 
@@ -104,7 +105,7 @@ impl World {
         if run.mail.len() >= MAILBOX_LIMIT && letter.kind != MailKind::Wake {
             return Err(SendError::MailboxFull { run: letter.run, limit: MAILBOX_LIMIT });
         }
-        let mail = Mail { id: number, kind: letter.kind, json: letter.json, at: letter.at };
+        let mail = Mail { id: number, kind: letter.kind, json: letter.json, at: letter.at, trace: None };
         run.mail.push_back((letter.dedup, mail));
         Ok(Sent::New(number))
     }

@@ -21,6 +21,7 @@ use crate::clock;
 use crate::context::op::Gone;
 use crate::exec::{ExecShared, Recorded};
 use crate::stream::EventKind;
+use crate::telemetry::{is_traced, over_call};
 
 /// One call: whose it is, and what is told of it.
 struct Site {
@@ -49,7 +50,11 @@ impl Plan {
         if let Some(value) = recorded.filter(|_| !rerun) {
             return site.replay(value);
         }
-        match body(site.idempotency_key()).await.map_err(Into::<StepError>::into) {
+        let made = match is_traced() {
+            false => body(site.idempotency_key()).await.map_err(Into::<StepError>::into),
+            true => Box::pin(over_call(&site.label, body(site.idempotency_key()), |_| None)).await.map(|made| made.0),
+        };
+        match made {
             Ok(result) => {
                 let value = serde_json::to_value(&result).map_err(|source| site.unfit(source))?;
                 site.record(Recorded::Json(value));
@@ -105,14 +110,22 @@ impl Plan {
             true => Some(Reservation::of(&site.exec.run, more.estimate).map_err(|it| site.refused(it, more.estimate))?),
             false => None,
         };
-        let result = match body(site.idempotency_key()).await.map_err(Into::<StepError>::into) {
-            Ok(result) => result,
+        let used = |result: &T| meter.map(|meter| meter(result));
+        let made = match is_traced() {
+            false => body(site.idempotency_key()).await.map_err(Into::<StepError>::into).map(|result| {
+                let usage = used(&result);
+                (result, usage)
+            }),
+            true => Box::pin(over_call(&site.label, body(site.idempotency_key()), used)).await,
+        };
+        let (result, usage) = match made {
+            Ok(made) => made,
             Err(error) => {
                 drop(reservation);
                 return Err(site.failed(error));
             }
         };
-        let usage = meter.map(|meter| meter(&result)).or(more.estimate);
+        let usage = usage.or(more.estimate);
         let value = serde_json::to_value(&result).map_err(|source| site.unfit(source));
         let shared = lookup.put.as_ref().and_then(|_| Some(value.as_ref().ok()?.to_string()));
         let about = CallRecord { reason: lookup.reason, key: site.key.clone(), usage };

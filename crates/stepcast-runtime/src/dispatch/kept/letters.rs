@@ -12,6 +12,7 @@ use super::inputs::record;
 use crate::dispatch::{Dispatch, RunCore};
 use crate::durable::{self, AnswerRunError, EventLetter};
 use crate::run::{Given, RespondError, single_takers};
+use crate::telemetry::TraceContext;
 
 impl Dispatch {
     /// Takes letters in, in their order; those that were seen before are passed over.
@@ -68,7 +69,8 @@ impl Dispatch {
     fn event_letter(&mut self, core: &mut RunCore, mail: &Mail) {
         let def = self.env.run.def();
         let letter: Option<EventLetter> = serde_json::from_str(&mail.json).ok();
-        let event = letter.and_then(|EventLetter { envelope, step }| {
+        let event = letter.and_then(|EventLetter { envelope, step, trace }| {
+            self.env.run.woken_by(trace.as_deref().and_then(TraceContext::from_text));
             let ix = def.event_by_tag(&envelope.tag)?;
             let to = match step {
                 Some(step) => Some(def.step_named(&step).filter(|to| single_takers(def, &envelope.tag).contains(to))?),
@@ -89,6 +91,7 @@ impl Dispatch {
         let Ok(value) = serde_json::from_str::<Value>(&mail.json) else { return true };
         match self.judge_answer(core, input, as_given(value)) {
             Ok(Some(answer)) => {
+                self.env.run.woken_by(mail.trace.as_deref().and_then(TraceContext::from_text));
                 self.tick(core, TickKind::Answer { input, answer });
                 true
             }

@@ -11,10 +11,15 @@ use crate::dispatch::place::Entry;
 use crate::dispatch::{Dispatch, RunCore};
 use crate::durable::Keeping;
 use crate::run::{RunEnd, RunError};
+use crate::telemetry::is_traced;
 
 impl Dispatch {
     /// As `tick`.
     pub(in crate::dispatch) fn kept_tick(&mut self, core: &mut RunCore, kind: TickKind) {
+        if is_traced() {
+            // Before the row, so that what is kept of the trace needs none of its own.
+            self.env.run.wake_trace(core.now);
+        }
         if self.env.run.keeping().is_some_and(Keeping::has_dirt)
             && let Err(error) = self.capture(core, Take::Changes)
         {
