@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, uri};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::request::REQUEST_ID;
+use super::request::{REQUEST_ID, TRACEPARENT, TRACESTATE};
 use crate::error::{ApiError, RUN_ID};
 use crate::options::{Origins, ServerOptions};
 
@@ -21,7 +21,8 @@ pub(crate) fn cors(options: &ServerOptions) -> CorsLayer {
             CONTENT_TYPE,
             REQUEST_ID,
             HeaderName::from_static("last-event-id"),
-            HeaderName::from_static("traceparent"),
+            TRACEPARENT,
+            TRACESTATE,
         ])
         .expose_headers([RUN_ID, REQUEST_ID, RETRY_AFTER])
         .max_age(std::time::Duration::from_secs(600))

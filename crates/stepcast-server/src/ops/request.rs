@@ -1,10 +1,10 @@
-//! Each request has an id, a span and its place in the metrics.
+//! Each request has an id, a span, its place in the metrics and in the trace of whoever makes it.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
-use stepcast::RunId;
+use stepcast::{RunId, SpanKind, SpanStart, TraceContext};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -13,6 +13,10 @@ use crate::error::RUN_ID;
 
 /// The header that names a request, in and out.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The headers of W3C Trace Context.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest id of a caller's that is kept.
 const LONGEST: usize = 128;
@@ -32,11 +36,27 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         method,
         route,
         request_id = id.to_str().unwrap_or_default(),
+        otel.name = tracing::field::Empty,
+        otel.kind = tracing::field::Empty,
         status = tracing::field::Empty,
         run = tracing::field::Empty,
     );
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let trace = trace_of(request.headers());
+    let tracer = stepcast::tracer();
+    if let Some(tracer) = tracer {
+        let name = format!("{method} {route}");
+        tracer.begin(&span, SpanStart::new(SpanKind::Request, &name).parent(trace.as_ref()));
+    }
+    let answered = next.run(request).instrument(span.clone());
+    let mut response = match trace {
+        None => answered.await,
+        // Boxed: most requests come without.
+        Some(trace) => Box::pin(trace.scope(answered)).await,
+    };
     let status = response.status();
+    if let Some(tracer) = tracer.filter(|_| status.is_server_error()) {
+        tracer.fail(&span, status.as_str(), status.as_str());
+    }
     span.record("status", status.as_u16());
     if let Some(run) = response.headers().get(RUN_ID).and_then(|run| run.to_str().ok()) {
         span.record("run", run);
@@ -44,6 +64,15 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     app.metrics.request(method, route, status.as_u16(), began.elapsed());
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// The trace that the caller says the request belongs to. What is no such header, or is there twice, is passed over.
+fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut given = headers.get_all(TRACEPARENT).iter();
+    let (Some(parent), None) = (given.next(), given.next()) else { return None };
+    let context: TraceContext = parent.to_str().ok()?.trim().parse().ok()?;
+    let states: Vec<&str> = headers.get_all(TRACESTATE).iter().filter_map(|state| state.to_str().ok()).collect();
+    Some(context.with_tracestate(&states.join(",")))
 }
 
 /// The caller's own id, or a new one, made as those of runs are, if it has none that can be kept in a log.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use serde_json::Value;
-use stepcast::{AnyEvent, AnyRun, RunError, RunId, RunOptions, Runtime, StreamItem, StreamStart};
+use stepcast::{AnyEvent, AnyRun, RunError, RunId, RunOptions, Runtime, StreamItem, StreamStart, TraceContext};
 
 use super::live_run::{LiveRun, lock};
 use super::{InputQuery, InputView, Logged, RunQuery, RunView};
@@ -229,7 +229,12 @@ impl LiveRuns {
     ) -> Result<InputView, ApiError> {
         let live = self.get(run)?;
         // On a task of its own: who answered is noted even if the client goes away before its reply.
-        let answered = tokio::spawn(async move { live.answer(input, answer, by).await }).await;
+        let trace = TraceContext::current();
+        let answered = async move { live.answer(input, answer, by).await };
+        let answered = match trace {
+            None => tokio::spawn(answered).await,
+            Some(trace) => tokio::spawn(trace.scope(answered)).await,
+        };
         answered.unwrap_or_else(|_| Err(ApiError::no_input(run, input)))
     }
 

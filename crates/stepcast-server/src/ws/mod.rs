@@ -10,7 +10,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use stepcast::RunId;
+use stepcast::{RunId, TraceContext};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -84,12 +84,19 @@ async fn open_on_run(
 }
 
 fn run(upgrade: WebSocketUpgrade, socket: Socket, attach: Option<Attach>) -> Response {
+    // What is asked on the socket belongs to the trace of the request that opened it.
+    let trace = TraceContext::current();
     upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .write_buffer_size(WRITE)
         .max_write_buffer_size(MAX_UNWRITTEN)
-        .on_upgrade(move |web| socket.serve(web, attach))
+        .on_upgrade(move |web| async move {
+            match trace {
+                None => socket.serve(web, attach).await,
+                Some(trace) => Box::pin(trace.scope(socket.serve(web, attach))).await,
+            }
+        })
 }
 
 fn no_upgrade(rejection: &WebSocketUpgradeRejection) -> ApiError {
