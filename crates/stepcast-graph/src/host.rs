@@ -188,6 +188,10 @@ impl Host {
         self.graphs.insert(graph.id().to_owned(), graph.clone());
     }
 
+    pub(crate) fn remove_graph(&mut self, id: &str) {
+        self.graphs.remove(id);
+    }
+
     pub(crate) fn allows_anything(&self) -> bool {
         self.anything
     }

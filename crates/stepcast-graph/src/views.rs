@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use stepcast_core::{AnyEvent, Event, InputRequiredEvent, Role, StepState, StepStateChanged};
+use stepcast_core::{AnyEvent, Event, InputRequiredEvent, Role, StepState, StepStateChanged, StopEvent};
 
 use crate::compile::document_name;
 use crate::events::{StepOver, StepStatus};
@@ -97,7 +97,7 @@ impl Views {
             let value = event.value();
             let step = value["step"].as_str().map(str::to_owned);
             self.add(&mut shown, Mode::Lifecycle, step, seq, || json!({ "phase": "waiting", "input": value }));
-        } else if event.meta().is_none_or(|meta| meta.role != Role::Stop) {
+        } else if tag != StopEvent::META.tag && event.meta().is_none_or(|meta| meta.role != Role::Stop) {
             let step = event.value()["step"].as_str().map(|step| document_name(step).to_owned());
             self.add(&mut shown, Mode::Custom, step, seq, || json!({ "type": tag, "value": event.value() }));
         }

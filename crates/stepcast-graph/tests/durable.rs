@@ -244,3 +244,20 @@ async fn a_run_goes_on_with_the_version_that_it_began_with() {
         runtime.shutdown(Duration::from_secs(10)).await;
     }
 }
+
+#[tokio::test]
+async fn stored_runs_of_a_removed_graph_go_on() {
+    for store in Store::both() {
+        let source = content_review().source().clone();
+        asked(&store, &graph(&source), json!({ "topic": "pirates" }), "left").await;
+        let runtime = store.open(&[]);
+        let graphs = stepcast_graph::Graphs::new(&runtime, support::host());
+        graphs.put(&source).unwrap();
+        assert!(graphs.remove("content-review").unwrap());
+        answer(&runtime, json!("approve")).await;
+        assert_eq!(end(&runtime, "left").await.unwrap()["publish"]["content"], json!("about published: about pirates"));
+        let refused = runtime.start("content-review@1", json!({}), RunOptions::new()).unwrap_err();
+        assert!(refused.to_string().contains("was removed"), "{refused}");
+        runtime.shutdown(Duration::from_secs(10)).await;
+    }
+}

@@ -241,6 +241,7 @@ impl Coded for RuntimeError {
     fn code(&self) -> &'static str {
         match self {
             RuntimeError::UnknownWorkflow { .. } => "SC0040",
+            RuntimeError::Retired { .. } => "SC0124",
             RuntimeError::DuplicateWorkflow { .. } => "SC0041",
             RuntimeError::Definition(_) => "SC0042",
             RuntimeError::NotCreatable { .. } => "SC0043",

@@ -1,8 +1,9 @@
 //! The catalogue of error codes: what each means and how it is mended. `stepcast explain CODE` shows it.
 //!
-//! Hundreds: SC00 this command, the store, runs and inputs; SC01 the commands that draw, export and tidy.
+//! Hundreds: SC00 this command, the store, runs and inputs; SC01 the commands that draw, export and tidy, and graphs.
 
 mod ended;
+mod graphs;
 mod inputs;
 mod map;
 mod more;
@@ -47,8 +48,16 @@ impl CodeDoc {
     }
 }
 
-const LISTS: [&[CodeDoc]; 7] =
-    [usage::CODES, store::CODES, runs::CODES, workflows::CODES, inputs::CODES, ended::CODES, more::CODES];
+const LISTS: [&[CodeDoc]; 8] = [
+    usage::CODES,
+    store::CODES,
+    runs::CODES,
+    workflows::CODES,
+    inputs::CODES,
+    ended::CODES,
+    more::CODES,
+    graphs::CODES,
+];
 
 /// All codes, in order.
 pub fn code_docs() -> impl Iterator<Item = &'static CodeDoc> {

@@ -14,6 +14,12 @@ pub enum RuntimeError {
         /// The registered ones.
         known: Vec<String>,
     },
+    /// The workflow was retired.
+    #[error("The workflow `{name}` was removed: its runs go on, but no new ones begin.")]
+    Retired {
+        /// The name.
+        name: String,
+    },
     /// A workflow of this name is registered already.
     #[error("A workflow `{name}` is registered already; give one of them another name.")]
     DuplicateWorkflow {

@@ -57,6 +57,8 @@ pub(crate) struct Registered {
     tally: Arc<Tally>,
     /// Runs are stored under the definition's own name, whatever name they were started by.
     own_name: bool,
+    /// Its runs go on, and no new ones begin.
+    retired: bool,
 }
 
 impl std::fmt::Debug for Inner {
@@ -71,7 +73,7 @@ impl std::fmt::Debug for Inner {
 impl Registered {
     /// A workflow that is not registered: its runs have no bound.
     pub(crate) fn new(program: Arc<Program>, instance: Arc<dyn Any + Send + Sync>) -> Self {
-        Registered { program, instance, limit: None, tally: Arc::default(), own_name: false }
+        Registered { program, instance, limit: None, tally: Arc::default(), own_name: false, retired: false }
     }
 }
 
@@ -168,12 +170,13 @@ impl Runtime {
         let program = Program::of::<T::Flow>().map_err(RuntimeError::Definition)?;
         let limit = num_concurrent_runs.map(|runs| Arc::new(Semaphore::new(runs.clamp(1, Semaphore::MAX_PERMITS))));
         let instance: Arc<dyn Any + Send + Sync> = flow.into_shared();
-        self.enter(name, Registered { program, instance, limit, tally: Arc::default(), own_name: false })
+        self.enter(name, Registered { limit, ..Registered::new(program, instance) })
     }
 
     /// Registers a workflow that was put together at run time, under the name of its definition. With `alias`, runs are
     /// started under that name too, which may have stood for another such workflow until now: their stored records have
-    /// the definition's name all the same, so that each goes on with the definition that it began with.
+    /// the definition's name all the same, so that each goes on with the definition that it began with. One that was
+    /// [retired](Self::retire_built) is there again.
     ///
     /// # Errors
     /// When one of the names is taken: the definition's by any workflow, the alias by one that is not an alias.
@@ -207,6 +210,20 @@ impl Runtime {
         Ok(())
     }
 
+    /// Takes back a workflow that was put together at run time: no new runs of it begin, and its aliases are free. Runs of
+    /// it go on, stored ones too. Gives whether there was one under this name, which is that of its definition.
+    pub fn retire_built(&self, name: &str) -> bool {
+        let Some(program) = self.inner.workflows.get_mut(name).and_then(|mut known| {
+            let own = known.own_name && !known.retired && known.program.def.name() == name;
+            known.retired |= own;
+            own.then(|| Arc::clone(&known.program))
+        }) else {
+            return false;
+        };
+        self.inner.workflows.retain(|alias, known| alias == name || !Arc::ptr_eq(&known.program, &program));
+        true
+    }
+
     /// Whether an alias is free, or is one already.
     fn check_alias(&self, alias: &str, own: &str) -> Result<(), RuntimeError> {
         let taken = self.inner.workflows.get(alias).is_some_and(|known| {
@@ -233,6 +250,12 @@ impl Runtime {
 
     fn enter(&self, name: String, workflow: Registered) -> Result<(), RuntimeError> {
         match self.inner.workflows.entry(name) {
+            Entry::Occupied(mut known)
+                if known.get().retired && Arc::ptr_eq(&known.get().program, &workflow.program) =>
+            {
+                known.get_mut().retired = false;
+                Ok(())
+            }
             Entry::Occupied(taken) => Err(RuntimeError::DuplicateWorkflow { name: taken.key().clone() }),
             Entry::Vacant(free) => {
                 free.insert(workflow);
@@ -248,12 +271,13 @@ impl Runtime {
 
     /// Names of the registered workflows, sorted.
     pub fn workflows(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.inner.workflows.iter().map(|entry| entry.key().clone()).collect();
+        let open = self.inner.workflows.iter().filter(|entry| !entry.retired);
+        let mut names: Vec<String> = open.map(|entry| entry.key().clone()).collect();
         names.sort();
         names
     }
 
-    /// The definition of a registered workflow.
+    /// The definition of a registered workflow, or of a retired one.
     pub fn definition(&self, name: &str) -> Option<Arc<WorkflowDef>> {
         self.inner.workflows.get(name).map(|entry| Arc::clone(&entry.program.def))
     }
@@ -261,9 +285,13 @@ impl Runtime {
     /// Starts a run of a registered workflow from the JSON form of its start event.
     ///
     /// # Errors
-    /// When there is no such workflow or the data does not fit its start event. What goes wrong later is the run's error.
+    /// When there is no such workflow, or no more, or the data does not fit its start event. What goes wrong later is the
+    /// run's error.
     pub fn start(&self, name: &str, start: Value, options: RunOptions) -> Result<AnyRun, RuntimeError> {
         let found = self.find(name)?;
+        if found.retired {
+            return Err(RuntimeError::Retired { name: name.to_owned() });
+        }
         let def = &found.program.def;
         let meta: &'static EventMeta = def.event(def.start());
         let event = meta.decode(start).map_err(|source| RuntimeError::Start {
@@ -321,6 +349,7 @@ impl Runtime {
                 limit: entry.limit.clone(),
                 tally: Arc::clone(&entry.tally),
                 own_name: entry.own_name,
+                retired: entry.retired,
             }),
             None => Err(RuntimeError::UnknownWorkflow { name: name.to_owned(), known: self.workflows() }),
         }
