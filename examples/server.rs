@@ -1,4 +1,4 @@
-//! Five workflows over HTTP: `cargo run --example server -- --port 8080 [--store FILE]`.
+//! Five workflows, and graphs that are put there, over HTTP: `cargo run --example server -- --port 8080 [--store FILE]`.
 //!
 //! Without `--store` runs live in memory; with `--port 0` it takes a free port. Then, for instance:
 //!
@@ -11,7 +11,8 @@ use std::net::Ipv4Addr;
 use stepcast::Runtime;
 use stepcast::prelude::*;
 use stepcast_examples::flows;
-use stepcast_server::Server;
+use stepcast_graph::{Graphs, Host};
+use stepcast_server::{Server, ServerOptions};
 use stepcast_sqlite::SqliteBackend;
 use tokio::net::TcpListener;
 
@@ -38,6 +39,7 @@ async fn main() -> Result<()> {
     let interrupted = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    Server::new(runtime).serve_until(listener, interrupted).await?;
+    let options = ServerOptions::new().graphs(Graphs::new(&runtime, Host::new()));
+    Server::new(runtime).with_options(options).serve_until(listener, interrupted).await?;
     Ok(())
 }

@@ -49,7 +49,7 @@ async fn routes(served: &Whole, method: &str) -> Vec<String> {
 /// The route with names in place of its parameters.
 fn filled(route: &str, workflow: &str, run: &str) -> String {
     let mut path = route.replace("{name}", workflow).replace("{input}", "1");
-    for parameter in ["{run_id}", "{handler_id}", "{chat}"] {
+    for parameter in ["{run_id}", "{handler_id}", "{chat}", "{id}"] {
         path = path.replace(parameter, run);
     }
     assert!(!path.contains('{'), "{route} has a parameter that the tests do not know");
@@ -291,6 +291,11 @@ async fn bad_cursors_and_queries_are_refused() {
                 format!("/runs/{run}/events?after=x"),
                 format!("/runs/{run}/stream?after=x"),
                 format!("/runs/{run}/stream?after=-7"),
+                format!("/runs/{run}/stream?modes="),
+                format!("/runs/{run}/stream?modes=values,everything"),
+                format!("/runs/{run}/stream?modes=values&types=StopEvent"),
+                "/graphs/none?version=x".to_owned(),
+                "/graphs/none?version=-1".to_owned(),
                 format!("/events/{run}?after_sequence=x"),
                 format!("/events/{run}?after_sequence=99999999999999999999999999"),
             ] {

@@ -3,19 +3,16 @@
 #[path = "support/served.rs"]
 mod served;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use served::{Served, both, bounded};
+use served::{Served, both, bounded, breaking};
 use stepcast_client::{
     Client, ClientError, InputQuery, InputStatus, RemoteRun, RequestError, ResultError, RunQuery, RunStatus,
     StartOptions, StreamError,
 };
 use stepcast_examples::flows::{Answered, Approval, Countdown, Draft, Liftoff, Published, Question, Tick};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 fn client(server: &Served) -> Client {
     Client::builder(&server.url).answers_as("ada").build().unwrap()
@@ -152,7 +149,7 @@ async fn every_event_comes_once_over_connections_that_break() {
     bounded(async {
         for server in both().await {
             // Each connection brings about two events, and the next one goes on behind them.
-            let (url, connections) = breaking(&server, 700).await;
+            let (url, connections) = breaking(&server.url, 700).await;
             let client = Client::new(url).unwrap();
             let direct = self::client(&server).start("countdown", &Countdown { from: 20, delay_ms: 1 }).await.unwrap();
             let run = client.run(direct.run_id());
@@ -197,42 +194,5 @@ async fn pending(client: &Client) -> stepcast_client::InputInfo {
             return input;
         }
         tokio::task::yield_now().await;
-    }
-}
-
-/// A way to the server on which every connection breaks after so many bytes of answers. Counts them.
-async fn breaking(server: &Served, bytes: usize) -> (String, Arc<AtomicUsize>) {
-    let to: SocketAddr = server.url.strip_prefix("http://").unwrap().parse().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&count);
-    tokio::spawn(async move {
-        loop {
-            let (client, _) = listener.accept().await.unwrap();
-            counted.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(pass_on(client, to, bytes));
-        }
-    });
-    (url, count)
-}
-
-async fn pass_on(mut client: TcpStream, to: SocketAddr, mut left: usize) {
-    let mut server = TcpStream::connect(to).await.unwrap();
-    let (mut up, mut down) = ([0; 4096], [0; 4096]);
-    loop {
-        tokio::select! {
-            read = client.read(&mut up) => match read {
-                Ok(read) if read > 0 => server.write_all(&up[..read]).await.unwrap(),
-                _ => return,
-            },
-            read = server.read(&mut down) => {
-                let read = read.unwrap_or(0).min(left);
-                left -= read;
-                if client.write_all(&down[..read]).await.is_err() || left == 0 || read == 0 {
-                    return;
-                }
-            }
-        }
     }
 }

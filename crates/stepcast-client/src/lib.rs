@@ -32,10 +32,12 @@
 
 mod client;
 mod error;
+mod frames;
 mod http;
 mod model;
 mod run;
 mod stream;
+mod views;
 
 pub use client::{Client, ClientBuilder, StartOptions};
 pub use error::{ClientError, RequestError, ResultError, StreamError};
@@ -43,6 +45,7 @@ pub use model::{Fault, InputInfo, InputQuery, InputStatus, Page, RunInfo, RunQue
 pub use run::RemoteRun;
 pub use stepcast_core::backend::RunStatus;
 pub use stream::{RemoteEvent, RemoteStream};
+pub use views::{RemoteView, RemoteViews, ViewMode};
 
 /// The programs of the client's page are compiled.
 #[cfg(doctest)]

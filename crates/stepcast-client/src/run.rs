@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::error::{RequestError, ResultError};
 use crate::model::{Fault, InputInfo, InputQuery, RunInfo};
 use crate::stream::{Frame, RemoteEvent, RemoteStream};
+use crate::views::{RemoteViews, ViewMode};
 
 /// The handle of a run on a server. Dropping it changes nothing.
 #[derive(Clone, Debug)]
@@ -48,6 +49,30 @@ impl RemoteRun {
     /// The same after the event with this number.
     pub fn stream_after(&self, seq: u64) -> RemoteStream {
         RemoteStream::of(self.clone(), seq)
+    }
+
+    /// Views of a graph's run in place of its events, from the first on: what a user interface shows. What is made of the log
+    /// comes exactly once, whatever the connection does; that steps begin is told if the connection is there.
+    ///
+    /// ```no_run
+    /// # async fn example(run: stepcast_client::RemoteRun) -> Result<(), Box<dyn std::error::Error>> {
+    /// use stepcast_client::ViewMode;
+    ///
+    /// let mut views = run.stream_views(&[ViewMode::Updates, ViewMode::Lifecycle]);
+    /// while let Some(view) = views.next().await {
+    ///     let view = view?;
+    ///     println!("{:?} {:?}: {}", view.mode, view.step, view.payload);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream_views(&self, modes: &[ViewMode]) -> RemoteViews {
+        self.stream_views_after(0, modes)
+    }
+
+    /// The same after the event with this number. The values are those of the whole run all the same.
+    pub fn stream_views_after(&self, seq: u64, modes: &[ViewMode]) -> RemoteViews {
+        RemoteViews::of(self.clone(), seq, modes)
     }
 
     /// Logged events after a number, at most `limit` (1 to 1,000), without waiting for more.

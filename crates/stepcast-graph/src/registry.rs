@@ -250,6 +250,12 @@ impl Graphs {
         inner.known.get(id)?.versions.get(&version).cloned()
     }
 
+    /// The versions of a graph; none if there is no such graph.
+    pub fn versions(&self, id: &str) -> Vec<u64> {
+        let inner = self.lock();
+        inner.known.get(id).map(|known| known.versions.keys().copied().collect()).unwrap_or_default()
+    }
+
     /// All graphs, by name.
     pub fn list(&self) -> Vec<GraphInfo> {
         let inner = self.lock();

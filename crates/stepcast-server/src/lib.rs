@@ -34,10 +34,15 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Features: `graphs`, for workflows as data: `ServerOptions::graphs` and the routes below `/graphs`, and views of streams
+//! with `?modes=`.
 
 mod access;
 mod app;
 mod error;
+#[cfg(feature = "graphs")]
+mod graphs;
 mod llama;
 mod ops;
 mod options;

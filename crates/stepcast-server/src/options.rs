@@ -41,6 +41,8 @@ pub struct ServerOptions {
     pub(crate) write_timeout: Duration,
     pub(crate) max_connections: usize,
     pub(crate) shutdown_deadline: Duration,
+    #[cfg(feature = "graphs")]
+    pub(crate) graphs: Option<stepcast_graph::Graphs>,
 }
 
 /// Pages of which origins may use the server, beside its own.
@@ -73,6 +75,8 @@ impl Default for ServerOptions {
             write_timeout: Duration::from_secs(30),
             max_connections: 10_000,
             shutdown_deadline: Duration::from_secs(20),
+            #[cfg(feature = "graphs")]
+            graphs: None,
         }
     }
 }
@@ -242,6 +246,15 @@ impl ServerOptions {
     #[must_use]
     pub fn shutdown_deadline(mut self, time: Duration) -> Self {
         self.shutdown_deadline = time;
+        self
+    }
+
+    /// Shows graphs below `/graphs`, where clients with full access may put and remove them. They have to be those of the
+    /// server's own runtime, since that is where their runs begin. None by default: then there are no such routes.
+    #[cfg(feature = "graphs")]
+    #[must_use]
+    pub fn graphs(mut self, graphs: stepcast_graph::Graphs) -> Self {
+        self.graphs = Some(graphs);
         self
     }
 }

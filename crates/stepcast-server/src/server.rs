@@ -131,13 +131,18 @@ impl Server {
 
 /// Every route with its description.
 pub(crate) fn routes(app: &App) -> Router {
-    let (router, api) = OpenApiRouter::with_openapi(ops::description())
+    let router = OpenApiRouter::with_openapi(ops::description())
         .merge(llama::routes())
         .merge(resources::routes())
         .merge(ws::routes())
         .merge(ui::routes())
-        .merge(ops::routes())
-        .split_for_parts();
+        .merge(ops::routes());
+    #[cfg(feature = "graphs")]
+    let router = match app.options.graphs {
+        Some(_) => router.merge(crate::graphs::routes()),
+        None => router,
+    };
+    let (router, api) = router.split_for_parts();
     let router = router.method_not_allowed_fallback(no_method).fallback(no_path);
     ops::around(router, &api, app).with_state(app.clone())
 }

@@ -3,6 +3,9 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,7 +15,8 @@ use stepcast::Runtime;
 use stepcast_examples::flows;
 use stepcast_server::{Server, ServerOptions};
 use stepcast_sqlite::SqliteBackend;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 /// A test that hangs fails.
@@ -175,4 +179,41 @@ fn frame_of(text: &str) -> Frame {
         }
     }
     frame
+}
+
+/// A way to the server on which every connection breaks after so many bytes of answers. Counts them.
+pub async fn breaking(server: &str, bytes: usize) -> (String, Arc<AtomicUsize>) {
+    let to: SocketAddr = server.strip_prefix("http://").unwrap().parse().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(pass_on(client, to, bytes));
+        }
+    });
+    (url, count)
+}
+
+async fn pass_on(mut client: TcpStream, to: SocketAddr, mut left: usize) {
+    let mut server = TcpStream::connect(to).await.unwrap();
+    let (mut up, mut down) = ([0; 4096], [0; 4096]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut up) => match read {
+                Ok(read) if read > 0 => server.write_all(&up[..read]).await.unwrap(),
+                _ => return,
+            },
+            read = server.read(&mut down) => {
+                let read = read.unwrap_or(0).min(left);
+                left -= read;
+                if client.write_all(&down[..read]).await.is_err() || left == 0 || read == 0 {
+                    return;
+                }
+            }
+        }
+    }
 }

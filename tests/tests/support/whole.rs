@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use stepcast::Runtime;
 use stepcast::backend::Backend;
 use stepcast_examples::flows;
+use stepcast_graph::{Graphs, Host};
 use stepcast_server::{ServeError, Server, ServerOptions};
 use stepcast_sqlite::SqliteBackend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +40,7 @@ impl Whole {
     pub async fn memory(options: ServerOptions) -> Self {
         let runtime = Runtime::new();
         flows::register(&runtime).unwrap();
+        let options = options.graphs(Graphs::new(&runtime, Host::new()));
         Whole::of("memory", runtime, options).await
     }
 
@@ -51,6 +53,7 @@ impl Whole {
         let backend: Arc<dyn Backend> = Arc::new(SqliteBackend::open(folder.path().join("runs.db")).unwrap());
         let runtime = Runtime::on(backend);
         flows::register(&runtime).unwrap();
+        let options = options.graphs(Graphs::new(&runtime, Host::new()));
         let mut served = Whole::of("sqlite", runtime, options).await;
         served.folder = Some(folder);
         served

@@ -86,6 +86,10 @@ impl Registered {
         }
     }
 
+    fn kept_name(&self, name: &str) -> String {
+        if self.own_name { self.program.def.name() } else { name }.to_owned()
+    }
+
     /// A workflow that was put together at run time.
     fn built(program: &Arc<Program>) -> Self {
         Registered { own_name: true, ..Registered::new(Arc::clone(program), Arc::new(())) }
@@ -282,6 +286,11 @@ impl Runtime {
         self.inner.workflows.get(name).map(|entry| Arc::clone(&entry.program.def))
     }
 
+    /// The name under which runs of a workflow are kept: of an [alias](Self::register_built) that of its definition.
+    pub fn kept_name(&self, name: &str) -> Option<String> {
+        self.inner.workflows.get(name).map(|entry| entry.kept_name(name))
+    }
+
     /// Starts a run of a registered workflow from the JSON form of its start event.
     ///
     /// # Errors
@@ -299,7 +308,7 @@ impl Runtime {
             event: meta.tag,
             source,
         })?;
-        let stored_as = if found.own_name { def.name().to_owned() } else { name.to_owned() };
+        let stored_as = found.kept_name(name);
         Ok(self.launch(&stored_as, found, Begin::Start(Payload::from_box(event)), options, None))
     }
 

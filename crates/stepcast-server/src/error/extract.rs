@@ -1,6 +1,6 @@
 //! Extractors whose refusals are problems like all others, and name the run that the path names.
 
-use axum::body::to_bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -27,11 +27,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for JsonBody<T> 
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        // What a request has to pass has bounded the body and read it.
-        let read = match to_bytes(body, usize::MAX).await {
+        let read = match bytes_of(body).await {
             Ok(bytes) if bytes.is_empty() => of_value(Value::Null),
             Ok(bytes) => check_json(&parts.headers).and_then(|()| of_value(parse(&bytes, "body")?)),
-            Err(_) => Err(ApiError::bad_request("body_not_read", "The body could not be read to its end.")),
+            Err(refusal) => Err(refusal),
         };
         match read {
             Ok(value) => Ok(JsonBody(value)),
@@ -109,7 +108,7 @@ fn of_value<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
         .map_err(|error| ApiError::bad_request("invalid_request", format!("The body does not fit: {error}.")))
 }
 
-fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
+pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let given = headers.get(header::CONTENT_TYPE).map(|given| given.to_str().unwrap_or_default());
     let essence = given.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
@@ -118,6 +117,12 @@ fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let found = given.map_or_else(|| "none".to_owned(), |given| format!("`{given}`"));
     let detail = format!("The body must be JSON with the content type `application/json`; the request has {found}.");
     Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail).with("received", given))
+}
+
+/// The body as it came. What a request has to pass has bounded it and read it.
+pub(crate) async fn bytes_of(body: Body) -> Result<Bytes, ApiError> {
+    let cut_off = |_| ApiError::bad_request("body_not_read", "The body could not be read to its end.");
+    to_bytes(body, usize::MAX).await.map_err(cut_off)
 }
 
 /// axum's words as a sentence.

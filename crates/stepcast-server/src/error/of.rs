@@ -21,6 +21,9 @@ impl From<RuntimeError> for ApiError {
             RuntimeError::UnknownWorkflow { known, .. } => {
                 ApiError::not_found("workflow_not_found", detail).with("known", known)
             }
+            RuntimeError::Retired { name } => {
+                ApiError::new(StatusCode::GONE, "workflow_removed", detail).with("workflow", name)
+            }
             RuntimeError::Start { .. } => ApiError::bad_request("invalid_start_event", detail),
             _ => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "start_failed", detail),
         }

@@ -57,7 +57,10 @@ fn target() -> &'static Target {
         let (router, paths) = tokio.block_on(async {
             let flows = Flows::new();
             flows.register(Review).unwrap();
-            let router = routes(&App::new(flows, ServerOptions::new().max_body(64 << 10)));
+            let options = ServerOptions::new().max_body(64 << 10);
+            #[cfg(feature = "graphs")]
+            let options = options.graphs(stepcast_graph::Graphs::new(&flows, stepcast_graph::Host::new()));
+            let router = routes(&App::new(flows, options));
             let api = router.clone().oneshot(Request::get("/openapi.json").body(Body::empty()).unwrap()).await.unwrap();
             let api = axum::body::to_bytes(api.into_body(), usize::MAX).await.unwrap();
             let api: Value = serde_json::from_slice(&api).unwrap();
@@ -111,6 +114,12 @@ fn word() -> impl Strategy<Value = String> {
         "Verdict",
         "Draft",
         "waits",
+        "steps",
+        "edges",
+        "source",
+        "target",
+        "when",
+        "template",
         "{\"type\":\"Verdict\",\"data\":{}}",
     ];
     prop_oneof![4 => proptest::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => any::<String>()]

@@ -8,6 +8,8 @@ mod listed;
 mod reply;
 mod stream;
 pub(crate) mod texts;
+#[cfg(feature = "graphs")]
+mod views;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -17,8 +17,8 @@ use crate::error::extract::{Path, Query};
 use crate::wire::stream::{NDJSON, SSE, respond_after, sse_frame};
 
 /// How long a client waits before it comes back, and a comment that shows that the stream is open.
-const RETRY: &str = "retry: 1000\n\n";
-const HEARTBEAT: &str = ": heartbeat\n\n";
+pub(super) const RETRY: &str = "retry: 1000\n\n";
+pub(super) const HEARTBEAT: &str = ": heartbeat\n\n";
 
 /// The form of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(super) struct Asked {
     types: Option<String>,
     #[serde(default)]
     internal: bool,
+    #[cfg(feature = "graphs")]
+    modes: Option<String>,
 }
 
 /// The run's stream: what there is, then what comes, until the run's end.
@@ -52,6 +54,10 @@ pub(super) struct Asked {
 /// Server-sent events with the event's number as `id:`, or lines of JSON with `Accept: application/x-ndjson`. The header
 /// `Last-Event-ID` wins over `after`. Once a run has ended and all of its events were read, the reply is 204, upon which an
 /// `EventSource` stays away.
+///
+/// With `modes` the stream shows views in place of events, in frames with `mode`, `step`, `seq` and `payload`: the whole
+/// context of a graph after each step that changed it (`values`), what a step added (`updates`), that steps begin, wait for
+/// a person and are over (`lifecycle`), and all else (`custom`). They are made of the same log and have its numbers.
 #[utoipa::path(
     get, path = "/runs/{run_id}/stream", tag = "runs",
     params(
@@ -59,6 +65,7 @@ pub(super) struct Asked {
         ("after" = Option<String>, Query, description = "Begin after this event; `now` with what comes. Default: the first"),
         ("types" = Option<String>, Query, description = "Only events of these types, with commas between them"),
         ("internal" = Option<bool>, Query, description = "With the runtime's own frames"),
+        ("modes" = Option<String>, Query, description = "Views in place of events: of `values`, `updates`, `lifecycle`, `custom`, with commas between them. Not with `types`. Where the server has graphs"),
     ),
     responses(
         (status = 200, description = "The stream", body = EventJson<'static>, content_type = "text/event-stream"),
@@ -80,12 +87,32 @@ pub(super) async fn stream(
         Some(value) => After::of(value)
             .ok_or_else(|| wrong("Last-Event-ID", value, "the number of an event of this run").of_run(&run))?,
     };
+    #[cfg(feature = "graphs")]
+    let shown = asked.views(access).map_err(|error| error.of_run(&run))?;
     if is_drained(&app, &run, after).await? {
         return Ok(named(&run, StatusCode::NO_CONTENT.into_response()));
     }
     let form = Form::asked(&headers).unwrap_or(Form::Sse);
+    #[cfg(feature = "graphs")]
+    if let Some(mut shown) = shown {
+        let start = shown.begin(&app, &run, after).await?;
+        return super::views::respond(&app, &run, start, shown, form).await;
+    }
     let types = Types::read(asked.types.as_deref());
     respond(&app, access, &run, after.start(false), types, asked.internal, form).await
+}
+
+#[cfg(feature = "graphs")]
+impl Asked {
+    fn views(&self, access: Access) -> Result<Option<super::views::Shown>, ApiError> {
+        let Some(modes) = &self.modes else { return Ok(None) };
+        if self.types.is_some() {
+            let detail =
+                "The query has `types` and `modes`; views are made of events of all types, so give one of them.";
+            return Err(ApiError::bad_request("invalid_query_param", detail).with("param", "types"));
+        }
+        super::views::Shown::read(modes, access, self.internal).map(Some)
+    }
 }
 
 /// Whether nothing more will come after an event.
@@ -117,19 +144,8 @@ pub(super) async fn respond(
             StreamItem::Event(event) if types.take(&event.event) => {
                 sse_frame(item.seq(), &EventJson::streamed(&id, event, access), out);
             }
-            // An id alone: a client that comes back need not read again what it did not want.
-            StreamItem::Event(_) => {
-                if let Some(seq) = item.seq() {
-                    out.extend_from_slice(format!("id: {seq}\n\n").as_bytes());
-                }
-            }
-            // The gap shows in the numbers; this is for who looks at the bytes.
-            StreamItem::Lagged { from, to } => {
-                out.extend_from_slice(format!(": {from} to {to} are not kept any more\n\n").as_bytes());
-            }
-            StreamItem::Unreadable { from, to, .. } => {
-                out.extend_from_slice(format!(": {from} to {to} cannot be read\n\n").as_bytes());
-            }
+            StreamItem::Event(_) => id_line(item, out),
+            _ => lost(item, out),
         }),
         Form::Ndjson => respond_after(app, "", follow, NDJSON, None, move |item, out| match item {
             StreamItem::Event(event) if types.take(&event.event) => {
@@ -141,7 +157,24 @@ pub(super) async fn respond(
     Ok(named(run, response))
 }
 
-fn line(data: &impl serde::Serialize, out: &mut Vec<u8>) {
+/// An id alone: a client that comes back need not read again what it did not want.
+pub(super) fn id_line(item: &StreamItem, out: &mut Vec<u8>) {
+    if let Some(seq) = item.seq() {
+        out.extend_from_slice(format!("id: {seq}\n\n").as_bytes());
+    }
+}
+
+/// The gap shows in the numbers; this is for who looks at the bytes.
+pub(super) fn lost(item: &StreamItem, out: &mut Vec<u8>) {
+    let text = match item {
+        StreamItem::Event(_) => return,
+        StreamItem::Lagged { from, to } => format!(": {from} to {to} are not kept any more\n\n"),
+        StreamItem::Unreadable { from, to, .. } => format!(": {from} to {to} cannot be read\n\n"),
+    };
+    out.extend_from_slice(text.as_bytes());
+}
+
+pub(super) fn line(data: &impl serde::Serialize, out: &mut Vec<u8>) {
     let start = out.len();
     match serde_json::to_writer(&mut *out, data) {
         Ok(()) => out.push(b'\n'),

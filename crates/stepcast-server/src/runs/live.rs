@@ -50,11 +50,12 @@ impl LiveRuns {
             return Err(ApiError::not_begun(id, &RunError::DuplicateRunId { id: id.to_string() }));
         }
         let data = start.clone();
+        let kept = self.0.runtime.kept_name(workflow);
         let started = self.0.runtime.start(workflow, start, options);
         let run = started.map_err(|error| ApiError::from(error).of_run(id))?;
         // One that was refused is not the run of this id.
         if run.run_id() == id {
-            self.enter(run.clone(), workflow, Some(data));
+            self.enter(run.clone(), kept.as_deref().unwrap_or(workflow), Some(data));
         }
         Ok(run)
     }
