@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stepcast::backend::Backend;
 use stepcast::{Catalogue, CatalogueWorkflow, Result as StepResult, Runtime, WorkflowDef};
 
 use stepcast_client::Client;
+use stepcast_graph::{Graph, Host};
 
 use crate::args::Options;
 use crate::error::CliError;
+use crate::graphs;
+use crate::setup::Setup;
 use crate::store::Store;
 
 /// Registers the workflows of the binary's own code.
@@ -28,10 +32,14 @@ pub(crate) struct App {
     /// Whether the store was named on the command line.
     named: bool,
     register: Mutex<Option<Register>>,
+    /// What the binary has for graphs.
+    host: Option<Host>,
+    /// Graphs that were named on the command line.
+    graphs: Mutex<Vec<Graph>>,
 }
 
 impl App {
-    pub(crate) fn new(options: Options, register: Option<Register>) -> Result<App, CliError> {
+    pub(crate) fn new(options: Options, setup: Setup) -> Result<App, CliError> {
         let from_env = |name: &str, value: Option<&OsStr>| std::env::var_os(name).as_deref() == value;
         // What is written on the command line comes before what the environment says.
         let file = options.store.as_deref().filter(|file| !from_env("STEPCAST_STORE", Some(file.as_os_str())));
@@ -43,7 +51,15 @@ impl App {
             }
             None => (Store::of(options.store.as_deref()), file.is_some()),
         };
-        Ok(App { store, json: options.json, token: options.token, named, register: Mutex::new(register) })
+        Ok(App {
+            store,
+            json: options.json,
+            token: options.token,
+            named,
+            register: Mutex::new(setup.register),
+            host: setup.host,
+            graphs: Mutex::default(),
+        })
     }
 
     /// The client of the server that has the runs, if one has.
@@ -68,9 +84,30 @@ impl App {
     fn registered(&self, runtime: Runtime) -> Result<Runtime, CliError> {
         let register = self.register.lock().unwrap_or_else(PoisonError::into_inner).take();
         match register.map(|register| register(&runtime)) {
-            None | Some(Ok(())) => Ok(runtime),
-            Some(Err(error)) => Err(CliError::setup(&error)),
+            None | Some(Ok(())) => {}
+            Some(Err(error)) => return Err(CliError::setup(&error)),
         }
+        graphs::register(&runtime, &self.graphs.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(runtime)
+    }
+
+    /// What the binary has for graphs, if it has anything.
+    pub(crate) fn own_host(&self) -> Option<Host> {
+        self.host.clone()
+    }
+
+    /// Lets every runtime of this invocation run the graphs of these files.
+    pub(crate) fn add_files(&self, files: &[PathBuf]) -> Result<Vec<Graph>, CliError> {
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let graphs = graphs::load(&files, self.own_host().unwrap_or_default())?;
+        self.graphs.lock().unwrap_or_else(PoisonError::into_inner).extend(graphs.iter().cloned());
+        Ok(graphs)
+    }
+
+    /// Whether this is a graph that was named on the command line.
+    fn has_graph(&self, name: &str) -> bool {
+        let graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);
+        graphs.iter().any(|graph| graph.id() == name || graph.definition().name() == name)
     }
 
     /// The definition of a workflow that is linked in, before anything is opened. `None` where only the binary's own
@@ -80,7 +117,7 @@ impl App {
         let own = self.register.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         match catalogue.workflow(name) {
             Some(linked) => (linked.define)().map(Some).map_err(|error| CliError::definition(&error)),
-            None if own => Ok(None),
+            None if own || self.has_graph(name) => Ok(None),
             None => {
                 let known: Vec<String> = catalogue.workflows().map(|flow| flow.name.to_owned()).collect();
                 Err(unknown_workflow(name, &known))

@@ -27,7 +27,7 @@
 //! ```
 //!
 //! That is `echo-app run Echo --arg n=7`. A workflow that is neither `Default` nor names a constructor with `new = ..`
-//! is registered by [`main_with`].
+//! is registered by [`main_with`]; [`Setup`] has that and what graphs need.
 
 mod app;
 mod args;
@@ -38,11 +38,13 @@ mod drive;
 mod error;
 mod exit;
 mod find;
+mod graphs;
 mod input;
 mod out;
 mod perfetto;
 mod remote;
 mod report;
+mod setup;
 mod store;
 mod text;
 mod timeline;
@@ -54,26 +56,27 @@ use std::process::ExitCode;
 use clap::Parser;
 use stepcast::{Result, Runtime};
 
-use self::app::{App, Register};
+use self::app::App;
 use self::args::Cli;
 pub use self::codes::{CodeDoc, code_docs};
 use self::error::CliError;
 pub use self::exit::Exit;
+pub use self::setup::Setup;
 
 /// The command, for the workflows that are linked into this binary and can be made by their name.
 pub fn main() -> ExitCode {
-    start(std::env::args_os(), None).into()
+    Setup::new().main()
 }
 
 /// The command, for the workflows that are linked into this binary and those that `register` registers. It is called
 /// at most once, by commands that need workflows.
 pub fn main_with(register: impl FnOnce(&Runtime) -> Result<()> + Send + 'static) -> ExitCode {
-    start(std::env::args_os(), Some(Box::new(register))).into()
+    Setup::new().workflows(register).main()
 }
 
 /// The command with these arguments; the first is the name of the program.
 pub fn run_from<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> Exit {
-    start(args, None)
+    Setup::new().run_from(args)
 }
 
 /// As [`run_from`], with workflows as for [`main_with`].
@@ -81,10 +84,10 @@ pub fn run_from_with<T: Into<OsString> + Clone>(
     args: impl IntoIterator<Item = T>,
     register: impl FnOnce(&Runtime) -> Result<()> + Send + 'static,
 ) -> Exit {
-    start(args, Some(Box::new(register)))
+    Setup::new().workflows(register).run_from(args)
 }
 
-fn start<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>, register: Option<Register>) -> Exit {
+fn start<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>, setup: Setup) -> Exit {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(told) => {
@@ -96,7 +99,7 @@ fn start<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>, register:
     };
     cli.options.color.apply();
     let json = cli.options.json;
-    let app = match App::new(cli.options, register) {
+    let app = match App::new(cli.options, setup) {
         Ok(app) => app,
         Err(error) => return error.report(json),
     };

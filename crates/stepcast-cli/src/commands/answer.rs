@@ -11,6 +11,7 @@ use crate::codes::Coded;
 use crate::drive::{Question, ask_all};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::graphs::GraphArgs;
 use crate::input::{Given, SecretArgs};
 use crate::out::{self, BOLD, DIM, GREEN, paint};
 use crate::text::{now, relative};
@@ -40,9 +41,12 @@ pub(crate) struct Args {
     resume: bool,
     #[command(flatten)]
     manner: MannerArgs,
+    #[command(flatten)]
+    graphs: GraphArgs,
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
+    app.add_graphs(&args.graphs)?;
     let found = find_input(&*app.store.read()?, &args.input)?;
     let id = format!("{}/{}", crate::text::short(&found.run), found.asked.input);
     if found.status != InputStatus::Pending {

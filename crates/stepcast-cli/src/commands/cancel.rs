@@ -10,6 +10,7 @@ use super::Outcome;
 use crate::app::App;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::graphs::GraphArgs;
 use crate::out::{self, DIM, YELLOW, paint};
 use crate::text::{now, short};
 use crate::{find, text};
@@ -21,9 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Args {
     /// The run
     run: String,
+    #[command(flatten)]
+    graphs: GraphArgs,
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
+    app.add_graphs(&args.graphs)?;
     let record = find::run(&*app.store.read()?, &args.run)?;
     let id = short(&record.run);
     if record.status.is_end() {

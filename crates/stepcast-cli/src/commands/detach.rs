@@ -11,6 +11,7 @@ use super::Outcome;
 use crate::app::App;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::graphs::GraphArgs;
 use crate::input::Given;
 use crate::out::{self, CYAN, DIM, paint};
 use crate::store::Store;
@@ -22,14 +23,19 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long the new process may take until it is.
 const BOUND: Duration = Duration::from_secs(60);
 
+/// What a process of its own starts.
+#[derive(Debug)]
+pub(crate) struct Detached<'a> {
+    pub(crate) workflow: &'a str,
+    /// What it was called on the command line: a workflow, or the file of a graph.
+    pub(crate) named: &'a str,
+    pub(crate) graphs: &'a GraphArgs,
+    pub(crate) given: &'a Given,
+}
+
 /// Has a process of its own start the run, and returns as soon as that is recorded.
-pub(crate) async fn detach(
-    app: &App,
-    workflow: &str,
-    given: &Given,
-    id: Option<&str>,
-    timeout: Option<Duration>,
-) -> Outcome {
+pub(crate) async fn detach(app: &App, run: Detached<'_>, id: Option<&str>, timeout: Option<Duration>) -> Outcome {
+    let Detached { workflow, named, graphs, given } = run;
     let Store::File(file) = &app.store else {
         return Err(CliError::new("SC0008", "A run in memory is gone with its process; it cannot be detached."));
     };
@@ -40,7 +46,10 @@ pub(crate) async fn detach(
     app.close(app.store.write()?);
     let id = id.map_or_else(RunId::random, RunId::from);
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--store").arg(file).args(["run", workflow, "--id", id.as_str()]);
+    command.arg("--store").arg(file).args(["run", named, "--id", id.as_str()]);
+    for file in &graphs.graphs {
+        command.arg("--graph").arg(file);
+    }
     // Not on the command line, where others could read it.
     command.args(["--input", "-", "--wait", "--no-input"]);
     if let Some(timeout) = timeout {

@@ -7,6 +7,7 @@ use super::Outcome;
 use super::run::{MannerArgs, check_id, free_id, start};
 use crate::app::App;
 use crate::error::CliError;
+use crate::graphs::GraphArgs;
 use crate::input::InputArgs;
 use crate::out::{self, DIM, paint};
 use crate::text::short;
@@ -24,9 +25,12 @@ pub(crate) struct Args {
     id: Option<String>,
     #[command(flatten)]
     manner: MannerArgs,
+    #[command(flatten)]
+    graphs: GraphArgs,
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
+    app.add_graphs(&args.graphs)?;
     let store = app.store.read()?;
     let record = find::run(&*store, &args.run)?;
     if let Some(client) = app.server() {

@@ -9,6 +9,7 @@ use super::run::MannerArgs;
 use crate::app::App;
 use crate::drive::{Manner, drive};
 use crate::error::CliError;
+use crate::graphs::GraphArgs;
 use crate::text::{now, relative, short};
 use crate::{find, remote};
 
@@ -19,9 +20,12 @@ pub(crate) struct Args {
     run: String,
     #[command(flatten)]
     manner: MannerArgs,
+    #[command(flatten)]
+    graphs: GraphArgs,
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
+    app.add_graphs(&args.graphs)?;
     let store = app.store.read()?;
     let mut record = find::run(&*store, &args.run)?;
     // A child goes on with the run that started it.
@@ -75,5 +79,10 @@ fn elsewhere(record: &RunRecord) -> CliError {
         short(&record.run),
         record.workflow
     );
-    CliError::new("SC0034", text)
+    let error = CliError::new("SC0034", text);
+    // Only a version of a graph has such a name.
+    match record.workflow.contains('@') {
+        true => error.help("name the graph's file with --graph FILE, or use the binary that has the workflow"),
+        false => error,
+    }
 }

@@ -11,13 +11,14 @@ use super::{Outcome, detach};
 use crate::app::App;
 use crate::drive::{Manner, drive};
 use crate::error::CliError;
+use crate::graphs::{GraphArgs, is_file};
 use crate::input::{Given, InputArgs};
 use crate::remote;
 use crate::text::{now, parse_length, relative};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The workflow's name; `workflows` lists them
+    /// The workflow's name, which `workflows` lists, or the JSON or YAML file of a graph
     workflow: String,
     #[command(flatten)]
     input: InputArgs,
@@ -30,6 +31,8 @@ pub(crate) struct Args {
     /// Leave the run to a process of its own: its id is printed at once, and the run goes on after this command
     #[arg(long, short, conflicts_with_all = ["wait", "no_input"])]
     detach: bool,
+    #[command(flatten)]
+    graphs: GraphArgs,
     #[command(flatten)]
     manner: MannerArgs,
 }
@@ -54,6 +57,10 @@ impl MannerArgs {
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
+    if app.server().is_some() && is_file(&args.workflow) {
+        return Err(not_there(app, &args.workflow));
+    }
+    let workflow = app.workflow_of(&args.workflow, &args.graphs)?;
     let given = args.input.read()?;
     if let Some(client) = app.server() {
         let run_id = args.id.as_deref().map(check_id).transpose()?.map(str::to_owned);
@@ -77,9 +84,19 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         free_id(app, id)?;
     }
     if args.detach {
-        return detach::detach(app, &args.workflow, &given, args.id.as_deref(), args.timeout).await;
+        let run = detach::Detached { workflow: &workflow, named: &args.workflow, graphs: &args.graphs, given: &given };
+        return detach::detach(app, run, args.id.as_deref(), args.timeout).await;
     }
-    start(app, &args.workflow, &given, options, args.manner).await
+    start(app, &workflow, &given, options, args.manner).await
+}
+
+/// A server runs the graphs that it has.
+fn not_there(app: &App, file: &str) -> CliError {
+    let text = "A file of this machine is no workflow of the server; a graph is put there before it is run.";
+    let url = app.store.name();
+    let put =
+        format!("curl -X PUT {}/graphs/ID -H 'content-type: application/json' -d @{file}", url.trim_end_matches('/'));
+    CliError::new("SC0112", text).help(put)
 }
 
 /// Starts a run and drives it.

@@ -1,9 +1,11 @@
 //! `stepcast serve`: the workflows of this binary over HTTP.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use serde_json::json;
 use stepcast::{Catalogue, Runtime};
+use stepcast_graph::Graphs;
 use stepcast_server::{ServeError, Server, ServerOptions};
 
 use tokio::net::TcpListener;
@@ -12,7 +14,7 @@ use super::Outcome;
 use crate::app::App;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::out::{self, BOLD, DIM, paint};
+use crate::out::{self, BOLD, DIM, YELLOW, paint};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,6 +30,9 @@ pub(crate) struct Args {
     /// Pages of this origin may use the server, as https://app.example; can be repeated
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Serve the graphs of this folder, and keep there what clients put
+    #[arg(long, value_name = "FOLDER")]
+    graphs: Option<PathBuf>,
     /// Listen on any address without a token
     #[arg(long)]
     insecure: bool,
@@ -53,8 +58,9 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let store = app.store.write()?;
     let runtime = app.server_runtime(store.clone())?;
     register_linked(&runtime).await?;
+    let graphs = graphs(app, args, &runtime)?;
     let workflows = runtime.workflows();
-    let server = Server::new(runtime).with_options(args.options(app.token.as_deref()));
+    let server = Server::new(runtime).with_options(args.options(app.token.as_deref()).graphs(graphs));
     let served = match TcpListener::bind(SocketAddr::new(args.host, args.port)).await {
         Ok(listener) => {
             tell(app, &workflows, listener.local_addr()?)?;
@@ -73,6 +79,18 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         }
         error => CliError::new("SC0113", error.to_string()),
     })
+}
+
+/// The graphs of the folder, or none; clients may put more.
+fn graphs(app: &App, args: &Args, runtime: &Runtime) -> Result<Graphs, CliError> {
+    let host = app.own_host().unwrap_or_default();
+    let Some(folder) = &args.graphs else { return Ok(Graphs::new(runtime, host)) };
+    let (graphs, faults) =
+        Graphs::in_folder(runtime, host, folder).map_err(|error| CliError::new("SC0125", error.to_string()))?;
+    for fault in faults {
+        out::note(format!("{} {fault}", paint(YELLOW, "not served:")));
+    }
+    Ok(graphs)
 }
 
 /// Where the server is: all of standard output, for whoever started it on a free port.

@@ -1,21 +1,28 @@
-//! `stepcast graph`: a workflow as a drawing.
+//! `stepcast graph`: a workflow as a drawing, and the documents of graphs.
 
-use std::path::PathBuf;
+mod check;
+
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use stepcast::{GraphOverlay, TextStyle, WorkflowGraph};
+use stepcast_graph::Document;
 
 use super::Outcome;
 use crate::app::App;
 use crate::deliver::deliver;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::graphs::{is_file, read};
 use crate::timeline::{Story, overlay};
 use crate::{find, out};
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
-    /// The workflow; with `--run` that of the run
+    #[command(subcommand)]
+    document: Option<DocumentCommand>,
+    /// The workflow, or the JSON or YAML file of a graph; with `--run` that of the run
     #[arg(required_unless_present = "run")]
     workflow: Option<String>,
     /// Draw what this run did on it
@@ -29,6 +36,15 @@ pub(crate) struct Args {
     /// The most columns of the drawing in text; a wider one becomes a list
     #[arg(long, value_name = "COLUMNS")]
     width: Option<usize>,
+}
+
+/// What concerns documents.
+#[derive(Debug, clap::Subcommand)]
+enum DocumentCommand {
+    /// Checks graphs in JSON or YAML and lists every error and warning
+    Check(check::Args),
+    /// Writes the JSON Schema of such documents, for editors
+    Schema,
 }
 
 #[derive(Debug, clap::Args)]
@@ -49,6 +65,15 @@ struct Form {
 }
 
 pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
+    match &args.document {
+        Some(DocumentCommand::Check(args)) => return check::execute(app, args),
+        Some(DocumentCommand::Schema) => {
+            let schema = serde_json::to_string_pretty(&stepcast_graph::json_schema()).unwrap_or_default();
+            deliver(&format!("{schema}\n"), None)?;
+            return Ok(Exit::Completed);
+        }
+        None => {}
+    }
     let (graph, overlay, gaps) = match &args.run {
         None => (graph_of(app, args.workflow.as_deref().unwrap_or_default())?, None, Vec::new()),
         Some(run) => {
@@ -97,8 +122,11 @@ fn unicode() -> bool {
     })
 }
 
-/// The graph of a linked workflow, also of one that does not check.
+/// The graph of a linked workflow or of a file, also of one that does not check.
 pub(crate) fn graph_of(app: &App, name: &str) -> Result<WorkflowGraph, CliError> {
+    if is_file(name) && stepcast::Catalogue::global()?.workflow(name).is_none() {
+        return Ok(Document::drawing(&read(Path::new(name))?));
+    }
     match stepcast::Catalogue::global()?.workflow(name) {
         Some(linked) => Ok(WorkflowGraph::of(linked.spec)),
         // Registered under a name of choice, or not at all: the error says which there are.
@@ -111,7 +139,13 @@ pub(crate) fn graph_of(app: &App, name: &str) -> Result<WorkflowGraph, CliError>
 
 fn not_linked(error: CliError, name: &str) -> CliError {
     match error.code() {
-        "SC0040" => CliError::new("SC0102", format!("The run is of `{name}`, which is not in this binary.")),
+        "SC0040" => {
+            let error = CliError::new("SC0102", format!("The run is of `{name}`, which is not in this binary."));
+            match name.contains('@') {
+                true => error.help("name the graph's file: graph FILE --run RUN"),
+                false => error,
+            }
+        }
         _ => error,
     }
 }

@@ -1,0 +1,111 @@
+//! `stepcast graph check FILE`: everything that is wrong with documents of graphs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use stepcast::Runtime;
+use stepcast_graph::{Graph, Graphs, Host, Issue, Report};
+
+use crate::app::App;
+use crate::commands::Outcome;
+use crate::commands::validate::count;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::graphs::{code, read};
+use crate::out::{self, BOLD, DIM, GREEN, RED, YELLOW, paint};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// JSON or YAML; files that are named together know each other
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Warnings are faults
+    #[arg(long)]
+    strict: bool,
+    /// Look up runners, functions, steps, workflows and graphs in this binary [default: if it has any for graphs]
+    #[arg(long)]
+    names: bool,
+    /// Look at the documents alone, whatever they name
+    #[arg(long, conflicts_with = "names")]
+    no_names: bool,
+}
+
+/// What was found about one file.
+struct Finding<'a> {
+    file: &'a Path,
+    name: String,
+    version: u64,
+    report: Report,
+}
+
+pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
+    let sources = args.files.iter().map(|file| read(file)).collect::<Result<Vec<Value>, CliError>>()?;
+    let host = app.own_host().filter(|_| !args.no_names).or_else(|| args.names.then(Host::new));
+    let alone = host.is_none();
+    let reports: Vec<Report> = match host {
+        None => sources.iter().map(|source| Graph::check(source, &Host::any())).collect(),
+        Some(host) => {
+            let graphs = Graphs::new(&Runtime::new(), host);
+            // Those that are right are known to the others.
+            drop(graphs.put_each(&sources));
+            sources.iter().map(|source| graphs.check(source)).collect()
+        }
+    };
+    let text = |source: &Value, name: &str| source.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let files = args.files.iter().zip(&sources).zip(reports);
+    let found: Vec<Finding<'_>> = files
+        .map(|((file, source), report)| Finding {
+            file,
+            name: text(source, "id"),
+            version: source.get("version").and_then(Value::as_u64).unwrap_or(1),
+            report,
+        })
+        .collect();
+    let errors: usize = found.iter().map(|finding| finding.report.errors().count()).sum();
+    let warnings: usize = found.iter().map(|finding| finding.report.warnings().count()).sum();
+    if app.json {
+        found.iter().try_for_each(|finding| out::json(&finding.json()))?;
+    } else {
+        found.iter().try_for_each(Finding::show)?;
+        let what = [count(found.len(), "graph"), count(errors, "error"), count(warnings, "warning")];
+        out::line(what.join(", "))?;
+        if alone {
+            out::note(paint(DIM, "what they name was not looked up: this binary has nothing of its own for graphs"));
+        }
+    }
+    Ok(if errors > 0 || (args.strict && warnings > 0) { Exit::Failed } else { Exit::Completed })
+}
+
+impl Finding<'_> {
+    fn show(&self) -> io::Result<()> {
+        let name = paint(BOLD, format!("{}@{}", self.name, self.version));
+        let file = self.file.display();
+        match self.report.is_ok() {
+            true => out::line(format!("{}  {name}  {file}", paint(GREEN, "ok   ")))?,
+            false => out::line(format!("{}  {name}  {file}", paint(RED, "fault")))?,
+        }
+        for error in self.report.errors() {
+            show(error, &paint(RED, format!("error[{}]", code(error))))?;
+        }
+        for warning in self.report.warnings() {
+            show(warning, &paint(YELLOW, format!("warning[{}]", code(warning))))?;
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let issue = |issue: &Issue| json!({ "code": code(issue), "pointer": issue.pointer, "message": issue.message, "hint": issue.hint });
+        json!({
+            "file": self.file, "id": self.name, "version": self.version, "ok": self.report.is_ok(),
+            "errors": self.report.errors().map(issue).collect::<Vec<_>>(),
+            "warnings": self.report.warnings().map(issue).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn show(issue: &Issue, what: &str) -> io::Result<()> {
+    let at = if issue.pointer.is_empty() { "the document" } else { &issue.pointer };
+    out::line(format!("       {what} {at}: {}", issue.message))?;
+    out::line(format!("             {}", paint(DIM, &issue.hint)))
+}

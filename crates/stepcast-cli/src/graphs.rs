@@ -1,0 +1,105 @@
+//! Graphs from files: read, checked, made to run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use stepcast::{Runtime, RuntimeError};
+use stepcast_graph::{Graph, GraphError, Graphs, Host, Issue, PutGraphError, RegisterGraph, parse};
+
+use crate::app::App;
+use crate::codes::Coded;
+use crate::error::CliError;
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Graphs that a command may need.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct GraphArgs {
+    /// A graph that the run is of, or that it runs: a JSON or YAML file; may be given several times
+    #[arg(long = "graph", value_name = "FILE")]
+    pub(crate) graphs: Vec<PathBuf>,
+}
+
+/// Whether a text names a file of a graph rather than a workflow.
+pub(crate) fn is_file(name: &str) -> bool {
+    let end = Path::new(name).extension().map(|end| end.to_ascii_lowercase());
+    end.is_some_and(|end| end == "json" || end == "yaml" || end == "yml")
+}
+
+/// The document of a file.
+pub(crate) fn read(file: &Path) -> Result<Value, CliError> {
+    let unread = |why: String| CliError::new("SC0120", format!("The graph's file {file:?} cannot be read: {why}."));
+    let found = fs::metadata(file).map_err(|error| unread(error.to_string()))?;
+    if !found.is_file() {
+        return Err(unread("it is no file".to_owned()));
+    }
+    if found.len() > MAX_FILE {
+        return Err(unread(format!("it has {} bytes, and {MAX_FILE} are the most", found.len())));
+    }
+    let text = fs::read_to_string(file).map_err(|error| unread(error.to_string()))?;
+    parse(&text).map_err(|error| CliError::new("SC0121", format!("{}: {error}", file.display())))
+}
+
+/// Graphs that may run each other, from their files, in the order of the files.
+pub(crate) fn load(files: &[&Path], host: Host) -> Result<Vec<Graph>, CliError> {
+    let sources = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    let graphs = Graphs::new(&Runtime::new(), host);
+    let put = graphs.put_each(&sources).into_iter().zip(files);
+    put.map(|(put, file)| put.map_err(|error| refused(file, error))).collect()
+}
+
+/// Lets a runtime run graphs; their ids stand for them in this order.
+pub(crate) fn register(runtime: &Runtime, graphs: &[Graph]) -> Result<(), CliError> {
+    for graph in graphs {
+        runtime.register_graph(graph).map_err(|error| match error {
+            RuntimeError::DuplicateWorkflow { .. } => CliError::new("SC0123", error.to_string()),
+            error => CliError::from(error),
+        })?;
+    }
+    Ok(())
+}
+
+fn refused(file: &Path, error: PutGraphError) -> CliError {
+    match error {
+        PutGraphError::Graph(GraphError::Refused { id, report }) => {
+            let text = format!("The graph `{id}` of {} cannot run.", file.display());
+            report.errors().fold(CliError::new("SC0122", text), |error, issue| error.cause(line(issue)))
+        }
+        PutGraphError::Graph(error) => CliError::new("SC0122", error.to_string()),
+        PutGraphError::Runtime(error) => CliError::new(error.code(), error.to_string()),
+        error => CliError::new("SC0123", error.to_string()),
+    }
+}
+
+/// An issue in a line.
+pub(crate) fn line(issue: &Issue) -> String {
+    let at = if issue.pointer.is_empty() { String::new() } else { format!(" {}", issue.pointer) };
+    format!("[{}]{at}: {} {}", code(issue), issue.message, issue.hint)
+}
+
+/// The word for what an issue is about.
+pub(crate) fn code(issue: &Issue) -> String {
+    serde_json::to_value(issue.code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+impl App {
+    /// The workflow that an argument names: a linked one, or that of a file. Its graph, and those beside it, are there from
+    /// now on.
+    pub(crate) fn workflow_of(&self, name: &str, more: &GraphArgs) -> Result<String, CliError> {
+        if !is_file(name) || stepcast::Catalogue::global()?.workflow(name).is_some() {
+            self.add_graphs(more)?;
+            return Ok(name.to_owned());
+        }
+        let own = PathBuf::from(name);
+        let others = more.graphs.iter().filter(|file| **file != own).cloned().collect::<Vec<_>>();
+        let graphs = self.add_files(&[vec![own], others].concat())?;
+        Ok(graphs[0].definition().name().to_owned())
+    }
+
+    /// Lets every runtime of this invocation run graphs.
+    pub(crate) fn add_graphs(&self, args: &GraphArgs) -> Result<(), CliError> {
+        self.add_files(&args.graphs).map(drop)
+    }
+}
