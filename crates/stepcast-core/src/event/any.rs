@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::late::{Late, MakeEvent};
 use super::{ErasedEvent, Event, EventMeta, Payload};
 use crate::guard::serde_code;
 
@@ -86,6 +87,11 @@ impl AnyEvent {
         AnyEvent(Inner::Typed(payload.into_arc()))
     }
 
+    /// An event that is made when somebody looks at it.
+    pub fn late(maker: impl MakeEvent) -> Self {
+        AnyEvent(Inner::Typed(Arc::new(Late::new(maker))))
+    }
+
     /// The event's tag: its stable name on the wire and in journals.
     pub fn tag(&self) -> &str {
         match &self.0 {
@@ -117,7 +123,7 @@ impl AnyEvent {
         match &self.0 {
             Inner::Typed(event) => {
                 let any: &dyn std::any::Any = &**event;
-                any.downcast_ref()
+                any.downcast_ref().or_else(|| event.made()?.downcast_ref())
             }
             Inner::Raw(_) => None,
         }

@@ -26,6 +26,11 @@ pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
     /// A copy in a new box.
     fn clone_boxed(&self) -> Box<dyn ErasedEvent>;
+    /// The event that this one stands for: of one that is made when somebody looks at it, and of the type that
+    /// [`meta`](Self::meta) describes. Every other event stands for itself.
+    fn made(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 impl<E: Event> ErasedEvent for E {

@@ -181,19 +181,33 @@ impl EventMeta {
     /// When the value does not fit the type, or nests deeper than a JSON text that is read back may; the error is
     /// serde's.
     pub fn decode(&self, value: Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error> {
-        if nests_deeper(&value, MAX_CELL_DEPTH) {
-            let text = format!("it nests lists and objects more than {MAX_CELL_DEPTH} deep");
-            return Err(serde::de::Error::custom(text));
+        match self.data_meta() {
+            None => self.decode_ref(&value),
+            Some(meta) => {
+                shallow(&value)?;
+                Ok(Box::new(super::DataEvent::new(meta, value)))
+            }
         }
-        if self.is_data
-            && let Some(meta) = super::DataEvent::meta(self.tag, self.role)
-        {
-            return Ok(Box::new(super::DataEvent::new(meta, value)));
+    }
+
+    /// As [`decode`](Self::decode), of a value that stays with its owner.
+    ///
+    /// # Errors
+    /// As for [`decode`](Self::decode).
+    pub fn decode_ref(&self, value: &Value) -> Result<Box<dyn ErasedEvent>, serde_json::Error> {
+        shallow(value)?;
+        if let Some(meta) = self.data_meta() {
+            return Ok(Box::new(super::DataEvent::new(meta, value.clone())));
         }
         serde_code(|| {
-            (self.decode)(&mut <dyn erased_serde::Deserializer<'_>>::erase(&value))
-                .map_err(|error| self.with_path(&value, &error))
+            (self.decode)(&mut <dyn erased_serde::Deserializer<'_>>::erase(value))
+                .map_err(|error| self.with_path(value, &error))
         })
+    }
+
+    /// The lasting description of a type that exists only at run time.
+    fn data_meta(&self) -> Option<&'static EventMeta> {
+        if self.is_data { super::DataEvent::meta(self.tag, self.role) } else { None }
     }
 
     /// The error with the path of the field that does not fit; without one where the whole does not.
@@ -227,6 +241,14 @@ impl EventMeta {
     pub fn ancestors(&self) -> Option<&'static str> {
         self.role.ancestor().filter(|ancestor| *ancestor != self.type_name)
     }
+}
+
+fn shallow(value: &Value) -> Result<(), serde_json::Error> {
+    if nests_deeper(value, MAX_CELL_DEPTH) {
+        let text = format!("it nests lists and objects more than {MAX_CELL_DEPTH} deep");
+        return Err(serde::de::Error::custom(text));
+    }
+    Ok(())
 }
 
 /// A generic type is written once for all its instances. Constants cannot compare `TypeId`s, so there they are told apart

@@ -6,6 +6,7 @@ mod call;
 mod data;
 mod dynamic;
 mod erased;
+mod late;
 mod lifecycle;
 mod linked;
 mod meta;
@@ -18,6 +19,7 @@ pub use data::DataEvent;
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
 pub(crate) use erased::PastEvent;
 pub use erased::{ErasedEvent, Payload};
+pub use late::MakeEvent;
 pub use lifecycle::{
     ErrorInfo, InputExpiredEvent, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged,
     UnhandledEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,

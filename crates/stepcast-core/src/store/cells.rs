@@ -1,10 +1,13 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::path::kind_of;
 use super::{EditError, StoreError, StorePath};
+use crate::ErasedEvent;
 
 /// `serde_json` reads 127 levels of nesting; the rest is for the snapshot around a cell.
 pub(crate) const MAX_CELL_DEPTH: usize = 100;
@@ -49,6 +52,8 @@ pub struct CellMap {
 struct Cell {
     value: Value,
     marked: bool,
+    /// The event that the only field of the value was made of, until somebody else writes to the cell.
+    event: Option<Arc<dyn ErasedEvent>>,
 }
 
 impl CellMap {
@@ -71,6 +76,7 @@ impl CellMap {
         match self.cells.get_mut(path.key()) {
             Some(cell) => {
                 path.put(1, &mut cell.value, value)?;
+                cell.event = None;
                 if !std::mem::replace(&mut cell.marked, true) {
                     self.mark(path.key());
                 }
@@ -78,11 +84,72 @@ impl CellMap {
             None => {
                 let mut cell = Value::Null;
                 path.put(1, &mut cell, value)?;
-                self.cells.insert(path.key().to_owned(), Cell { value: cell, marked: true });
+                self.cells.insert(path.key().to_owned(), Cell { value: cell, marked: true, event: None });
                 self.mark(path.key());
             }
         }
         Ok(())
+    }
+
+    /// Puts a value at a path, and takes everything else out of the path's cell. A cell that has just this path keeps its
+    /// room.
+    ///
+    /// # Errors
+    /// When the cell would nest more than 100 levels. Nothing has changed then.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use stepcast_core::{CellMap, StorePath};
+    ///
+    /// let mut cells = CellMap::new();
+    /// cells.set(&StorePath::new("write.error")?, json!("no ink"))?;
+    /// cells.set_only(&StorePath::new("write.output")?, json!(1))?;
+    /// assert_eq!(cells.to_json(), json!({ "write": { "output": 1 } }));
+    /// # Ok::<(), stepcast_core::StoreError>(())
+    /// ```
+    pub fn set_only(&mut self, path: &StorePath, value: Value) -> Result<(), StoreError> {
+        self.set_event(path, value, None)
+    }
+
+    /// As [`set_only`](Self::set_only), with the event whose value it is: [`event`](Self::event) gives it back for as long
+    /// as nobody else writes to the cell. It is in no snapshot.
+    ///
+    /// # Errors
+    /// As for [`set_only`](Self::set_only).
+    pub fn set_event(
+        &mut self,
+        path: &StorePath,
+        value: Value,
+        event: Option<Arc<dyn ErasedEvent>>,
+    ) -> Result<(), StoreError> {
+        self.fits(path, &value)?;
+        let Some(cell) = self.cells.get_mut(path.key()) else {
+            let mut cell = Value::Null;
+            path.put(1, &mut cell, value)?;
+            self.cells.insert(path.key().to_owned(), Cell { value: cell, marked: true, event });
+            self.mark(path.key());
+            return Ok(());
+        };
+        if !std::mem::replace(&mut cell.marked, true) {
+            self.changed.insert(path.key().to_owned());
+        }
+        cell.event = event;
+        match path.only_in(&mut cell.value) {
+            Some(place) => {
+                *place = value;
+                Ok(())
+            }
+            None => {
+                cell.value = Value::Null;
+                path.put(1, &mut cell.value, value)
+            }
+        }
+    }
+
+    /// The event that was put at this path, if nobody else has written to the cell.
+    pub fn event(&self, path: &StorePath) -> Option<&Arc<dyn ErasedEvent>> {
+        let cell = self.cells.get(path.key())?;
+        cell.event.as_ref().filter(|_| path.is_only_in(&cell.value))
     }
 
     /// Changes the value at a path with a closure; `null` stands for a value that is not there. If the closure gives an
@@ -113,6 +180,7 @@ impl CellMap {
             let cell = self.cells.get_mut(path.key())?;
             let taken = path.take(1, &mut cell.value);
             cell.marked |= taken.is_some();
+            cell.event = None;
             taken
         };
         if removed.is_some() {
@@ -175,7 +243,7 @@ impl CellMap {
             Some(value) if nests_deeper(&value, MAX_CELL_DEPTH) => return Err(StoreError::CellTooDeep { key }),
             Some(value) => {
                 let marked = self.changed.contains(&key);
-                self.cells.insert(key, Cell { value, marked });
+                self.cells.insert(key, Cell { value, marked, event: None });
             }
         }
         Ok(())
@@ -183,7 +251,7 @@ impl CellMap {
 
     /// All cells as one JSON object with sorted keys: the same cells give the same bytes. What changed is not in it.
     pub fn to_json(&self) -> Value {
-        self.ordered().map(|(key, value)| (key.to_owned(), value.clone())).collect::<Map<String, Value>>().into()
+        self.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect::<Map<String, Value>>().into()
     }
 
     /// The store that [`to_json`](CellMap::to_json) described, with no cell changed.
@@ -197,7 +265,8 @@ impl CellMap {
         }
     }
 
-    fn ordered(&self) -> impl Iterator<Item = (&str, &Value)> {
+    /// The cells, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         let cells: BTreeMap<&str, &Value> = self.cells.iter().map(|(key, cell)| (key.as_str(), &cell.value)).collect();
         cells.into_iter()
     }
@@ -242,7 +311,7 @@ impl TryFrom<Map<String, Value>> for CellMap {
 
 impl Serialize for CellMap {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.ordered())
+        serializer.collect_map(self.iter())
     }
 }
 

@@ -122,7 +122,36 @@ impl StorePath {
     /// [`get`](StorePath::get) inside a cell, that is below the first segment.
     pub(super) fn get_below<'v>(&self, cell: &'v Value) -> Option<&'v Value> {
         // Most paths are a key and no more.
-        if self.depth == 1 { Some(cell) } else { walk(self.segments().skip(1), cell) }
+        if self.depth == 1 { Some(cell) } else { walk(self.below(), cell) }
+    }
+
+    /// The value at the path below the first segment, if the cell has nothing else.
+    pub(super) fn only_in<'v>(&self, cell: &'v mut Value) -> Option<&'v mut Value> {
+        self.below().try_fold(cell, |at, segment| match at {
+            Value::Object(map) if map.len() == 1 => map.get_mut(segment),
+            _ => None,
+        })
+    }
+
+    /// Whether the cell has this path and nothing else.
+    pub(super) fn is_only_in(&self, cell: &Value) -> bool {
+        let end = self.below().try_fold(cell, |at, segment| match at {
+            Value::Object(map) if map.len() == 1 => map.get(segment),
+            _ => None,
+        });
+        end.is_some()
+    }
+
+    /// The segments after the first one.
+    fn below(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.text.get(self.key_len + 1..);
+        std::iter::from_fn(move || {
+            let text = rest?;
+            // Segments are short: this is quicker than a search that sets out for long texts.
+            let end = text.bytes().position(|byte| byte == b'.');
+            rest = end.and_then(|end| text.get(end + 1..));
+            Some(end.map_or(text, |end| &text[..end]))
+        })
     }
 
     /// [`set`](StorePath::set) below the first `done` segments, which already led to `at`.

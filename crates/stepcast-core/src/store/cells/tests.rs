@@ -68,6 +68,37 @@ fn an_edit_sees_null_where_nothing_is() {
 }
 
 #[test]
+fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
+    let output = path("a.output");
+    let (value, event) = (json!({ "n": 1 }), Some(Arc::new(crate::StopEvent::new(1)) as Arc<dyn crate::ErasedEvent>));
+    let mut fresh = cells(json!({ "a": { "error": 1 }, "b": 1 }));
+    fresh.set_event(&output, value.clone(), event.clone()).unwrap();
+    assert_eq!(fresh.to_json(), json!({ "a": { "output": { "n": 1 } }, "b": 1 }));
+    assert_eq!(fresh.changed(), [("a", Some(&json!({ "output": { "n": 1 } })))]);
+    assert!(fresh.event(&output).is_some());
+    assert!(fresh.event(&path("a")).is_none() && fresh.event(&path("a.output.n")).is_none());
+    assert!(fresh.event(&path("a.error")).is_none() && fresh.event(&path("b")).is_none());
+
+    let writes: [fn(&mut CellMap); 7] = [
+        |cells| cells.set(&path("a.output.n"), json!(2)).unwrap(),
+        |cells| cells.set_only(&path("a.output"), json!(2)).unwrap(),
+        |cells| cells.edit(&path("a.more"), |_| Ok::<_, ()>(())).unwrap(),
+        |cells| drop(cells.delete(&path("a.output"))),
+        |cells| drop(cells.delete(&path("a"))),
+        |cells| cells.load("a", Some(json!({ "output": 3 }))).unwrap(),
+        CellMap::clear,
+    ];
+    for (at, write) in writes.into_iter().enumerate() {
+        let mut cells = fresh.clone();
+        write(&mut cells);
+        assert!(cells.event(&output).is_none(), "{at}");
+    }
+    let mut cells = fresh.clone();
+    assert!(cells.set_event(&output, nested(100), event).is_err());
+    assert_eq!(cells, fresh);
+}
+
+#[test]
 fn changed_cells_are_remembered_once_and_until_journaled() {
     let mut store = cells(json!({ "old": 1, "gone": 2, "kept": 3 }));
     assert!(!store.has_changed());
