@@ -24,8 +24,8 @@ mod wakers;
 pub use built::{AnyWorkflow, BuiltWorkflow, WrongEnds};
 pub use context::{
     CacheError, CachePolicy, Call, CallCache, CallError, ChildError, CollectError, CollectEvents, CollectSet, Context,
-    Declared, Effect, EmitError, ExplainError, MaySend, Metered, ResultCache, RunChild, SendSet, Store, StoreEditError,
-    WaitError, WaitForEvent, Waiting,
+    Declared, Direct, Effect, EmitError, ExplainError, MaySend, Metered, ResultCache, RunChild, SendSet, Store,
+    StoreEditError, Told, WaitError, WaitForEvent, Waiting,
 };
 pub use durable::{AnswerRunError, AttachError, DefineError, Definitions, SendRunError};
 pub use params::{Attempt, CancelToken, EditStateError, Res, State};

@@ -3,6 +3,7 @@
 mod call;
 mod child;
 mod collect;
+mod direct;
 mod op;
 mod send;
 mod store;
@@ -16,6 +17,7 @@ pub use call::{CacheError, CachePolicy, Call, CallCache, CallError, Effect, Expl
 pub(crate) use call::{Ledger, set_up as set_up_calls, sha256};
 pub use child::{ChildError, RunChild};
 pub use collect::{CollectError, CollectEvents, CollectSet};
+pub use direct::{Direct, Told};
 pub use send::{Declared, EmitError, MaySend, SendSet};
 pub use store::{Store, StoreEditError};
 pub use wait::{WaitError, WaitForEvent, Waiting};

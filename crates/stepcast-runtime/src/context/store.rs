@@ -92,6 +92,12 @@ impl Store {
         look(data.store.as_deref().and_then(|store| store.get(path)))
     }
 
+    /// Looks at the whole store, without a copy of it. `None` where nothing was ever written. Do not call back into the store
+    /// from `look`.
+    pub fn look_at_all<R>(&self, look: impl FnOnce(Option<&CellMap>) -> R) -> R {
+        look(self.exec.run.data().store.as_deref())
+    }
+
     /// As [`set`](Self::set), for a path that was read before and a value that is JSON.
     ///
     /// # Errors

@@ -153,6 +153,12 @@ impl RunnerEnv {
         }
     }
 
+    /// Whether nothing that the attempt does has to be recorded: the first one of an execution of a run in memory, of which
+    /// no parameter has asked for the shared part.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.shared.borrow().is_none() && self.rare.borrow().is_none() && self.run.keeping().is_none()
+    }
+
     /// The attempt's shared part, if a parameter asked for it or an earlier attempt left records.
     pub(crate) fn finish(&self) -> Option<Arc<ExecShared>> {
         let shared = self.shared.borrow_mut().take();
