@@ -1,9 +1,11 @@
 //! Paths into the context of a run.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::StorePath;
+use stepcast_core::{ErasedEvent, StorePath};
 
 /// The most segments of a path.
 const MAX_SEGMENTS: usize = 64;
@@ -116,11 +118,25 @@ impl std::fmt::Display for Path {
 pub trait Scope {
     /// The value at the path; `None` where there is none, which is not the same as `null`.
     fn look_up(&self, path: &Path) -> Option<Value>;
+
+    /// As [`look_up`](Self::look_up), without a copy where the scope has the value at hand.
+    fn find(&self, path: &Path) -> Option<Cow<'_, Value>> {
+        self.look_up(path).map(Cow::Owned)
+    }
+
+    /// The event whose JSON is the value at the path, where the scope knows it.
+    fn event(&self, _path: &Path) -> Option<&Arc<dyn ErasedEvent>> {
+        None
+    }
 }
 
 /// A context as JSON: `{"triage": {"output": ..}, "start": {"output": {"input": ..}}}`.
 impl Scope for Value {
     fn look_up(&self, path: &Path) -> Option<Value> {
         path.places().find_map(|place| place.get(self)).cloned()
+    }
+
+    fn find(&self, path: &Path) -> Option<Cow<'_, Value>> {
+        path.places().find_map(|place| place.get(self)).map(Cow::Borrowed)
     }
 }

@@ -1,5 +1,7 @@
 //! Texts and JSON with `{{placeholders}}`, parsed once.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::document::Missing;
@@ -113,7 +115,12 @@ impl Template {
             Part::Value { path, optional } => Some(look_up(path, *optional, scope, missing)),
             Part::Text(_) => None,
         });
-        placeholder.unwrap_or(Ok(None)).map(Option::unwrap_or_default)
+        Ok(placeholder.unwrap_or(Ok(None))?.map(Cow::into_owned).unwrap_or_default())
+    }
+
+    /// The path, if the text is nothing but one placeholder, and whether it may be missing.
+    pub(crate) fn as_path(&self) -> Option<(&Path, bool)> {
+        if self.exact { self.paths().next() } else { None }
     }
 
     /// The text it comes to.
@@ -125,9 +132,9 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(plain) => text.push_str(plain),
-                Part::Value { path, optional } => match look_up(path, *optional, scope, missing)? {
+                Part::Value { path, optional } => match look_up(path, *optional, scope, missing)?.as_deref() {
                     None | Some(Value::Null) => {}
-                    Some(Value::String(value)) => text.push_str(&value),
+                    Some(Value::String(value)) => text.push_str(value),
                     Some(value) => text.push_str(&value.to_string()),
                 },
             }
@@ -152,8 +159,14 @@ impl Template {
     }
 }
 
-fn look_up(path: &Path, optional: bool, scope: &dyn Scope, missing: Missing) -> Result<Option<Value>, MissingPath> {
-    match scope.look_up(path) {
+/// The value for a placeholder.
+pub(crate) fn look_up<'s>(
+    path: &Path,
+    optional: bool,
+    scope: &'s dyn Scope,
+    missing: Missing,
+) -> Result<Option<Cow<'s, Value>>, MissingPath> {
+    match scope.find(path) {
         None if optional || missing == Missing::Empty => Ok(None),
         None => Err(MissingPath { path: path.as_str().to_owned() }),
         value => Ok(value),
@@ -198,6 +211,14 @@ impl JsonTemplate {
                 Value::Object(fields.collect::<Result<Map<_, _>, _>>()?)
             }
         })
+    }
+
+    /// The path, if it is nothing but one placeholder, and whether it may be missing.
+    pub(crate) fn as_path(&self) -> Option<(&Path, bool)> {
+        match self {
+            JsonTemplate::Text(text) => text.as_path(),
+            _ => None,
+        }
     }
 
     /// Every path in it, and whether it may be missing.

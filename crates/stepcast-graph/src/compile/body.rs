@@ -15,13 +15,16 @@ use super::first;
 use super::gather::UnderWay;
 use super::node::{Nodes, Token};
 use super::scope::RunScope;
-use super::{used, work};
+use super::{quick, used, work};
 use crate::events::BranchOver;
 use crate::plan::Work;
 
 /// The body of a step of the document.
 pub(super) fn step(nodes: Arc<Nodes>, at: usize) -> StepBody {
     StepBody::Closure(Arc::new(move |mut call: StepCall<'_>| {
+        if let Some(done) = quick::invoke(&nodes, at, &call) {
+            return done;
+        }
         let ctx = match Context::extract(&mut call) {
             Ok(ctx) => ctx,
             Err(error) => return Invocation::Refused(error),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::{DataEvent, LogLevel, Outputs, Payload, StepError, StopEvent};
+use stepcast_core::{DataEvent, EventMeta, LogLevel, Outputs, Payload, StepError, StopEvent};
 use stepcast_runtime::Context;
 
 use super::first;
-use super::node::{Exit, Node, Nodes, Token};
+use super::node::{Exit, Node, Nodes, Out, Token};
 use super::scope::RunScope;
+use crate::condition::Condition;
 use crate::events::{StepOver, StepStatus};
 use crate::plan::{When, Work};
 
@@ -76,8 +77,8 @@ impl Nodes {
         match &node.exit {
             Some(Exit::Stop) => outputs.push(self.stop(at, ctx)),
             Some(Exit::Event(meta)) => outputs.push_payload(Token::PLAIN.payload(meta)),
-            None if node.all => self.every(node, ctx, status, &mut outputs),
-            None => match self.first(node, ctx, status) {
+            None if node.all => every(node, status, &mut |holds| holds_in(ctx, holds), &mut outputs),
+            None => match first(node, status, &mut |holds| holds_in(ctx, holds)) {
                 Some(payload) => outputs.push_payload(payload),
                 None if status == StepStatus::Completed => {
                     return Err(StepError::from(NoEdge { step: self.step(at).id.clone() }).fatal());
@@ -101,7 +102,7 @@ impl Nodes {
         match &node.exit {
             Some(Exit::Stop) => outputs.push(self.stop(at, ctx)),
             Some(Exit::Event(meta)) => outputs.push_payload(Token::SKIP.payload(meta)),
-            None => self.every(node, ctx, StepStatus::Skipped, &mut outputs),
+            None => every(node, StepStatus::Skipped, &mut |_| false, &mut outputs),
         }
         outputs
     }
@@ -115,55 +116,70 @@ impl Nodes {
         };
         StopEvent::new(said.unwrap_or_else(|| scope.outputs()))
     }
+}
 
-    fn every(&self, node: &Node, ctx: &Context, status: StepStatus, outputs: &mut Outputs) {
-        let scope = RunScope::of(ctx);
-        // Each condition is asked once, and told of once.
-        let mut held = false;
-        let mut applies: Vec<bool> = Vec::with_capacity(node.outs.len());
-        for out in &node.outs {
-            let mut any = false;
-            for when in &out.whens {
-                any |= match (when, status) {
-                    (When::Always, _) => true,
-                    (When::Plain | When::Success, StepStatus::Completed) | (When::Failure, StepStatus::Failed) => true,
-                    (When::Holds(condition), StepStatus::Completed) => {
-                        let holds = scope.holds(condition, ctx);
-                        held |= holds;
-                        holds
-                    }
-                    _ => false,
-                };
-            }
-            applies.push(any);
+fn holds_in(ctx: &Context, condition: &Condition) -> bool {
+    RunScope::of(ctx).holds(condition, ctx)
+}
+
+/// Where a step leads after success whatever its conditions say: of several edges without one, along the last.
+pub(super) fn by_default(outs: &[Out]) -> Option<&'static EventMeta> {
+    let plain = outs.iter().rfind(|out| matches!(out.whens.first(), Some(When::Plain | When::Success)));
+    plain
+        .map(|out| out.meta)
+        .or_else(|| first_of(outs, |when| matches!(when, When::Always)))
+        .or_else(|| first_of(outs, |when| matches!(when, When::Otherwise)))
+}
+
+fn first_of(outs: &[Out], wanted: impl Fn(&When) -> bool) -> Option<&'static EventMeta> {
+    outs.iter().find(|out| out.whens.first().is_some_and(&wanted)).map(|out| out.meta)
+}
+
+/// Tokens for all edges.
+pub(super) fn every(node: &Node, status: StepStatus, holds: &mut dyn FnMut(&Condition) -> bool, outputs: &mut Outputs) {
+    // Each condition is asked once, and told of once.
+    let mut held = false;
+    let mut applies: Vec<bool> = Vec::with_capacity(node.outs.len());
+    for out in &node.outs {
+        let mut any = false;
+        for when in &out.whens {
+            any |= match (when, status) {
+                (When::Always, _) => true,
+                (When::Plain | When::Success, StepStatus::Completed) | (When::Failure, StepStatus::Failed) => true,
+                (When::Holds(condition), StepStatus::Completed) => {
+                    let holds = holds(condition);
+                    held |= holds;
+                    holds
+                }
+                _ => false,
+            };
         }
-        let rest = status == StepStatus::Completed && !held;
-        for (out, applies) in node.outs.iter().zip(applies) {
-            let otherwise = rest && out.whens.iter().any(|when| matches!(when, When::Otherwise));
-            let token = if applies || otherwise { Token::PLAIN } else { Token::SKIP };
-            outputs.push_payload(match out.counted {
-                true => first::token(token.skip, &node.id, out.meta),
-                false => token.payload(out.meta),
+        applies.push(any);
+    }
+    let rest = status == StepStatus::Completed && !held;
+    for (out, applies) in node.outs.iter().zip(applies) {
+        let otherwise = rest && out.whens.iter().any(|when| matches!(when, When::Otherwise));
+        let token = if applies || otherwise { Token::PLAIN } else { Token::SKIP };
+        outputs.push_payload(match out.counted {
+            true => first::token(token.skip, &node.id, out.meta),
+            false => token.payload(out.meta),
+        });
+    }
+}
+
+/// A token for the first edge that applies.
+pub(super) fn first(node: &Node, status: StepStatus, holds: &mut dyn FnMut(&Condition) -> bool) -> Option<Payload> {
+    let always = || first_of(&node.outs, |when| matches!(when, When::Always));
+    let meta = match status {
+        StepStatus::Completed => {
+            let holding = node.outs.iter().find(|out| match out.whens.first() {
+                Some(When::Holds(condition)) => holds(condition),
+                _ => false,
             });
+            holding.map(|out| out.meta).or(node.by_default)
         }
-    }
-
-    fn first(&self, node: &Node, ctx: &Context, status: StepStatus) -> Option<Payload> {
-        let ways = || node.outs.iter().filter_map(|out| Some((out.meta, out.whens.first()?)));
-        let find = |wanted: fn(&When) -> bool| ways().find(|(_, when)| wanted(when)).map(|(meta, _)| meta);
-        let always = || find(|when| matches!(when, When::Always));
-        let otherwise = || find(|when| matches!(when, When::Otherwise));
-        // Of several without a condition, the last.
-        let plain = || ways().rfind(|(_, when)| matches!(when, When::Plain | When::Success)).map(|(meta, _)| meta);
-        let meta = match status {
-            StepStatus::Completed => {
-                let scope = RunScope::of(ctx);
-                let holding = ways().find(|(_, when)| matches!(when, When::Holds(holds) if scope.holds(holds, ctx)));
-                holding.map(|(meta, _)| meta).or_else(plain).or_else(always).or_else(otherwise)
-            }
-            StepStatus::Failed => find(|when| matches!(when, When::Failure)).or_else(always),
-            StepStatus::Skipped | StepStatus::Cancelled => always().or_else(plain).or_else(otherwise),
-        };
-        meta.map(|meta| Token::PLAIN.payload(meta))
-    }
+        StepStatus::Failed => first_of(&node.outs, |when| matches!(when, When::Failure)).or_else(always),
+        StepStatus::Skipped | StepStatus::Cancelled => always().or(node.by_default),
+    };
+    meta.map(|meta| Token::PLAIN.payload(meta))
 }

@@ -6,6 +6,7 @@ mod first;
 mod gather;
 mod leave;
 mod node;
+mod quick;
 mod race;
 mod scope;
 mod used;
@@ -173,10 +174,29 @@ impl Tags<'_> {
                 Some(ChildOf { meta: self.gathered(parent)?, key, races: join != Wanted::All })
             }
         };
-        let children = step.children.iter().map(|child| self.entry_of(*child)).collect::<Result<_, _>>()?;
+        let children: Vec<_> = step.children.iter().map(|child| self.entry_of(*child)).collect::<Result<_, _>>()?;
         let cell = StorePath::new(step.key.as_str()).map_err(|source| GraphError::Key { source })?;
-        let (id, key) = (step.id.as_str().into(), step.key.as_str().into());
-        Ok(Node { at, id, key, cell, all: self.plan.route == Route::All, outs, exit, child_of, children })
+        let output = StorePath::new(format!("{}.output", step.key)).map_err(|source| GraphError::Key { source })?;
+        let takes = match &step.work {
+            Work::Use { spec, .. } => used::takes(spec),
+            _ => Vec::new(),
+        };
+        let is_quick = child_of.is_none() && exit.is_none() && quick::can_be(&step.work) && children.is_empty();
+        Ok(Node {
+            at,
+            id: step.id.as_str().into(),
+            key: step.key.as_str().into(),
+            cell,
+            output,
+            all: self.plan.route == Route::All,
+            by_default: leave::by_default(&outs),
+            takes,
+            is_quick,
+            outs,
+            exit,
+            child_of,
+            children,
+        })
     }
 
     /// What a step gives when it is over.

@@ -22,7 +22,15 @@ pub(super) struct Node {
     pub(super) key: Arc<str>,
     /// Where its record is kept.
     pub(super) cell: StorePath,
+    /// Where its output is kept.
+    pub(super) output: StorePath,
     pub(super) all: bool,
+    /// Where it leads after success if no condition holds, where the first edge is taken.
+    pub(super) by_default: Option<&'static EventMeta>,
+    /// The events that its function takes.
+    pub(super) takes: Vec<&'static EventMeta>,
+    /// It may end at once, and nobody else has to know.
+    pub(super) is_quick: bool,
     pub(super) outs: Vec<Out>,
     pub(super) exit: Option<Exit>,
     pub(super) child_of: Option<ChildOf>,

@@ -1,8 +1,10 @@
+use std::borrow::Cow;
 use std::future::Future;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use stepcast_core::{LogLevel, StepError};
+use stepcast_core::{CellMap, ErasedEvent, LogLevel, StepError};
 use stepcast_runtime::{Context, Store, StoreEditError};
 
 use crate::condition::{Condition, Mismatch};
@@ -40,16 +42,36 @@ impl RunScope {
 
     /// The whole context: outputs by key.
     pub(super) fn outputs(&self) -> Value {
-        let keys = self.store.keys().now_or_never().unwrap_or_default();
-        let keys = keys.into_iter().filter(|key| key != crate::path::START);
-        let output = |key: String| self.get(&format!("{key}.output")).map(|output| (key, output));
-        Value::Object(keys.filter_map(output).collect())
+        self.store.look_at_all(|cells| {
+            let cells = cells.into_iter().flat_map(CellMap::iter).filter(|(key, _)| *key != crate::path::START);
+            let output = |(key, cell): (&str, &Value)| Some((key.to_owned(), cell.get("output")?.clone()));
+            Value::Object(cells.filter_map(output).collect())
+        })
     }
 }
 
 impl Scope for RunScope {
     fn look_up(&self, path: &Path) -> Option<Value> {
         path.places().find_map(|place| self.store.look(place, |value| value.cloned()))
+    }
+}
+
+/// The same while the store is at hand.
+#[derive(Debug)]
+pub(super) struct Cells<'a>(pub(super) Option<&'a CellMap>);
+
+impl Scope for Cells<'_> {
+    fn look_up(&self, path: &Path) -> Option<Value> {
+        self.find(path).map(Cow::into_owned)
+    }
+
+    fn find(&self, path: &Path) -> Option<Cow<'_, Value>> {
+        let cells = self.0?;
+        path.places().find_map(|place| cells.get(place)).map(Cow::Borrowed)
+    }
+
+    fn event(&self, path: &Path) -> Option<&Arc<dyn ErasedEvent>> {
+        self.0?.event(path.places().next()?)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use stepcast_core::{
-    EventInput, EventSet, Invocation, OutToken, Outputs, ParamSpec, Payload, StepCall, StepError, StepSpec,
+    EventInput, EventMeta, EventSet, Invocation, OutToken, Outputs, ParamSpec, Payload, StepCall, StepError, StepSpec,
 };
 use stepcast_runtime::Context;
 
@@ -14,6 +14,7 @@ use super::node::{Nodes, Token};
 use super::scope::RunScope;
 use super::work;
 use crate::events::BranchOver;
+use crate::path::Scope;
 use crate::plan::Input;
 
 /// The input of a step fits none of the events that its function takes.
@@ -46,6 +47,15 @@ pub(super) fn waits(spec: &'static StepSpec, races: bool) -> EventSet {
     }
 }
 
+/// The events that a function takes one of.
+pub(super) fn takes(spec: &'static StepSpec) -> Vec<&'static EventMeta> {
+    let takes = spec.params.iter().find_map(|param| match param {
+        ParamSpec::Event(set) => Some(set.to_vec()),
+        _ => None,
+    });
+    takes.unwrap_or_default()
+}
+
 pub(super) fn invoke(
     nodes: &Arc<Nodes>,
     at: usize,
@@ -54,20 +64,32 @@ pub(super) fn invoke(
     token: Token,
     call: StepCall<'_>,
 ) -> Invocation {
-    let event = match event_of(nodes, at, spec, input, &ctx) {
+    let event = match event_of(nodes, at, spec, input, &RunScope::of(&ctx)) {
         Ok(event) => event,
         Err(error) => return Invocation::Ended(Err(error)),
     };
     let inputs = [event];
-    let over = {
-        let (nodes, ctx) = (Arc::clone(nodes), ctx.clone());
-        move |given: Result<Outputs, StepError>| finish(&nodes, at, &ctx, token, given?)
-    };
     // Beside a wait for the end of a race, the body is polled together with that.
     let races = nodes.nodes[at].child_of.as_ref().is_some_and(|child| child.races);
     let inner = call.with_inputs(&inputs);
     let inner = if races { inner.polled_in_place(None) } else { inner };
-    match (spec.invoke)(inner) {
+    go_on(nodes, at, ctx, token, call, (spec.invoke)(inner))
+}
+
+/// Ends the step once its function has.
+pub(super) fn go_on(
+    nodes: &Arc<Nodes>,
+    at: usize,
+    ctx: Context,
+    token: Token,
+    call: StepCall<'_>,
+    invoked: Invocation,
+) -> Invocation {
+    let over = {
+        let (nodes, ctx) = (Arc::clone(nodes), ctx.clone());
+        move |given: Result<Outputs, StepError>| finish(&nodes, at, &ctx, token, given?)
+    };
+    match invoked {
         Invocation::Future(body) => {
             let doing = async move { over(body.await) };
             going_on(nodes, at, ctx, token, call, doing)
@@ -81,26 +103,26 @@ pub(super) fn invoke(
 }
 
 /// The event that the function takes, made of the step's input.
-fn event_of(
+pub(super) fn event_of(
     nodes: &Nodes,
     at: usize,
     spec: &'static StepSpec,
     input: &Input,
-    ctx: &Context,
+    scope: &dyn Scope,
 ) -> Result<Payload, StepError> {
     let step = nodes.step(at);
-    let value = work::input(input, &RunScope::of(ctx), step.missing)?;
-    let takes = spec.params.iter().find_map(|param| match param {
-        ParamSpec::Event(set) => Some(set.to_vec()),
-        _ => None,
-    });
-    let takes = takes.unwrap_or_default();
+    let takes = &nodes.nodes[at].takes;
+    // What one function gave and another one takes is handed on as it is, as between compiled steps.
+    if let Some(event) = work::handed_on(input, scope)
+        && takes.first().is_some_and(|takes| takes.type_id() == event.meta().type_id())
+    {
+        return Ok(Payload::from_arc(Arc::clone(event)));
+    }
+    let value = work::input(input, scope, step.missing)?;
     let mut unfit = None;
-    let mut value = Some(value);
     // Of several, the first that the input fits.
-    for (at, meta) in takes.iter().enumerate() {
-        let given = if at + 1 == takes.len() { value.take() } else { value.clone() };
-        match meta.decode(given.unwrap_or_default()) {
+    for meta in takes {
+        match meta.decode_ref(&value) {
             Ok(event) => return Ok(Payload::from_box(event)),
             Err(source) => {
                 let known = Unfit { step: step.id.clone(), event: meta.tag, function: spec.name, source };

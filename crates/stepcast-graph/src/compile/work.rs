@@ -1,23 +1,25 @@
 //! What the steps do, by their types.
 
+use std::borrow::Cow;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
-use stepcast_core::{HumanResponseEvent, InputRequiredEvent, LogLevel, Outputs, StepError};
+use stepcast_core::{ErasedEvent, HumanResponseEvent, InputRequiredEvent, LogLevel, Outputs, StepError};
 use stepcast_runtime::{Context, WaitError};
 
 use super::body::Given;
 use super::gather::UnderWay;
 use super::node::{Nodes, Token};
 use super::scope::RunScope;
-use crate::condition::is_true;
+use crate::condition::{Condition, is_true};
 use crate::document::Missing;
 use crate::events::Wake;
 use crate::host::Job;
-use crate::path::Scope;
-use crate::plan::{HumanWork, Input, RunWork, Transform, Work};
+use crate::path::{Path, Scope};
+use crate::plan::{HumanWork, Input, RunWork, Step, Transform, Work};
+use crate::template::{MissingPath, look_up};
 
 pub(super) fn as_given(
     doing: impl Future<Output = Result<Outputs, StepError>> + Send + 'static,
@@ -25,20 +27,55 @@ pub(super) fn as_given(
     doing.map(Given)
 }
 
-/// What a step works on.
-pub(super) fn input(input: &Input, scope: &RunScope, missing: Missing) -> Result<Value, StepError> {
-    Ok(match input {
-        Input::Run => scope.get("start.output.input").unwrap_or_default(),
-        Input::Path(path) => match scope.look_up(path) {
-            Some(value) => value,
-            None if missing == Missing::Empty => Value::Null,
-            None => return Err(crate::MissingPath { path: path.as_str().to_owned() }.into()),
+/// What a step works on: at its place where that is all, else made of what there is.
+pub(super) fn input<'s>(input: &Input, scope: &'s dyn Scope, missing: Missing) -> Result<Cow<'s, Value>, MissingPath> {
+    static RUN: LazyLock<Option<Path>> = LazyLock::new(|| Path::parse("input").ok());
+    let found = match input {
+        Input::Run => RUN.as_ref().and_then(|path| scope.find(path)),
+        Input::Path(path) => look_up(path, false, scope, missing)?,
+        Input::Json(template) => match template.as_path() {
+            Some((path, optional)) => look_up(path, optional, scope, missing)?,
+            None => Some(Cow::Owned(template.value(scope, missing)?)),
         },
-        Input::Json(template) => template.value(scope, missing)?,
         Input::Bindings(bindings) => {
             let bound = bindings.iter().map(|(name, path)| (name.clone(), scope.look_up(path).unwrap_or_default()));
-            Value::Object(bound.collect())
+            Some(Cow::Owned(Value::Object(bound.collect())))
         }
+    };
+    Ok(found.unwrap_or_default())
+}
+
+/// The event that a step works on, where all its input is what a function gave.
+pub(super) fn handed_on<'s>(input: &Input, scope: &'s dyn Scope) -> Option<&'s Arc<dyn ErasedEvent>> {
+    match input {
+        Input::Path(path) => scope.event(path),
+        Input::Json(template) => scope.event(template.as_path()?.0),
+        Input::Run | Input::Bindings(_) => None,
+    }
+}
+
+/// What a step gives that only looks at the context; `None` for the others.
+pub(super) fn looked_at(
+    nodes: &Nodes,
+    step: &Step,
+    scope: &dyn Scope,
+    holds: &mut dyn FnMut(&Condition) -> bool,
+) -> Option<Result<Value, MissingPath>> {
+    Some(match &step.work {
+        Work::End { input: Some(from) } | Work::Transform { transform: Transform::Identity, input: from, .. } => {
+            input(from, scope, step.missing).map(Cow::into_owned)
+        }
+        Work::Transform { transform: Transform::Content, input: from, .. } => {
+            input(from, scope, step.missing).map(|value| content(value.into_owned()))
+        }
+        Work::Pick { path } => Ok(json!({ "value": scope.look_up(path).unwrap_or_default() })),
+        Work::Template { template } => template.value(scope, step.missing),
+        Work::Condition { condition } => Ok(json!({ "result": holds(condition) })),
+        Work::Join => {
+            let joined = step.before.iter().map(|before| &nodes.step(*before).id);
+            Ok(json!({ "joined": joined.collect::<Vec<_>>() }))
+        }
+        _ => return None,
     })
 }
 
@@ -46,27 +83,19 @@ pub(super) fn input(input: &Input, scope: &RunScope, missing: Missing) -> Result
 pub(super) fn at_once(nodes: &Nodes, at: usize, ctx: &Context, token: Token) -> Option<Result<Outputs, StepError>> {
     let step = nodes.step(at);
     let scope = RunScope::of(ctx);
+    if let Some(output) = looked_at(nodes, step, &scope, &mut |condition| scope.holds(condition, ctx)) {
+        let output = output.map_err(StepError::from);
+        return Some(output.and_then(|output| nodes.complete(at, ctx, token, output)));
+    }
     let output = match &step.work {
         Work::End { input: None } => {
             nodes.tell(at, ctx, crate::events::StepStatus::Completed, Value::Null);
             return Some(nodes.leave(at, ctx, crate::events::StepStatus::Completed, token.of));
         }
-        Work::End { input: Some(from) } => input(from, &scope, step.missing),
-        Work::Transform { transform: Transform::Identity, input: from, .. } => input(from, &scope, step.missing),
-        Work::Transform { transform: Transform::Content, input: from, .. } => {
-            input(from, &scope, step.missing).map(content)
-        }
-        Work::Pick { path } => Ok(scope.look_up(path).unwrap_or_default()).map(|value| json!({ "value": value })),
-        Work::Template { template } => template.value(&scope, step.missing).map_err(StepError::from),
         Work::Set { values } => set(&scope, values),
-        Work::Condition { condition } => Ok(json!({ "result": scope.holds(condition, ctx) })),
         Work::Log { .. } => log(nodes, at, ctx, &scope),
         Work::Parallel { .. } if nodes.nodes[at].children.is_empty() => Ok(json!({})),
         Work::Parallel { .. } => return Some(fan_out(nodes, at, ctx, token)),
-        Work::Join => {
-            let joined = step.before.iter().map(|before| &nodes.step(*before).id);
-            Ok(json!({ "joined": joined.collect::<Vec<_>>() }))
-        }
         _ => return None,
     };
     Some(output.and_then(|output| nodes.complete(at, ctx, token, output)))
@@ -126,7 +155,7 @@ pub(super) async fn later(nodes: Arc<Nodes>, at: usize, ctx: Context, token: Tok
         Work::Run(work) => run(work, &step.id, step.missing, &ctx, &scope).await?,
         Work::Human(work) => human(work, &step.id, step.missing, &ctx, &scope).await?,
         Work::Transform { transform, input: from, config } => {
-            transformed(transform, input(from, &scope, step.missing)?, config).await?
+            transformed(transform, input(from, &scope, step.missing)?.into_owned(), config).await?
         }
         Work::Delay { time } => {
             let woken = ctx.wait_for_event::<Wake>().where_field("step", step.id.as_str()).timeout(*time).await;
@@ -135,7 +164,9 @@ pub(super) async fn later(nodes: Arc<Nodes>, at: usize, ctx: Context, token: Tok
                 Err(error) => return Err(error.into()),
             }
         }
-        Work::Child { flow, input: from } => (flow.0)(ctx.clone(), input(from, &scope, step.missing)?).await?,
+        Work::Child { flow, input: from } => {
+            (flow.0)(ctx.clone(), input(from, &scope, step.missing)?.into_owned()).await?
+        }
         _ => Value::Null,
     };
     nodes.complete(at, &ctx, token, output)
@@ -148,7 +179,7 @@ async fn run(
     ctx: &Context,
     scope: &RunScope,
 ) -> Result<Value, StepError> {
-    let mut given = input(&work.input, scope, missing)?;
+    let mut given = input(&work.input, scope, missing)?.into_owned();
     if let Some(before) = &work.before {
         given = transformed(before, given, &work.config).await?;
     }
@@ -195,7 +226,7 @@ async fn human(
         question = question.with("schema", schema.clone());
     }
     if let Some(from) = &work.input {
-        question = question.with("data", input(from, scope, missing)?);
+        question = question.with("data", input(from, scope, missing)?.into_owned());
     }
     let mut wait = ctx.wait_for_event::<HumanResponseEvent>().announce(question);
     if let Some(timeout) = work.timeout {

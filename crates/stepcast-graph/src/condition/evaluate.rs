@@ -25,10 +25,10 @@ impl Condition {
             Condition::All(parts) => parts.iter().all(|part| part.holds(scope, mismatches)),
             Condition::Any(parts) => parts.iter().any(|part| part.holds(scope, mismatches)),
             Condition::Not(part) => !part.holds(scope, mismatches),
-            Condition::Exists(path) => scope.look_up(path).is_some(),
-            Condition::True(path) => scope.look_up(path).is_some_and(|value| is_true(&value)),
+            Condition::Exists(path) => scope.find(path).is_some(),
+            Condition::True(path) => scope.find(path).is_some_and(|value| is_true(&value)),
             Condition::Compare { path, op, value } => {
-                let Some(found) = scope.look_up(path) else { return false };
+                let Some(found) = scope.find(path) else { return false };
                 compare(path, &found, *op, value, mismatches)
             }
         }
