@@ -1,6 +1,8 @@
-//! Five workflows, and graphs that are put there, over HTTP: `cargo run --example server -- --port 8080 [--store FILE]`.
+//! Five workflows, and graphs that are put there, over HTTP:
+//! `cargo run --example server -- --port 8080 [--store FILE] [--debugger ORIGIN]`.
 //!
-//! Without `--store` runs live in memory; with `--port 0` it takes a free port. Then, for instance:
+//! Without `--store` runs live in memory; with `--port 0` it takes a free port. `--debugger` lets in the LlamaIndex debugger
+//! that pages of this origin are, and shows it the events that it asks too late for. Then, for instance:
 //!
 //! ```sh
 //! curl -s localhost:8080/workflows/greet/run -H 'content-type: application/json' -d '{"start_event": {"name": "Ada"}}'
@@ -19,13 +21,17 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let (mut port, mut store) = (8080, None);
+    let (mut port, mut store, mut options) = (8080, None, ServerOptions::new());
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), arguments.next()) {
             ("--port", Some(value)) => port = value.parse()?,
             ("--store", Some(value)) => store = Some(value),
+            ("--debugger", Some(value)) => {
+                options = options.allow_origin(value).default_cursor_start(true).record_internal(true);
+            }
             (other, _) => {
-                return Err(StepError::msg(format!("usage: server [--port PORT] [--store FILE], not {other}")));
+                let usage = "usage: server [--port PORT] [--store FILE] [--debugger ORIGIN]";
+                return Err(StepError::msg(format!("{usage}, not {other}")));
             }
         }
     }
@@ -39,7 +45,7 @@ async fn main() -> Result<()> {
     let interrupted = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    let options = ServerOptions::new().graphs(Graphs::new(&runtime, Host::new()));
+    let options = options.graphs(Graphs::new(&runtime, Host::new()));
     Server::new(runtime).with_options(options).serve_until(listener, interrupted).await?;
     Ok(())
 }

@@ -6,35 +6,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/clients.rs"]
+mod clients;
 #[path = "support/cutting.rs"]
 mod cutting;
 #[path = "support/program.rs"]
 mod program;
 
-use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use clients::installed;
 use cutting::CuttingProxy;
-use program::{Program, root, target};
+use program::{Program, root};
 use tokio::process::Command;
 
 /// Bytes of a reply that pass before its connection is cut: a head and a few events.
 const CUT: usize = 1_000;
-
-/// A file of an installed client; `None` where it is not there and need not be.
-fn installed(client: &str, file: &str) -> Option<PathBuf> {
-    let path = target().join("clients").join(client).join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    let what =
-        format!("the {client} client is not installed: {} is not there; `.ci/run` puts it there", path.display());
-    assert!(std::env::var("STEPCAST_REQUIRE_CLIENTS").as_deref() != Ok("1"), "{what}");
-    // Around the capture of the test's output.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
-    None
-}
 
 /// Runs a client's script against a server in memory and one with a store; every connection through the proxy is cut.
 async fn drive(mut script: impl FnMut() -> Command) {

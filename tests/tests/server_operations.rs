@@ -245,6 +245,9 @@ async fn pages_of_other_origins_stay_outside_unless_they_are_listed() {
                     }
                     let allowed = answer.header("access-control-allow-origin");
                     assert_eq!(allowed, if named { origin } else { "" }, "{path}");
+                    // Pages that are listed by name may ask as browsers do that send cookies; anybody's page may not.
+                    let with_cookies = answer.header("access-control-allow-credentials");
+                    assert_eq!(with_cookies, if named && !foreign { "true" } else { "" }, "{origin} {path}");
                 }
                 let preflight = served.request("OPTIONS", "/workflows/greet").header("origin", origin);
                 let preflight = preflight.header("access-control-request-method", "POST");

@@ -57,8 +57,13 @@ impl Program {
 
     /// A server on this port.
     pub async fn on_port(port: u16, store: Option<&Path>) -> Program {
+        Program::with(port, store, &[]).await
+    }
+
+    /// A server with further arguments.
+    pub async fn with(port: u16, store: Option<&Path>, arguments: &[&str]) -> Program {
         let mut command = Command::new(binary().await);
-        command.args(["--port", &port.to_string()]);
+        command.args(["--port", &port.to_string()]).args(arguments);
         if let Some(file) = store {
             command.arg("--store").arg(file);
         }

@@ -17,7 +17,7 @@ pub(super) struct Document(pub(super) Value);
 impl<S: Send + Sync> FromRequest<S> for Document {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let is_yaml = is_yaml(request.headers());
         if !is_yaml {
             check_json(request.headers())?;

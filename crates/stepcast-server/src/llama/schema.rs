@@ -1,14 +1,57 @@
 //! JSON schemas in the shape that pydantic writes and the debugger's form reads.
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use stepcast::EventMeta;
 
-/// The schema of an event's fields: an object with a title, each property with a title, `anyOf` where it may be null.
-pub(super) fn of_event(meta: &EventMeta) -> Value {
-    of_json(meta.schema(), meta.type_name)
+/// A schema on the wire. Its properties come in the order in which the event declares its fields, as forms show them.
+pub(crate) struct Schema {
+    schema: Value,
+    order: &'static [&'static str],
 }
 
-/// The same of a schema at hand.
+/// The schema of an event's fields: an object with a title, each property with a title, `anyOf` where it may be null.
+pub(super) fn of_event(meta: &EventMeta) -> Schema {
+    Schema { schema: of_json(meta.schema(), meta.type_name), order: meta.fields }
+}
+
+impl From<Value> for Schema {
+    fn from(schema: Value) -> Self {
+        Schema { schema, order: &[] }
+    }
+}
+
+impl Serialize for Schema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Value::Object(members) = &self.schema else { return self.schema.serialize(serializer) };
+        let mut map = serializer.serialize_map(Some(members.len()))?;
+        for (name, member) in members {
+            match (name.as_str(), member) {
+                ("properties", Value::Object(properties)) => {
+                    map.serialize_entry(name, &Ordered { properties, order: self.order })?;
+                }
+                _ => map.serialize_entry(name, member)?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// Properties, those that `order` names before others.
+struct Ordered<'a> {
+    properties: &'a Map<String, Value>,
+    order: &'a [&'a str],
+}
+
+impl Serialize for Ordered<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let named = self.order.iter().filter_map(|name| self.properties.get_key_value(*name));
+        let others = self.properties.iter().filter(|(name, _)| !self.order.contains(&name.as_str()));
+        serializer.collect_map(named.chain(others))
+    }
+}
+
+/// The same of a schema at hand, its properties as they are.
 pub(super) fn of_json(schema: Value, name: &str) -> Value {
     let mut schema = match schema {
         Value::Object(schema) => schema,
@@ -74,7 +117,14 @@ fn title(name: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{nullable, title};
+    use super::{Schema, nullable, title};
+
+    #[test]
+    fn properties_are_in_the_order_of_the_fields() {
+        let schema = json!({"type": "object", "properties": {"a": {}, "b": {}, "c": {}, "d": {}}});
+        let text = serde_json::to_string(&Schema { schema, order: &["c", "hidden", "a"] }).unwrap();
+        assert_eq!(text, r#"{"properties":{"c":{},"a":{},"b":{},"d":{}},"type":"object"}"#);
+    }
 
     #[test]
     fn what_may_be_null_is_a_choice() {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
-use serde_json::Value;
 use stepcast::{NodeKind, WorkflowGraph};
 use utoipa::ToSchema;
 
+use super::schema::Schema;
 use super::{in_their_words, schema as schemas};
 use crate::app::App;
 use crate::error::ApiError;
@@ -24,10 +24,10 @@ pub(crate) struct Workflows {
 pub(crate) struct Schemas {
     /// JSON schema of the start event.
     #[schema(value_type = Object)]
-    start: Value,
+    start: Schema,
     /// JSON schema of the stop event.
     #[schema(value_type = Object)]
-    stop: Value,
+    stop: Schema,
 }
 
 /// The events of a workflow.
@@ -35,7 +35,7 @@ pub(crate) struct Schemas {
 pub(crate) struct Events {
     /// Their JSON schemas.
     #[schema(value_type = Vec<Object>)]
-    events: Vec<Value>,
+    events: Vec<Schema>,
 }
 
 /// A workflow as a graph.
@@ -71,12 +71,12 @@ pub(crate) async fn schema(State(app): State<App>, Path(name): Path<String>) -> 
 pub(crate) async fn events(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Events>, ApiError> {
     let unknown = |error: ApiError| error.saying(format!("Workflow '{name}' not found"));
     let def = app.runs.definition(&name).map_err(unknown)?;
-    let mut events: BTreeMap<&str, Value> = def.events().map(|meta| (meta.tag, schemas::of_event(meta))).collect();
+    let mut events: BTreeMap<&str, Schema> = def.events().map(|meta| (meta.tag, schemas::of_event(meta))).collect();
     // What is only shown on a stream is routed nowhere, and is known to the graph alone.
     let graph = def.graph();
     for node in graph.iter().flat_map(|graph| &graph.nodes) {
         if let NodeKind::Event { event_type, event_schema: Some(schema), .. } = &node.kind {
-            events.entry(event_type).or_insert_with(|| schemas::of_json(schema.clone(), event_type));
+            events.entry(event_type).or_insert_with(|| schemas::of_json(schema.clone(), event_type).into());
         }
     }
     Ok(Json(Events { events: events.into_values().collect() }))

@@ -3,7 +3,7 @@
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, uri};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use super::request::{REQUEST_ID, TRACEPARENT, TRACESTATE};
 use crate::error::{ApiError, RUN_ID};
@@ -11,9 +11,15 @@ use crate::options::{Origins, ServerOptions};
 
 /// Answers what browsers ask before they let a page of another origin in.
 pub(crate) fn cors(options: &ServerOptions) -> CorsLayer {
-    let listed = options.origins.clone();
+    let (listed, named) = (options.origins.clone(), options.origins.clone());
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| is_listed(&listed, origin)))
+        // Nothing here looks at a cookie, but pages ask with them (the debugger's streams do), and a browser keeps the reply
+        // to itself without this. Pages of any origin must not use what a proxy before the server knows a visitor by.
+        .allow_credentials(AllowCredentials::predicate(move |origin, _| match &named {
+            Origins::Any => false,
+            Origins::Listed(_) => is_listed(&named, origin),
+        }))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([
             ACCEPT,
