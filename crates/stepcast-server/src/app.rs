@@ -33,9 +33,10 @@ impl App {
 
     /// What every run has that is started through the server.
     pub(crate) fn run_options(&self) -> RunOptions {
+        let options = RunOptions::new().record_times();
         match self.options.record_internal {
-            true => RunOptions::new().record_internal(),
-            false => RunOptions::new(),
+            true => options.record_internal(),
+            false => options,
         }
     }
 }

@@ -24,7 +24,8 @@ impl<S: SendSet> Context<S> {
             }
             match self.exec.run.keeping() {
                 None => {
-                    data.log.push(event);
+                    let at = data.has_times.then(crate::clock::now);
+                    data.log.push(event, at);
                     data.log.take_wakers()
                 }
                 Some(keeping) => {

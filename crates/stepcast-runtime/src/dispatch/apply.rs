@@ -1,6 +1,6 @@
 //! Ticks go to the reducer here, and what it asks for is done.
 
-use stepcast_core::engine::{Command, ExecKey, OpId, OpResult, Tick, TickKind, reduce};
+use stepcast_core::engine::{Command, ExecKey, OpId, OpResult, Tick, TickKind, Time, reduce};
 use stepcast_core::{AnyEvent, Role, StepState};
 
 use super::Dispatch;
@@ -39,7 +39,7 @@ impl Dispatch {
     /// Does one thing that the reducer asked for.
     pub(super) fn perform(&mut self, core: &mut RunCore, command: Command) {
         match command {
-            Command::Publish(event) => self.publish(event),
+            Command::Publish(event) => self.publish(event, None),
             Command::Frame(event) => {
                 if self.env.run.wants_internal() {
                     self.env.run.frame(EventKind::Internal, event);
@@ -62,7 +62,7 @@ impl Dispatch {
         }
     }
 
-    pub(super) fn publish(&self, event: AnyEvent) {
+    pub(super) fn publish(&self, event: AnyEvent, at: Option<Time>) {
         // A kept run brings it there with the batch that it is in.
         let is_kept = self.env.run.keeping().is_some();
         let asks = !is_kept && event.meta().is_some_and(|meta| meta.role == Role::InputRequired);
@@ -70,11 +70,11 @@ impl Dispatch {
             // A parent's readers see what its children ask.
             let mut above = self.env.run.parent();
             while let Some(run) = above {
-                run.publish(event.clone());
+                run.publish(event.clone(), None);
                 above = run.parent();
             }
         }
-        self.env.run.publish(event);
+        self.env.run.publish(event, at);
     }
 
     /// Records an operation's result with its execution and lets it go on.

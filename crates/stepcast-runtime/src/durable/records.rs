@@ -248,8 +248,8 @@ fn check_step(def: &WorkflowDef, step: &str, event: &AnyEvent) -> Result<(), Sen
     })
 }
 
-/// Stored stream events under their numbers, those that cannot be read among them.
-pub(crate) type Older = Result<Vec<(u64, Result<AnyEvent, StreamReadError>)>, StreamReadError>;
+/// Stored stream events under their numbers with their times, those that cannot be read among them.
+pub(crate) type Older = Result<Vec<(u64, Time, Result<AnyEvent, StreamReadError>)>, StreamReadError>;
 
 /// Stored stream events of a run after a number, a page of them.
 pub(crate) fn older_events(run: Arc<RunShared>, after: u64) -> BoxFuture<'static, Older> {
@@ -263,7 +263,9 @@ pub(crate) fn older_events(run: Arc<RunShared>, after: u64) -> BoxFuture<'static
                 Err(LoadError::EventGap { seq, .. }) if seq > after + 1 => {
                     backend.events(id.as_str(), after, (seq - after - 1) as usize)
                 }
-                Err(error @ LoadError::EventGap { .. }) => return Ok(vec![(after + 1, Err(error.into()))]),
+                Err(error @ LoadError::EventGap { .. }) => {
+                    return Ok(vec![(after + 1, Time::default(), Err(error.into()))]);
+                }
                 rows => rows,
             };
             let typed = rows?.into_iter().map(|row| {
@@ -273,7 +275,7 @@ pub(crate) fn older_events(run: Arc<RunShared>, after: u64) -> BoxFuture<'static
                     seq: row.seq,
                     source: Arc::new(source),
                 };
-                (row.seq, event.map(|event| event.with_type_of(&def)).map_err(not_one))
+                (row.seq, row.at, event.map(|event| event.with_type_of(&def)).map_err(not_one))
             });
             Ok(typed.collect())
         });

@@ -17,6 +17,8 @@ pub(crate) struct RunData {
     pub(crate) store: Option<Box<CellMap>>,
     cells: Option<Box<Cells>>,
     pub(crate) ended: bool,
+    /// Whether events are logged with their times, where that is asked for: it costs a look at the clock for each.
+    pub(crate) has_times: bool,
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +83,7 @@ impl<S> std::fmt::Debug for Cell<S> {
 
 impl RunData {
     pub(crate) fn new(bound: usize) -> Self {
-        RunData { log: StreamLog::new(bound), frames: None, store: None, cells: None, ended: false }
+        RunData { log: StreamLog::new(bound), frames: None, store: None, cells: None, ended: false, has_times: false }
     }
 
     /// The cells that the run's steps have asked for.

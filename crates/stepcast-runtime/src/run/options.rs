@@ -27,6 +27,7 @@ pub struct RunOptions {
     pub(crate) stream_bound: Option<usize>,
     pub(crate) mailbox: Mailbox,
     pub(crate) record_internal: bool,
+    pub(crate) record_times: bool,
     pub(crate) max_running: Option<usize>,
     pub(crate) stepwise: bool,
     pub(crate) grace: Option<Duration>,
@@ -109,6 +110,14 @@ impl RunOptions {
     #[must_use]
     pub fn record_internal(mut self) -> Self {
         self.record_internal = true;
+        self
+    }
+
+    /// Notes when each event of the stream was logged: [`StreamEvent::at`](crate::StreamEvent::at). It is a look at the clock
+    /// for each event; a run that a backend keeps has the times anyway. Its children note theirs too.
+    #[must_use]
+    pub fn record_times(mut self) -> Self {
+        self.record_times = true;
         self
     }
 

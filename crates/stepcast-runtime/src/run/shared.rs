@@ -3,11 +3,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 
+use stepcast_core::engine::Time;
 use stepcast_core::{AnyEvent, UnhandledEvent, WorkflowDef};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inbox, Message, RunData, RunEnd, RunId, RunOptions, Task};
+use crate::clock;
 use crate::dispatch::{First, RunTask};
 use crate::durable::Keeping;
 use crate::program::Program;
@@ -311,15 +313,16 @@ impl RunShared {
         self.data().frames.as_deref().is_some_and(|frames| frames.listeners > 0)
     }
 
-    /// Appends an event to the log and wakes its readers.
-    pub(crate) fn publish(&self, event: AnyEvent) {
+    /// Appends an event to the log and wakes its readers. A kept run says when it recorded the event.
+    pub(crate) fn publish(&self, event: AnyEvent, at: Option<Time>) {
         let wakers = {
             let mut data = self.data();
             // The terminal event has the last number: a child that goes on for a moment adds nothing.
             if data.ended {
                 return;
             }
-            data.log.push(event);
+            let at = at.or_else(|| data.has_times.then(clock::now));
+            data.log.push(event, at);
             data.log.take_wakers()
         };
         wakers.wake();

@@ -135,6 +135,7 @@ pub(crate) async fn start_child(parent: &Arc<RunShared>, mut new: NewChild) -> R
     new.options.run_id = Some(new.id.clone());
     // Who keeps the frames of a run keeps those of what it runs.
     new.options.record_internal |= parent.options().is_some_and(|options| options.record_internal);
+    new.options.record_times |= parent.options().is_some_and(|options| options.record_times);
     if new.options.resources.is_none() {
         new.options.resources = parent.options().and_then(|options| options.resources.clone());
     }
@@ -241,7 +242,7 @@ fn set_options(shared: &RunShared, options: RunOptions, begin: &Begin) {
     if let (true, Some(id)) = (new, &options.run_id) {
         shared.set_id(id.clone());
     }
-    let (store, record) = (options.store.clone(), options.record_internal);
+    let (store, record, times) = (options.store.clone(), options.record_internal, options.record_times);
     if options.stepwise {
         shared.extra().still.store(true, Ordering::Relaxed);
     }
@@ -249,6 +250,7 @@ fn set_options(shared: &RunShared, options: RunOptions, begin: &Begin) {
     if let (true, Some(store)) = (new, store) {
         store.fill(&mut shared.data());
     }
+    shared.data().has_times = times;
     if record {
         shared.data().frames = Some(Box::new(Frames::recording()));
         shared.observe(1);

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stepcast_core::backend::LoadError;
+use stepcast_core::engine::Time;
 use stepcast_core::{AnyEvent, Event};
 
 /// What a subscriber of a run's stream receives.
@@ -58,6 +59,9 @@ pub struct StreamEvent {
     pub seq: u64,
     /// Whether it is in the log.
     pub kind: EventKind,
+    /// When it was logged. Known of a run's last event, of runs that a backend keeps, and of those in memory that began with
+    /// [`RunOptions::record_times`](crate::RunOptions::record_times); of frames it is not.
+    pub at: Option<Time>,
     /// The event.
     pub event: AnyEvent,
 }

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use stepcast_core::AnyEvent;
+use stepcast_core::engine::Time;
 
 use crate::wakers::WakerSet;
 
@@ -20,6 +21,8 @@ struct Kept {
     /// Number of the first event that this log ever had room for.
     begin: u64,
     events: VecDeque<AnyEvent>,
+    /// When each of them was logged; empty in a run that does not ask for it.
+    times: VecDeque<Time>,
     wakers: WakerSet,
 }
 
@@ -50,15 +53,19 @@ impl StreamLog {
 
     fn kept(&mut self) -> &mut Kept {
         let begin = self.first;
-        self.kept.get_or_insert_with(|| Box::new(Kept { begin, events: VecDeque::new(), wakers: WakerSet::default() }))
+        self.kept.get_or_insert_with(|| {
+            Box::new(Kept { begin, events: VecDeque::new(), times: VecDeque::new(), wakers: WakerSet::default() })
+        })
     }
 
-    pub(crate) fn push(&mut self, event: AnyEvent) -> u64 {
+    /// Appends an event. A run gives the times of all of its events or of none.
+    pub(crate) fn push(&mut self, event: AnyEvent, at: Option<Time>) -> u64 {
         let bound = self.bound;
         let mut dropped = 0;
         let kept = self.kept();
         if kept.events.len() >= bound {
             kept.events.pop_front();
+            kept.times.pop_front();
             dropped = 1;
         }
         if kept.events.capacity() == 0 {
@@ -66,17 +73,23 @@ impl StreamLog {
             kept.events.reserve_exact(1);
         }
         kept.events.push_back(event);
+        if let Some(at) = at {
+            kept.times.push_back(at);
+        }
         self.first += dropped;
         self.last()
     }
 
-    /// The retained events after `seq`, oldest first.
-    pub(crate) fn after(&self, seq: u64) -> impl Iterator<Item = (u64, &AnyEvent)> {
+    /// The retained events after `seq`, oldest first, with their times.
+    pub(crate) fn after(&self, seq: u64) -> impl Iterator<Item = (u64, Option<Time>, &AnyEvent)> {
         let skip = usize::try_from(seq.saturating_add(1).saturating_sub(self.first)).unwrap_or(usize::MAX);
         let skip = skip.min(self.kept.as_ref().map_or(0, |kept| kept.events.len()));
         let first = self.first + skip as u64;
-        let events = self.kept.iter().flat_map(move |kept| kept.events.range(skip..));
-        events.enumerate().map(move |(at, event)| (first + at as u64, event))
+        let events = self.kept.iter().flat_map(move |kept| {
+            let mut times = kept.times.range(skip.min(kept.times.len())..).copied();
+            kept.events.range(skip..).map(move |event| (times.next(), event))
+        });
+        events.enumerate().map(move |(place, (at, event))| (first + place as u64, at, event))
     }
 
     pub(crate) fn listen(&mut self, waker: &Waker) {

@@ -173,10 +173,12 @@ impl EventStream {
         let mut unread = None;
         match older {
             Ok(events) => {
-                for (seq, event) in events.into_iter().filter(|(seq, _)| *seq > before && *seq < oldest) {
+                for (seq, at, event) in events.into_iter().filter(|(seq, ..)| *seq > before && *seq < oldest) {
                     self.cursor = seq;
                     self.ready.push_back(match event {
-                        Ok(event) => StreamItem::Event(StreamEvent { seq, kind: EventKind::Logged, event }),
+                        Ok(event) => {
+                            StreamItem::Event(StreamEvent { seq, kind: EventKind::Logged, at: Some(at), event })
+                        }
                         Err(error) => StreamItem::Unreadable { from: seq, to: seq, error },
                     });
                 }
@@ -224,13 +226,13 @@ impl EventStream {
                     self.frame += 1;
                     if self.wants(frame.kind) {
                         let (seq, kind, event) = (frame.after, frame.kind, frame.event.clone());
-                        more = give(StreamItem::Event(StreamEvent { seq, kind, event }));
+                        more = give(StreamItem::Event(StreamEvent { seq, kind, at: None, event }));
                     }
                 }
                 _ => {
-                    let Some((seq, event)) = logged.next() else { break };
+                    let Some((seq, at, event)) = logged.next() else { break };
                     self.cursor = seq;
-                    let event = StreamEvent { seq, kind: EventKind::Logged, event: event.clone() };
+                    let event = StreamEvent { seq, kind: EventKind::Logged, at, event: event.clone() };
                     more = give(StreamItem::Event(event));
                 }
             }
@@ -247,8 +249,9 @@ impl EventStream {
             return None;
         }
         self.cursor = seq;
-        let event = self.run.outcome()?.terminal_event();
-        Some(StreamItem::Event(StreamEvent { seq, kind: EventKind::Logged, event }))
+        let end = self.run.outcome()?;
+        let (at, event) = (Some(end.at), end.terminal_event());
+        Some(StreamItem::Event(StreamEvent { seq, kind: EventKind::Logged, at, event }))
     }
 }
 

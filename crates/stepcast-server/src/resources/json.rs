@@ -110,7 +110,7 @@ impl<'a> EventJson<'a> {
     }
 
     pub(crate) fn streamed(run: &'a RunId, item: &StreamEvent, access: Access) -> Self {
-        EventJson::new(run, &item.event, access, item.seq, item.kind, None)
+        EventJson::new(run, &item.event, access, item.seq, item.kind, item.at.map(|at| at.0))
     }
 }
 

@@ -97,7 +97,12 @@ async fn read(
     for row in rows {
         *after = row.seq;
         let event = typed(&row, def.as_deref());
-        ready.push_back(StreamItem::Event(StreamEvent { seq: row.seq, kind: EventKind::Logged, event }));
+        ready.push_back(StreamItem::Event(StreamEvent {
+            seq: row.seq,
+            kind: EventKind::Logged,
+            at: Some(row.at),
+            event,
+        }));
     }
     Ok(!full && record.is_none_or(|record| record.status.is_end()))
 }

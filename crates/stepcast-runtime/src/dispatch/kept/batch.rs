@@ -109,7 +109,7 @@ impl Dispatch {
         for held in held {
             match held {
                 Held::Command(command) => self.perform(core, command),
-                Held::Publish(event) => self.publish(event),
+                Held::Publish(event, at) => self.publish(event, Some(at)),
                 Held::Finish(end) => self.conclude(core, *end),
                 Held::Reply(reply) => drop(reply.send(())),
             }

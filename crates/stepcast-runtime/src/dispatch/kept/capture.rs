@@ -162,7 +162,7 @@ impl Journal {
         if asks(&event) {
             self.ask_above(at);
         }
-        self.held.push(Held::Publish(event));
+        self.held.push(Held::Publish(event, at));
     }
 
     /// As `add_event`, for the last event, which readers make of the run's end.

@@ -62,7 +62,8 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 pub(crate) enum Held {
     Command(Command),
-    Publish(AnyEvent),
+    /// With the time that its row has.
+    Publish(AnyEvent, Time),
     Finish(Box<RunEnd>),
     /// Somebody waits for what is in the batch.
     Reply(oneshot::Sender<()>),

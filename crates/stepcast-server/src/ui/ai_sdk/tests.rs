@@ -35,7 +35,7 @@ struct Done {
 }
 
 fn item(seq: u64, kind: EventKind, event: impl Into<AnyEvent>) -> StreamItem {
-    StreamItem::Event(StreamEvent { seq, kind, event: event.into() })
+    StreamItem::Event(StreamEvent { seq, kind, at: None, event: event.into() })
 }
 
 fn logged(seq: u64, event: impl Into<AnyEvent>) -> StreamItem {
