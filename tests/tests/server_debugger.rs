@@ -146,7 +146,8 @@ struct Sure {
 async fn read(form: Form, ctx: Context) -> Result<StopEvent> {
     let Form { name, note, count, limit, ratio, urgent, tags, place, colour } = form;
     let sure = ctx.wait_for_event::<Sure>().announce(Unsure { prompt: "Why?".to_owned() }).await?;
-    let (note, limit) = (note.unwrap_or("no note".to_owned()), limit.map_or("any".to_owned(), |limit| limit.to_string()));
+    let (note, limit) =
+        (note.unwrap_or("no note".to_owned()), limit.map_or("any".to_owned(), |limit| limit.to_string()));
     let read = format!("{name}, {note}, {count} of {limit}, {ratio}, {urgent}, {tags:?}, {}, {colour:?}", place.lat);
     Ok(StopEvent::new(format!("{read}: {}", sure.why)))
 }

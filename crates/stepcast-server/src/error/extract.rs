@@ -108,6 +108,7 @@ fn of_value<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
         .map_err(|error| ApiError::bad_request("invalid_request", format!("The body does not fit: {error}.")))
 }
 
+/// Refuses a body that does not say that it is JSON.
 pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let given = headers.get(header::CONTENT_TYPE).map(|given| given.to_str().unwrap_or_default());
     let essence = given.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -1,24 +1,44 @@
-//! Request bodies: JSON objects, whatever content type the client says.
+//! Request bodies: JSON objects. The server that these routes are of reads whatever content type a client says; here one
+//! that says something else than JSON is refused, since a page of a foreign origin can send that without being asked.
+
+use std::convert::Infallible;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
+use crate::error::extract::check_json;
 
 /// A body as it was read.
-pub(super) type Body = Result<Bytes, BytesRejection>;
+pub(super) struct Body {
+    bytes: Result<Bytes, BytesRejection>,
+    /// What the content type says against it.
+    typed: Result<(), ApiError>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        let says = request.headers().contains_key(header::CONTENT_TYPE);
+        let typed = if says { check_json(request.headers()) } else { Ok(()) };
+        Ok(Body { bytes: Bytes::from_request(request, state).await, typed })
+    }
+}
 
 /// The JSON object in a body. `malformed` and `misfit` begin the refusal of what is no JSON, and of what is no object.
 pub(super) fn object(body: Body, malformed: &str, misfit: &str) -> Result<Map<String, Value>, ApiError> {
-    let bytes = body.map_err(|rejection| {
+    let bytes = body.bytes.map_err(|rejection| {
         let code = match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
             _ => "invalid_body",
         };
         ApiError::new(rejection.status(), code, rejection.body_text())
     })?;
+    body.typed?;
     if bytes.is_empty() {
         let detail = format!("{malformed}: Expecting value: line 1 column 1 (char 0)");
         return Err(ApiError::bad_request("invalid_json", detail));

@@ -134,7 +134,8 @@ async fn nothing_left(app: &App, run: &RunId, start: StreamStart) -> Result<bool
     post, path = "/events/{handler_id}", tag = "llamaindex", params(("handler_id" = String, Path)), request_body = Sent,
     responses(
         (status = 200, body = Receipt), (status = 400, description = "The event or the step does not fit"),
-        (status = 404, description = "No such run"), (status = 409, description = "The run has ended")
+        (status = 404, description = "No such run"), (status = 409, description = "The run has ended"),
+        (status = 415, description = "The body says that it is no JSON")
     )
 )]
 pub(crate) async fn send(State(app): State<App>, Path(id): Path<String>, body: Body) -> Result<Response, ApiError> {

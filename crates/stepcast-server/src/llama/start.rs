@@ -40,6 +40,7 @@ pub(crate) struct Start {
     responses(
         (status = 200, body = Handler), (status = 400, description = "The body or the start event does not fit"),
         (status = 404, description = "No such workflow"), (status = 409, description = "The id is in use"),
+        (status = 415, description = "The body says that it is no JSON"),
         (status = 500, body = Handler, description = "The run failed, was cancelled or timed out")
     )
 )]
@@ -63,7 +64,8 @@ pub(crate) async fn run(
     post, path = "/workflows/{name}/run-nowait", tag = "llamaindex", params(("name" = String, Path)), request_body = Start,
     responses(
         (status = 200, body = Handler), (status = 400, description = "The body or the start event does not fit"),
-        (status = 404, description = "No such workflow"), (status = 409, description = "The id is in use")
+        (status = 404, description = "No such workflow"), (status = 409, description = "The id is in use"),
+        (status = 415, description = "The body says that it is no JSON")
     )
 )]
 pub(crate) async fn run_nowait(
