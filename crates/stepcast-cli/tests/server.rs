@@ -3,9 +3,12 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::Child;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command};
+use std::time::Duration;
 
+use serde_json::Value;
 use support::{Place, Ran, finish};
 
 /// A server of this binary's workflows. It is killed at the end.
@@ -18,10 +21,31 @@ struct Served {
 impl Served {
     fn begin(options: &[&str]) -> Served {
         let place = Place::new();
-        let mut child = place.begin(&[&["serve", "--port", "0"], options].concat());
+        let command = place.command(&[&["serve", "--port", "0"], options].concat());
+        Served::by(place, command)
+    }
+
+    fn by(place: Place, mut command: Command) -> Served {
+        let mut child = command.spawn().unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
         Served { place, url: url.trim_end().to_owned(), child }
+    }
+
+    /// Sends a GET request with further lines in its head.
+    fn ask(&self, path: &str, lines: &str) -> BufReader<TcpStream> {
+        let port = self.url.rsplit(':').next().unwrap();
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nconnection: close\r\n{lines}\r\n").unwrap();
+        BufReader::new(stream)
+    }
+
+    /// The whole reply.
+    fn reply(&self, path: &str, lines: &str) -> String {
+        let mut reply = String::new();
+        self.ask(path, lines).read_to_string(&mut reply).unwrap();
+        reply
     }
 
     /// A command on the server, from a folder that has no store.
@@ -91,6 +115,97 @@ fn a_token_is_asked_for() {
     server.run(&["--token", "look", "run", "greet"]).says("error[SC0111]");
     server.run(&["--token", "look", "runs"]).exits(0);
     server.run(&["--token", "secret", "run", "greet"]).exits(0);
+}
+
+#[test]
+fn a_token_may_come_from_the_environment() {
+    let place = Place::new();
+    let mut command = place.command(&["serve", "--port", "0"]);
+    command.env("STEPCAST_TOKEN", "secret").env("STEPCAST_READ_ONLY_TOKEN", "look");
+    let server = Served::by(place, command);
+    server.run(&["runs"]).exits(1).says("error[SC0111]");
+    server.run(&["--token", "look", "run", "greet"]).says("error[SC0111]");
+    server.run(&["--token", "look", "runs"]).exits(0);
+    server.run(&["--token", "secret", "run", "greet"]).exits(0);
+}
+
+#[test]
+fn it_listens_where_it_is_told_to() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let place = Place::new();
+    place.run(&["serve", "--port", &port]).exits(1).says("error[SC0113]");
+    drop(taken);
+    let command = place.command(&["serve", "-p", &port]);
+    let server = Served::by(place, command);
+    assert_eq!(server.url, format!("http://127.0.0.1:{port}"));
+    server.run(&["run", "greet"]).exits(0);
+    let elsewhere = Served::begin(&["--host", "127.0.0.2"]);
+    assert!(elsewhere.url.starts_with("http://127.0.0.2:"), "{}", elsewhere.url);
+    elsewhere.run(&["run", "greet"]).exits(0);
+}
+
+#[test]
+fn an_open_server_is_asked_for() {
+    let server = Served::begin(&["--host", "0.0.0.0", "--insecure"]);
+    assert!(server.url.starts_with("http://0.0.0.0:"), "{}", server.url);
+    let reply = server.reply("/runs", "host: flows.example\r\n");
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+}
+
+#[test]
+fn pages_of_named_origins_come_in() {
+    let closed = Served::begin(&[]);
+    let open = Served::begin(&["--allow-origin", "https://a.example", "--allow-origin", "https://b.example"]);
+    for (server, origin, status) in [
+        (&closed, "https://a.example", 403),
+        (&open, "https://a.example", 200),
+        (&open, "https://b.example", 200),
+        (&open, "https://c.example", 403),
+    ] {
+        let reply = server.reply("/runs", &format!("host: localhost\r\norigin: {origin}\r\n"));
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status}")), "{origin}: {reply}");
+    }
+}
+
+#[test]
+fn streams_begin_where_it_is_told() {
+    for (options, status) in [(&[][..], 204), (&["--from-start"][..], 200)] {
+        let server = Served::begin(options);
+        server.run(&["run", "countdown", "--arg", "from=1", "--id", "past"]).exits(0);
+        let reply = server.reply("/events/past", "host: localhost\r\n");
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status}")), "{options:?}: {reply}");
+        assert_eq!(reply.contains("Liftoff"), status == 200, "{options:?}: {reply}");
+    }
+}
+
+#[test]
+fn frames_of_steps_are_kept_where_it_is_told() {
+    for (options, first) in [(&[][..], "Review"), (&["--record-internal"][..], "StepStateChanged")] {
+        let server = Served::begin(options);
+        server.run(&["run", "approval", "--arg", "topic=sea", "--id", "draft"]).exits(3);
+        let path = "/events/draft?include_internal=true&after_sequence=-1";
+        let mut lines = server.ask(path, "host: localhost\r\n").lines().map(Result::unwrap);
+        let data = lines.find_map(|line| line.strip_prefix("data: ").map(str::to_owned)).unwrap();
+        let event: Value = serde_json::from_str(&data).unwrap();
+        assert_eq!(event["type"], first, "{options:?}: {data}");
+    }
+}
+
+#[test]
+fn it_says_where_it_is_and_what_it_serves() {
+    let place = Place::new();
+    let other = place.file("other.db");
+    let command = place.command(&["--store", other.to_str().unwrap(), "--json", "serve", "--port", "0"]);
+    let mut server = Served::by(place, command);
+    let told: Value = serde_json::from_str(&server.url).unwrap();
+    assert!(told["workflows"].as_array().unwrap().contains(&"greet".into()), "{told}");
+    assert!(told["store"].as_str().unwrap().ends_with("other.db"), "{told}");
+    server.url = told["url"].as_str().unwrap().to_owned();
+    server.run(&["run", "greet", "--id", "first"]).exits(0);
+    let there = server.place.run(&["--store", other.to_str().unwrap(), "runs", "--json"]).exits(0).json();
+    assert_eq!(there[0]["run_id"], "first", "{there:?}");
+    assert!(server.place.run(&["runs", "--json"]).json().is_empty(), "nothing is in the other store");
 }
 
 #[test]

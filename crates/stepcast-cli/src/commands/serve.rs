@@ -36,11 +36,18 @@ pub(crate) struct Args {
     /// Listen on any address without a token
     #[arg(long)]
     insecure: bool,
+    /// Streams of `/events/{id}` begin with the first event where no place is named, as the LlamaIndex debugger needs it
+    #[arg(long)]
+    from_start: bool,
+    /// Runs keep the frames of their steps for who subscribes later
+    #[arg(long)]
+    record_internal: bool,
 }
 
 impl Args {
     fn options(&self, token: Option<&str>) -> ServerOptions {
-        let mut options = ServerOptions::new();
+        let mut options =
+            ServerOptions::new().default_cursor_start(self.from_start).record_internal(self.record_internal);
         if let Some(token) = token {
             options = options.token(token);
         }
