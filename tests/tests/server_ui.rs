@@ -13,3 +13,5 @@ mod clients;
 mod pauses;
 #[path = "server_ui/served.rs"]
 mod served;
+#[path = "server_ui/state.rs"]
+mod state;

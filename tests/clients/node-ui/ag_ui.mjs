@@ -69,6 +69,22 @@ const back = agent("talk", "talk");
 await back.run();
 assert.deepEqual(back.http.messages.map(({ role, content }) => [role, content]), [["assistant", "Why?"]]);
 
+// What a run shows of its state, and what of it changes.
+const cooking = agent("cooking", "cooking", said("Go"));
+await cooking.run();
+assert.deepEqual(cooking.http.state, { done: 0, dishes: ["soup"] });
+const [dishes] = cooking.http.pendingInterrupts;
+await cooking.run({ resume: [{ interruptId: dishes.id, status: "resolved", payload: { number: 4 } }] });
+assert.deepEqual(cooking.http.state, { done: 4, dishes: ["soup"] });
+
+// What a child of a child asks is asked in its thread.
+const outer = agent("outer", "outer", said("Why"));
+await outer.run();
+const [below] = outer.http.pendingInterrupts;
+assert.notEqual(below.metadata.run_id, "outer");
+const heard = await outer.run({ resume: [{ interruptId: below.id, status: "resolved", payload: { number: 5 } }] });
+assert.deepEqual(heard.result, { number: 5 });
+
 // A person who does not answer.
 const [number] = back.http.pendingInterrupts;
 const gone = await back.run({ resume: [{ interruptId: number.id, status: "cancelled" }] });

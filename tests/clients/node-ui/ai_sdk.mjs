@@ -127,6 +127,23 @@ assert.deepEqual(talk.of("data-Told")[0].data, { number: 7 });
 assert.deepEqual(talk.of("data-Percent"), []);
 assert.ok(talk.passing.some(({ type, data }) => type === "data-Percent" && data.percent === 50));
 
+// What a run shows of its state is one part of its message.
+const cooking = new Chat("cooking", "cooking");
+await cooking.sendMessage({ text: "Go" });
+assert.deepEqual(cooking.of("data-state").map(({ data }) => data), [{ done: 0, dishes: ["soup"] }]);
+const [dishes] = cooking.of("tool-HowMany");
+await cooking.addToolOutput({ tool: "HowMany", toolCallId: dishes.toolCallId, output: { number: 4 } });
+await cooking.settled(() => cooking.of("data-Told").length === 1);
+assert.deepEqual(cooking.of("data-state").map(({ data }) => data), [{ done: 4, dishes: ["soup"] }]);
+
+// What a child of a child asks is a tool call of its chat.
+const outer = new Chat("outer", "outer");
+await outer.sendMessage({ text: "Why" });
+const [below] = outer.of("tool-HowMany");
+await outer.addToolOutput({ tool: "HowMany", toolCallId: below.toolCallId, output: { number: 5 } });
+await outer.settled(() => outer.of("data-Told").length === 1);
+assert.deepEqual(outer.of("data-Told")[0].data, { number: 5 });
+
 // The chat goes on: a new message is a new run.
 await greet.sendMessage({ text: "Hi again" });
 assert.equal(greet.last.id, "greet:2");

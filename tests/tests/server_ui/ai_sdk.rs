@@ -342,3 +342,35 @@ async fn what_cannot_begin_is_a_problem() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_a_child_asks_is_a_tool_call_of_the_chat() {
+    bounded(async {
+        for served in both().await {
+            let frames = served.chat("outer", &saying("c", "Why")).await.frames().await;
+            let call = frames.iter().find(|frame| frame["type"] == "tool-input-available").unwrap();
+            assert_eq!(call["toolName"], "HowMany", "{}: {frames:?}", served.name);
+            let id = call["toolCallId"].as_str().unwrap().to_owned();
+            assert!(!id.starts_with("c/"), "{}: {id}", served.name);
+            let tool = |id: &str, output: Value| {
+                json!({ "type": "tool-HowMany", "toolCallId": id, "state": "output-available", "output": output })
+            };
+            let wrong = served.answer("outer", "c", json!([tool(&id, json!({ "number": "x" }))])).await;
+            let frames = wrong.frames().await;
+            assert!(frames.iter().any(|frame| frame["type"] == "tool-output-error"), "{}: {frames:?}", served.name);
+            let again = frames.iter().find(|frame| frame["type"] == "tool-input-available").unwrap();
+            let again = again["toolCallId"].as_str().unwrap();
+            assert_ne!(again, id, "{}", served.name);
+
+            let replay = served.get("/workflows/outer/ai-sdk/c/stream").await.frames().await;
+            assert!(replay.iter().any(|frame| frame["toolName"] == "HowMany"), "{}: {replay:?}", served.name);
+            let ended = served.answer("outer", "c", json!([tool(again, json!({ "number": 2 }))])).await.frames().await;
+            assert!(
+                ended.iter().any(|frame| frame["type"] == "data-Told" && frame["data"] == json!({ "number": 2 })),
+                "{}: {ended:?}",
+                served.name
+            );
+        }
+    })
+    .await;
+}

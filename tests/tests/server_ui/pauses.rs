@@ -84,3 +84,64 @@ async fn a_person_says_what_becomes_of_a_failed_step() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_a_child_asks_is_asked_in_the_thread() {
+    bounded(async {
+        for served in both().await {
+            let name = served.name;
+            let frames = ag_ui(&served, "outer", "s1", saying("Why")).await;
+            let asked = interrupt(&frames).clone();
+            let (child, number) = (&asked["metadata"]["run_id"], &asked["metadata"]["input"]);
+            assert_ne!(child, "t", "{name}: {asked}");
+            assert!(asked["id"].as_str().unwrap().starts_with(&format!("{}/{number}@", child.as_str().unwrap())));
+            assert_eq!(asked["message"], "How many?", "{name}");
+            assert_eq!(asked["metadata"]["expects"], "Number", "{name}");
+            assert!(frames.iter().any(|frame| frame["name"] == "HowMany"), "{name}: {frames:?}");
+
+            // Who comes back is asked again.
+            let back = ag_ui(&served, "outer", "s2", json!({})).await;
+            assert_eq!(interrupt(&back)["metadata"], asked["metadata"], "{name}");
+            // The question of another thread's child is none of this one's.
+            let mut other = json!({ "threadId": "u", "runId": "s" });
+            other.as_object_mut().unwrap().extend(saying("Why").as_object().unwrap().clone());
+            let others = served.post("/workflows/outer/ag-ui", &other).await.frames().await;
+            let mut input = resume(&interrupt(&others)["id"], json!({ "number": 1 }));
+            input.as_object_mut().unwrap().extend([("threadId".into(), "t".into()), ("runId".into(), "s".into())]);
+            let refused = served.post("/workflows/outer/ag-ui", &input).await;
+            assert_eq!(refused.status, 404, "{name}");
+            assert_eq!(refused.json().await["code"], "input_not_found", "{name}");
+            // Nor is an answer that does not fit one.
+            let mut input = resume(&asked["id"], json!({ "number": "many" }));
+            input.as_object_mut().unwrap().extend([("threadId".into(), "t".into()), ("runId".into(), "s".into())]);
+            assert_eq!(served.post("/workflows/outer/ag-ui", &input).await.status, 422, "{name}");
+
+            let frames = ag_ui(&served, "outer", "s3", resume(&asked["id"], json!({ "number": 3 }))).await;
+            assert_eq!(frames.last().unwrap()["result"], json!({ "number": 3 }), "{name}: {frames:?}");
+
+            // Whoever declines ends the thread's run.
+            let declined = json!({
+                "threadId": "u", "runId": "s2",
+                "resume": [{ "interruptId": interrupt(&others)["id"], "status": "cancelled" }],
+            });
+            let frames = served.post("/workflows/outer/ag-ui", &declined).await.frames().await;
+            assert_eq!(frames.last().unwrap()["outcome"]["type"], "cancelled", "{name}: {frames:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_child_asks_is_asked_by_a_server_that_does_not_hold_it() {
+    bounded(async {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("runs.db");
+        let (holder, other) = (Served::on(&file).await, Served::on(&file).await);
+        let asked = ag_ui(&holder, "outer", "s1", saying("Why")).await;
+        let back = ag_ui(&other, "outer", "s2", json!({})).await;
+        assert_eq!(interrupt(&back)["metadata"], interrupt(&asked)["metadata"]);
+        let frames = ag_ui(&other, "outer", "s3", resume(&interrupt(&back)["id"], json!({ "number": 5 }))).await;
+        assert_eq!(frames.last().unwrap()["result"], json!({ "number": 5 }), "{frames:?}");
+    })
+    .await;
+}

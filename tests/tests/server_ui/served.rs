@@ -74,6 +74,34 @@ pub async fn speak(ev: Ask, ctx: Context) -> Result<Told> {
 
 flow!(pub Talk: Ask => Told { speak });
 
+/// Has a child of a child ask.
+#[step]
+pub async fn hand_on(ev: Ask, ctx: Context) -> Result<Told> {
+    Ok(ctx.run_child(Inner, ev).await?)
+}
+
+flow!(pub Outer: Ask => Told { hand_on });
+
+#[step]
+pub async fn hand_down(ev: Ask, ctx: Context) -> Result<Told> {
+    Ok(ctx.run_child(Talk, ev).await?)
+}
+
+flow!(pub Inner: Ask => Told { hand_down });
+
+/// Shows its state, asks, and shows what became of it.
+#[step(waits(Number))]
+pub async fn cook(_: Ask, ctx: Context) -> Result<Told> {
+    ctx.store().set("ui", serde_json::json!({ "done": 0, "dishes": ["soup"] })).await?;
+    ctx.store().set("recipe", "a secret").await?;
+    let asked = HowMany { prompt: "How many?".to_owned(), account: "42".to_owned() };
+    let answer = ctx.wait_for_event::<Number>().announce(asked).await?;
+    ctx.store().set("ui.done", answer.number).await?;
+    Ok(Told { number: answer.number })
+}
+
+flow!(pub Cooking: Ask => Told { cook });
+
 #[event(start)]
 pub struct Deploy {}
 
@@ -120,6 +148,8 @@ impl Served {
         flows::register(&runtime).unwrap();
         runtime.register_as("talk", Talk, None).unwrap();
         runtime.register_as("deploy", Deploying, None).unwrap();
+        runtime.register_as("outer", Outer, None).unwrap();
+        runtime.register_as("cooking", Cooking, None).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let options = ServerOptions::new().heartbeat(Duration::from_millis(20)).token(FULL).read_only_token(READER);

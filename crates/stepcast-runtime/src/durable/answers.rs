@@ -33,7 +33,8 @@ impl Runtime {
         let Some(record) = self.list_inputs(filter, None, 1).await?.pop() else {
             return Err(AnswerRunError::Unknown { run: run.clone(), input });
         };
-        let def = self.definition(&record.workflow);
+        // That of a child need not be registered; where it runs here, it is known.
+        let def = self.definition(&record.workflow).or_else(|| self.get(run).map(|run| run.definition()));
         record_answer(backend, def.as_deref(), run, record, answer, by).await
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use stepcast_core::engine::FailureChoice;
 use stepcast_core::state_cell::State;
 use stepcast_core::store::StorePath;
-use stepcast_core::{AnyEvent, Event, GraphOverlay, Payload, StepIx, StepStateChanged};
+use stepcast_core::{AnyEvent, Event, GraphOverlay, Payload, StepIx, StepStateChanged, WorkflowDef};
 use tokio::sync::oneshot;
 
 use super::outside::{NotTaken, from_outside, single_takers, taken_from_outside};
@@ -124,6 +124,11 @@ impl AnyRun {
     /// The document that the run's workflow was made of, as JSON, if it is one of data.
     pub fn document(&self) -> Option<&str> {
         self.shared.def().document().map(|json| &**json)
+    }
+
+    /// The definition of the run's workflow, which need not be registered anywhere.
+    pub fn definition(&self) -> Arc<WorkflowDef> {
+        Arc::clone(&self.shared.program.def)
     }
 
     /// The id of the run that started this one as its child.

@@ -72,8 +72,7 @@ impl LiveRuns {
         }
         let number = order.next;
         order.next += 1;
-        let def = self.0.runtime.definition(workflow);
-        let live = Arc::new(LiveRun::new(run, workflow.to_owned(), def, number, start));
+        let live = Arc::new(LiveRun::new(run, workflow.to_owned(), number, start));
         order.runs.insert(number, Arc::clone(&live));
         order.queue.push_back(number);
         if let Some(former) = self.0.known.insert(id, Arc::clone(&live)) {
@@ -93,6 +92,15 @@ impl LiveRuns {
             let workflow = child.workflow().to_owned();
             self.enter(child, &workflow, None);
         }
+    }
+
+    /// Ids of a run's children.
+    pub(super) fn children(&self, run: &RunId, ended: bool, limit: usize) -> Vec<RunId> {
+        self.enter_children();
+        let order = lock(&self.0.order);
+        let children =
+            order.runs.values().map(|live| &live.run).filter(|child| child.parent_id().as_ref() == Some(run));
+        children.filter(|child| ended || !child.is_done()).map(|child| child.run_id().clone()).take(limit).collect()
     }
 
     /// Takes out an old run that has ended, if there are more than are kept. Each start looks at two, so it keeps up.
@@ -180,7 +188,7 @@ impl LiveRuns {
             logged.extend(items.drain(..).filter_map(|item| match item {
                 StreamItem::Event(item) => (item.kind == stepcast::EventKind::Logged).then_some(Logged {
                     seq: item.seq,
-                    at: None,
+                    at: item.at.map(|at| at.0),
                     event: item.event,
                 }),
                 StreamItem::Lagged { .. } | StreamItem::Unreadable { .. } => None,

@@ -19,8 +19,8 @@ pub(super) struct LiveRun {
     pub(super) number: u64,
     /// The data of its start event; of a child it is not known.
     pub(super) start: Option<Value>,
-    /// Its workflow, where that is registered.
-    def: Option<Arc<WorkflowDef>>,
+    /// Its workflow, which that of a child need not be registered as.
+    def: Arc<WorkflowDef>,
     created: u64,
     /// Questions that were answered through this server.
     answered: Mutex<BTreeMap<u64, InputView>>,
@@ -33,15 +33,9 @@ pub(super) struct LiveRun {
 }
 
 impl LiveRun {
-    pub(super) fn new(
-        run: AnyRun,
-        workflow: String,
-        def: Option<Arc<WorkflowDef>>,
-        number: u64,
-        start: Option<Value>,
-    ) -> Self {
+    pub(super) fn new(run: AnyRun, workflow: String, number: u64, start: Option<Value>) -> Self {
         LiveRun {
-            def,
+            def: run.definition(),
             run,
             workflow,
             number,
@@ -156,8 +150,8 @@ impl LiveRun {
             Some(format!("The step `{}` failed: {}", input.step, error.exception_message))
         };
         let expected = || {
-            let def = self.def.as_deref()?;
-            Some(def.event(def.event_by_tag(input.expects.as_deref()?)?).schema())
+            let event = self.def.event_by_tag(input.expects.as_deref()?)?;
+            Some(self.def.event(event).schema())
         };
         let choices: Vec<String> = input
             .choices

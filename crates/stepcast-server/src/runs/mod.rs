@@ -128,6 +128,18 @@ impl Runs {
         }
     }
 
+    /// Ids of a run's children, at most `limit`; without `ended` only those that are alive.
+    pub(crate) async fn children(&self, run: &RunId, ended: bool, limit: usize) -> Result<Vec<RunId>, ApiError> {
+        match &self.kept {
+            Kept::Live(live) => Ok(live.children(run, ended, limit)),
+            Kept::Stored(stored) => {
+                let query = RunQuery { parent: Some(run.to_string()), ..RunQuery::default() };
+                let children = stored.list(&query, None, limit).await?.into_iter();
+                Ok(children.filter(|child| ended || !child.has_ended()).map(|child| child.id).collect())
+            }
+        }
+    }
+
     /// The newest run with an id that `is` takes, where runs live in memory alone; `None` where a backend keeps them.
     pub(crate) fn newest_in_memory(&self, is: impl Fn(&RunId) -> bool) -> Option<Option<RunId>> {
         match &self.kept {

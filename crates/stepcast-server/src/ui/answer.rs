@@ -3,7 +3,6 @@
 use serde_json::Value;
 use stepcast::RunId;
 
-use super::question::QuestionId;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::runs::{InputQuery, InputState, InputView};
@@ -16,11 +15,18 @@ pub(super) enum Word {
     Declined,
 }
 
-/// Gives a run a person's word. The same word again, as after a lost connection, is as good as the first.
-pub(super) async fn give(app: &App, run: &RunId, input: u64, word: Word, by: &str) -> Result<(), ApiError> {
+/// Gives a person's word on a question of the thread's run, or of one of its children. The same word again, as after a lost
+/// connection, is as good as the first.
+pub(super) async fn give(
+    app: &App,
+    thread: &RunId,
+    (run, input): (&RunId, u64),
+    word: Word,
+    by: &str,
+) -> Result<(), ApiError> {
     match word {
         Word::Declined => match find(app, run, input).await?.state {
-            InputState::Pending => app.runs.cancel(run).await,
+            InputState::Pending => app.runs.cancel(thread).await,
             // There is nothing to answer any more: expired, or answered elsewhere.
             _ => Ok(()),
         },
@@ -33,14 +39,6 @@ pub(super) async fn give(app: &App, run: &RunId, input: u64, word: Word, by: &st
             Err(error) => Err(error),
         },
     }
-}
-
-/// The input of this run that an id names.
-pub(super) fn named(run: &RunId, id: &str) -> Result<QuestionId, ApiError> {
-    QuestionId::parse(id).filter(|id| id.run == *run).ok_or_else(|| {
-        let detail = format!("`{id}` is no question of the run `{run}`, which has the form `{run}/<number>`.");
-        ApiError::not_found("input_not_found", detail).of_run(run)
-    })
 }
 
 async fn find(app: &App, run: &RunId, input: u64) -> Result<InputView, ApiError> {

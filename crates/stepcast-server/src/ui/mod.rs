@@ -7,12 +7,15 @@
 mod ag_ui;
 mod ai_sdk;
 mod answer;
+mod family;
 mod question;
 mod segment;
 mod start;
+mod state;
 mod text;
 mod thread;
 
+use serde_json::{Map, Value};
 use stepcast::{AnyEvent, Role, StreamItem};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -35,6 +38,9 @@ trait Machine: Send + 'static {
 
     /// The next item of the stream.
     fn item(&mut self, item: &StreamItem, out: &mut Vec<Self::Frame>);
+
+    /// What the run shows of its state, changed or not.
+    fn state(&mut self, shown: Map<String, Value>, out: &mut Vec<Self::Frame>);
 
     /// The run can go on only with answers to these questions. Nothing comes after it.
     fn paused(&mut self, asked: &[Question], out: &mut Vec<Self::Frame>);

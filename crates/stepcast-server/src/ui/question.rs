@@ -63,6 +63,11 @@ impl Question {
         }
     }
 
+    /// Whether it is the one of this run with this number.
+    pub(super) fn is(&self, run: &RunId, input: u64) -> bool {
+        self.run == run.as_str() && self.input == input
+    }
+
     /// The id under which a client answers it: with the last event that the client has seen, from where it goes on.
     pub(super) fn id(&self, seq: u64) -> String {
         format!("{}/{}@{seq}", self.run, self.input)

@@ -1,7 +1,6 @@
 //! One segment of a run as a response: from a place in its log to its next question or its end.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,14 +9,16 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{FutureExt, stream};
 use stepcast::backend::RunStatus;
-use stepcast::{RunId, StreamItem, WorkflowDef, WorkflowIdleEvent};
+use stepcast::{Role, RunId, StreamItem, WorkflowIdleEvent};
 use tokio::time::Instant;
 
-use super::{Machine, Question};
+use super::family::questions;
+use super::state::shown;
+use super::{Machine, Question, is_of};
 use crate::access::Access;
 use crate::app::App;
 use crate::error::RUN_ID;
-use crate::runs::{Follow, InputQuery, RunView};
+use crate::runs::{Follow, RunView};
 use crate::wire::stream::{SSE, sse_frame};
 
 /// How many items go into one write.
@@ -32,11 +33,10 @@ const HEARTBEAT: &[u8] = b": heartbeat\n\n";
 pub(super) struct Segment<M> {
     pub(super) app: App,
     pub(super) run: RunId,
-    pub(super) def: Option<Arc<WorkflowDef>>,
     pub(super) access: Access,
     pub(super) follow: Follow,
-    /// Questions that the run is told nobody answers: it may not have heard yet.
-    pub(super) declined: Vec<u64>,
+    /// Questions, by their runs and numbers, that the run is told nobody answers: it may not have heard yet.
+    pub(super) declined: Vec<(RunId, u64)>,
     pub(super) machine: M,
 }
 
@@ -95,10 +95,8 @@ impl<M: Machine> Reader<M> {
             Place::Begin => {
                 self.place = Place::Going;
                 self.segment.machine.begin(&mut self.frames);
-                if let Some(run) = self.segment.follow.here() {
-                    // One that rests already says so again when it is asked something. Nobody waits for what it says.
-                    let _ = run.pending_inputs().now_or_never();
-                }
+                self.show_state();
+                self.poke();
                 return self.write();
             }
             Place::Going => {}
@@ -134,6 +132,8 @@ impl<M: Machine> Reader<M> {
     }
 
     async fn take(&mut self, given: usize) {
+        // Before the events: a state that comes too early is right later, one that comes after the end never is.
+        self.show_state();
         let machine = &mut self.segment.machine;
         if given == 0 {
             if !machine.is_over() {
@@ -143,22 +143,43 @@ impl<M: Machine> Reader<M> {
             return;
         }
         self.quiet = 0;
-        let mut idle = false;
+        let (mut idle, mut asked) = (false, false);
         for item in &self.items {
             idle = item.get::<WorkflowIdleEvent>().is_some();
             if idle {
                 continue;
             }
             self.changed = true;
+            asked |= item.event().is_some_and(|event| is_of(event, Role::InputRequired));
             if !machine.is_over() {
                 machine.item(item, &mut self.frames);
             }
         }
         if machine.is_over() {
             self.place = Place::Over;
+        } else if asked && !idle {
+            // What a child asks comes while the run itself rests.
+            self.poke();
         } else if idle && std::mem::take(&mut self.changed) {
             // Asking makes it say once more that it is idle, which is then no news.
             self.pause().await;
+        }
+    }
+
+    /// What changed of what the run shows of its state.
+    fn show_state(&mut self) {
+        let Segment { follow, access, machine, .. } = &mut self.segment;
+        if let Some(run) = follow.here()
+            && !machine.is_over()
+        {
+            machine.state(shown(run, *access), &mut self.frames);
+        }
+    }
+
+    /// A run that is here and rests already says so again when it is asked something. Nobody waits for what it says.
+    fn poke(&self) {
+        if let Some(run) = self.segment.follow.here() {
+            let _ = run.pending_inputs().now_or_never();
         }
     }
 
@@ -178,9 +199,10 @@ impl<M: Machine> Reader<M> {
 
     /// Ends the segment if the run asks people.
     async fn pause(&mut self) {
-        let Segment { app, run, def, access, .. } = &self.segment;
-        let mut asked = asked(app, run, def.as_deref(), *access).await;
-        asked.retain(|question| !self.segment.declined.contains(&question.input));
+        let Segment { app, run, access, declined, .. } = &self.segment;
+        let mut asked = asked(app, run, *access).await;
+        let is = |question: &Question| declined.iter().any(|(run, input)| question.is(run, *input));
+        asked.retain(|question| !is(question));
         if !asked.is_empty() {
             self.segment.machine.paused(&asked, &mut self.frames);
             self.place = Place::Over;
@@ -204,11 +226,10 @@ impl<M: Machine> Reader<M> {
     }
 }
 
-/// What the run asks of people.
-async fn asked(app: &App, run: &RunId, def: Option<&WorkflowDef>, access: Access) -> Vec<Question> {
-    let query = InputQuery { run: Some(run.to_string()), pending: true, ..InputQuery::default() };
-    match app.runs.inputs(&query, None, QUESTIONS).await {
-        Ok(inputs) => inputs.iter().map(|input| Question::of(input, def, access)).collect(),
+/// What the run and its children ask of people.
+async fn asked(app: &App, run: &RunId, access: Access) -> Vec<Question> {
+    match questions(app, run, access, false, QUESTIONS).await {
+        Ok(asked) => asked.into_iter().map(|(_, question)| question).collect(),
         Err(error) => {
             tracing::warn!(target: "stepcast", %run, detail = error.detail(), "a run's questions cannot be read");
             Vec::new()

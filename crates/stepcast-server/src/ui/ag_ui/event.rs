@@ -47,6 +47,9 @@ pub(super) enum AgEvent {
     StateSnapshot {
         snapshot: Value,
     },
+    StateDelta {
+        delta: json_patch::Patch,
+    },
     MessagesSnapshot {
         messages: Vec<Value>,
     },

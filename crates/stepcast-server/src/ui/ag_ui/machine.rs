@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value};
 use stepcast::backend::RunStatus;
 use stepcast::{EventKind, RunId, StepState, StepStateChanged, StreamEvent, StreamItem};
 
+use super::STATE;
 use super::event::{AgEvent, Interrupt, Outcome, PROTOCOL};
 use crate::access::Access;
 use crate::runs::RunFault;
@@ -23,6 +25,10 @@ pub(super) struct AgUi {
     seq: u64,
     /// What the client is told before anything new.
     opening: Vec<AgEvent>,
+    /// The state as the client has it.
+    state: Value,
+    /// What of it is the run's.
+    shown: Map<String, Value>,
     texts: Texts,
     /// Executions that run, by step: the protocol knows a step once.
     active: BTreeMap<String, BTreeSet<u64>>,
@@ -39,14 +45,27 @@ impl AgUi {
             access,
             seq,
             opening: Vec::new(),
+            state: Value::Null,
+            shown: Map::new(),
             texts: Texts::default(),
             active: BTreeMap::new(),
             over: false,
         }
     }
 
+    /// For a client that has this state.
+    pub(super) fn knowing(mut self, state: Value) -> Self {
+        self.state = state;
+        self
+    }
+
     /// With snapshots for a client that comes back.
     pub(super) fn opening(mut self, events: Vec<AgEvent>) -> Self {
+        for event in &events {
+            if let AgEvent::StateSnapshot { snapshot } = event {
+                self.state = snapshot.clone();
+            }
+        }
         self.opening = events;
         self
     }
@@ -153,6 +172,27 @@ impl Machine for AgUi {
             StreamItem::Lagged { from, to } => out.push(gap("stepcast.lagged", *from, *to)),
             StreamItem::Unreadable { from, to, .. } => out.push(gap("stepcast.unreadable", *from, *to)),
         }
+    }
+
+    fn state(&mut self, shown: Map<String, Value>, out: &mut Vec<AgEvent>) {
+        if shown == self.shown {
+            return;
+        }
+        let has_state = self.state.is_object();
+        let mut next = self.state.as_object().cloned().unwrap_or_default();
+        next.retain(|name, _| shown.contains_key(name) || !self.shown.contains_key(name));
+        let fields = shown.iter().filter(|(name, _)| *name != STATE);
+        next.extend(fields.map(|(name, value)| (name.clone(), value.clone())));
+        let (next, before) = (Value::from(next), std::mem::take(&mut self.state));
+        if has_state {
+            let delta = json_patch::diff(&before, &next);
+            if !delta.is_empty() {
+                out.push(AgEvent::StateDelta { delta });
+            }
+        } else {
+            out.push(AgEvent::StateSnapshot { snapshot: next.clone() });
+        }
+        (self.state, self.shown) = (next, shown);
     }
 
     fn paused(&mut self, asked: &[Question], out: &mut Vec<AgEvent>) {

@@ -9,11 +9,12 @@ mod tests;
 
 use axum::extract::State;
 use axum::response::Response;
-use stepcast::{RunId, RunOptions, StreamStart};
+use stepcast::{RunId, StreamStart};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Word, give, named};
+use super::answer::{Word, give};
+use super::family::named;
 use super::segment::Segment;
 use super::start::start_data;
 use super::thread::Thread;
@@ -69,9 +70,9 @@ async fn run_agent(
         let mut words = Vec::new();
         let mut seen: Option<u64> = None;
         for (id, word) in answers {
-            let id = named(&run.id, &id)?;
+            let id = named(&app, &run.id, &id).await?;
             seen = id.seq.map(|seq| seen.map_or(seq, |seen| seen.min(seq))).or(seen);
-            words.push((id.input, word));
+            words.push((id.run, id.input, word));
         }
         let seen = match seen {
             Some(seq) => seq,
@@ -80,44 +81,38 @@ async fn run_agent(
         // Followed first, so that nothing of what the answer brings is missed.
         let follow = app.runs.follow(&run.id, StreamStart::After(seen), true).await?;
         let mut declined = Vec::new();
-        for (number, word) in words {
-            declined.extend((word == Word::Declined).then_some(number));
-            give(&app, &run.id, number, word, BY).await?;
+        for (asker, number, word) in words {
+            declined.extend((word == Word::Declined).then(|| (asker.clone(), number)));
+            give(&app, &run.id, (&asker, number), word, BY).await?;
         }
-        let machine = AgUi::new(input.thread_id, input.run_id, run.id.clone(), access, seen);
-        return Ok(Segment { app, run: run.id, def: Some(def), access, follow, declined, machine }.respond());
+        let machine = AgUi::new(input.thread_id, input.run_id, run.id.clone(), access, seen).knowing(input.state);
+        return Ok(Segment { app, run: run.id, access, follow, declined, machine }.respond());
     }
     let text = input.text();
     let starts = !input.only_attach() && (input.start().is_some() || text.is_some());
     match thread.last {
-        Some(ref run) if !run.has_ended() || !starts => attach(app, access, run.clone(), def, input).await,
+        Some(ref run) if !run.has_ended() || !starts => attach(app, access, run.clone(), input).await,
         None if input.only_attach() => Err(no_thread(&input.thread_id)),
         _ => {
             access.may_change()?;
             let start = start_data(&def, input.start().cloned(), input.fields(), text.as_deref());
-            let options = RunOptions::new().run_id(thread.next()).record_internal();
+            let options = app.run_options().run_id(thread.next()).record_internal();
             let begun = app.runs.start(&name, start, options).await?;
             let (run, follow) = (begun.run_id().clone(), app.runs.follow_new(&begun));
-            let machine = AgUi::new(input.thread_id, input.run_id, run.clone(), access, 0);
-            Ok(Segment { app, run, def: Some(def), access, follow, declined: Vec::new(), machine }.respond())
+            let machine = AgUi::new(input.thread_id, input.run_id, run.clone(), access, 0).knowing(input.state);
+            Ok(Segment { app, run, access, follow, declined: Vec::new(), machine }.respond())
         }
     }
 }
 
 /// Shows what there is, and then what comes.
-async fn attach(
-    app: App,
-    access: Access,
-    run: RunView,
-    def: std::sync::Arc<stepcast::WorkflowDef>,
-    input: RunAgentInput,
-) -> Result<Response, ApiError> {
+async fn attach(app: App, access: Access, run: RunView, input: RunAgentInput) -> Result<Response, ApiError> {
     let past = Past::read(&app.runs, &run, access).await?;
     let seq = past.seq;
     let follow = app.runs.follow(&run.id, StreamStart::After(seq), true).await?;
     let opening = past.snapshots(&run, input.state, input.messages);
     let machine = AgUi::new(input.thread_id, input.run_id, run.id.clone(), access, seq).opening(opening);
-    Ok(Segment { app, run: run.id, def: Some(def), access, follow, declined: Vec::new(), machine }.respond())
+    Ok(Segment { app, run: run.id, access, follow, declined: Vec::new(), machine }.respond())
 }
 
 fn no_thread(thread: &str) -> ApiError {

@@ -192,3 +192,32 @@ fn the_last_user_message_is_read_in_both_forms() {
     assert_eq!(text(json!([user("a".into()), { "id": "2", "role": "assistant", "content": "b" }])), None);
     assert_eq!(text(json!([])), None);
 }
+
+#[test]
+fn a_changed_state_is_a_snapshot_for_who_has_none_and_else_a_difference() {
+    let shows = |machine: &mut AgUi, shown: Value| {
+        let mut out = Vec::new();
+        machine.state(shown.as_object().unwrap().clone(), &mut out);
+        out.iter().map(|event| serde_json::to_value(event).unwrap()).collect::<Vec<_>>()
+    };
+    let mut new = machine(Access::Full);
+    assert!(shows(&mut new, json!({})).is_empty());
+    let first = json!({ "done": 1, "list": ["a"] });
+    assert_eq!(shows(&mut new, first.clone()), [json!({ "type": "STATE_SNAPSHOT", "snapshot": first })]);
+    assert!(shows(&mut new, first).is_empty(), "nothing changed");
+    let delta = json!([
+        { "op": "add", "path": "/~1x", "value": 1 },
+        { "op": "add", "path": "/list/1", "value": "b" },
+        { "op": "remove", "path": "/done" },
+    ]);
+    let next = json!({ "list": ["a", "b"], "/x": 1 });
+    assert_eq!(shows(&mut new, next), [json!({ "type": "STATE_DELTA", "delta": delta })]);
+
+    // The client's own fields stay, and ours.
+    let mut knowing = machine(Access::Full).knowing(json!({ "theme": "dark", "stepcast": { "seq": 1 } }));
+    let delta = json!([{ "op": "add", "path": "/done", "value": 1 }]);
+    let shown = json!({ "done": 1, "stepcast": "mine" });
+    assert_eq!(shows(&mut knowing, shown), [json!({ "type": "STATE_DELTA", "delta": delta })]);
+    let delta = json!([{ "op": "remove", "path": "/done" }]);
+    assert_eq!(shows(&mut knowing, json!({})), [json!({ "type": "STATE_DELTA", "delta": delta })]);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stepcast::backend::RunStatus;
 use stepcast::{EventKind, Role, RunId, StepState, StepStateChanged, StreamEvent, StreamItem};
 
@@ -22,10 +22,12 @@ pub(super) struct AiSdk {
     seq: u64,
     /// What became of the answers that the segment begins with.
     answered: Vec<Fixed>,
-    /// How often a question was answered with what does not fit, by its number.
-    refused: BTreeMap<u64, u32>,
+    /// How often a question was answered with what does not fit, by its run and number.
+    refused: BTreeMap<(String, u64), u32>,
     /// Questions that have their answers, for a replay.
     past: Vec<Past>,
+    /// What the run shows of its state, as the client has it.
+    shown: Map<String, Value>,
     texts: Texts,
     steps: BTreeMap<String, StepState>,
     over: bool,
@@ -58,6 +60,7 @@ impl AiSdk {
             answered: Vec::new(),
             refused: BTreeMap::new(),
             past: Vec::new(),
+            shown: Map::new(),
             texts: Texts::default(),
             steps: BTreeMap::new(),
             over: false,
@@ -65,7 +68,7 @@ impl AiSdk {
     }
 
     /// With what became of answers, and how often each question was answered with what does not fit.
-    pub(super) fn answered(mut self, parts: Vec<Fixed>, refused: BTreeMap<u64, u32>) -> Self {
+    pub(super) fn answered(mut self, parts: Vec<Fixed>, refused: BTreeMap<(String, u64), u32>) -> Self {
         (self.answered, self.refused) = (parts, refused);
         self
     }
@@ -158,7 +161,7 @@ impl AiSdk {
     /// Opens a tool call for a question.
     fn ask(&self, question: &Question, out: &mut Vec<Part>) -> String {
         let mut tool_call_id = question.id(self.seq);
-        if let Some(refused) = self.refused.get(&question.input) {
+        if let Some(refused) = self.refused.get(&(question.run.clone(), question.input)) {
             tool_call_id = format!("{tool_call_id}#{refused}");
         }
         let tool_name = question.event.clone().unwrap_or_else(|| question.reason.clone());
@@ -214,6 +217,13 @@ impl Machine for AiSdk {
             StreamItem::Event(item) => self.event(item, out),
             StreamItem::Lagged { from, to } => out.push(gap("lagged", *from, *to)),
             StreamItem::Unreadable { from, to, .. } => out.push(gap("unreadable", *from, *to)),
+        }
+    }
+
+    fn state(&mut self, shown: Map<String, Value>, out: &mut Vec<Part>) {
+        if shown != self.shown {
+            self.shown = shown;
+            out.push(data_part("state", Some("state".to_owned()), self.shown.clone().into()));
         }
     }
 

@@ -7,18 +7,18 @@ mod part;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
-use stepcast::{RunOptions, StreamStart, WorkflowDef};
+use stepcast::{RunId, StreamStart, WorkflowDef};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Question;
-use super::answer::{Word, give, named};
+use super::answer::{Word, give};
+use super::family::{definition, named, questions};
 use super::segment::Segment;
 use super::start::start_data;
 use super::thread::Thread;
@@ -26,7 +26,7 @@ use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::error::extract::{JsonBody, Path};
-use crate::runs::{InputQuery, InputState, InputView, RunView};
+use crate::runs::{InputState, InputView, RunView};
 use body::{Chat, Reply, Said};
 use machine::{AiSdk, Past, Settled, is_no};
 use part::Fixed;
@@ -69,7 +69,7 @@ async fn chat(
     let thread = Thread::find(&app.runs, &name, &chat.id).await?;
     if chat.continues() {
         let run = thread.last.ok_or_else(|| no_chat(&chat.id))?;
-        return go_on(app, access, run, def, chat.replies()).await;
+        return go_on(app, access, run, chat.replies()).await;
     }
     if let Some(run) = thread.active() {
         let detail =
@@ -77,26 +77,20 @@ async fn chat(
         return Err(ApiError::conflict("run_active", detail).of_run(&run.id));
     }
     let start = start_data(&def, chat.input.clone(), None, chat.text().as_deref());
-    let options = RunOptions::new().run_id(thread.next()).record_internal();
+    let options = app.run_options().run_id(thread.next()).record_internal();
     let begun = app.runs.start(&name, start, options).await?;
     let (run, follow) = (begun.run_id().clone(), app.runs.follow_new(&begun));
     let machine = AiSdk::new(run.clone(), name, access, 0);
-    Ok(marked(Segment { app, run, def: Some(def), access, follow, declined: Vec::new(), machine }.respond()))
+    Ok(marked(Segment { app, run, access, follow, declined: Vec::new(), machine }.respond()))
 }
 
 /// Gives the run its answers and goes on with the assistant's message.
-async fn go_on(
-    app: App,
-    access: Access,
-    run: RunView,
-    def: Arc<WorkflowDef>,
-    replies: Vec<Reply>,
-) -> Result<Response, ApiError> {
+async fn go_on(app: App, access: Access, run: RunView, replies: Vec<Reply>) -> Result<Response, ApiError> {
     let mut named_replies = Vec::new();
     let mut seen: Option<u64> = None;
     for reply in replies {
-        let id = named(&run.id, &reply.tool_call_id)?;
-        named_replies.push((id.input, id.seq.unwrap_or(0), reply));
+        let id = named(&app, &run.id, &reply.tool_call_id).await?;
+        named_replies.push(((id.run, id.input), id.seq.unwrap_or(0), reply));
     }
     // The answers of earlier pauses stay in the message: only those of the last one are news.
     let last = named_replies.iter().map(|(_, seq, _)| *seq).max();
@@ -108,28 +102,28 @@ async fn go_on(
         let detail = "The assistant's last message has no answer to a question: no tool call of it has a result.";
         return Err(ApiError::conflict("nothing_to_answer", detail).of_run(&run.id));
     };
-    let questions = questions(&app, access, &run, &def).await?;
+    let questions = questions(&app, &run.id, access, true, QUESTIONS).await?;
     // Followed first, so that nothing of what the answer brings is missed.
     let follow = app.runs.follow(&run.id, StreamStart::After(seen), true).await?;
     let (mut parts, mut refused, mut declined) = (Vec::new(), BTreeMap::new(), Vec::new());
-    for (input, _, Reply { tool_call_id, said, refused: before }) in named_replies {
-        let Some((_, question)) = questions.iter().find(|(_, question)| question.input == input) else {
-            return Err(ApiError::no_input(&run.id, input));
+    for ((asker, input), _, Reply { tool_call_id, said, refused: before }) in named_replies {
+        let Some((_, question)) = questions.iter().find(|(_, question)| question.is(&asker, input)) else {
+            return Err(ApiError::no_input(&asker, input));
         };
         let (word, told) = word_of(question, &tool_call_id, said);
-        declined.extend((word == Word::Declined).then_some(input));
-        match give(&app, &run.id, input, word, BY).await {
+        declined.extend((word == Word::Declined).then(|| (asker.clone(), input)));
+        match give(&app, &run.id, (&asker, input), word, BY).await {
             Ok(()) => parts.extend(told),
             // What does not fit can be put right; the client shows it beside the question, which is asked again.
             Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => {
-                refused.insert(input, before + 1);
+                refused.insert((asker.to_string(), input), before + 1);
                 parts.push(Fixed::ToolOutputError { tool_call_id, error_text: error.detail().to_owned() });
             }
             Err(error) => return Err(error),
         }
     }
     let machine = AiSdk::new(run.id.clone(), run.workflow, access, seen).answered(parts, refused);
-    Ok(marked(Segment { app, run: run.id, def: Some(def), access, follow, declined, machine }.respond()))
+    Ok(marked(Segment { app, run: run.id, access, follow, declined, machine }.respond()))
 }
 
 /// The answer that was meant, and what the client is told of it.
@@ -176,43 +170,33 @@ async fn resume(
     access: Access,
     Path((name, chat)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let def = app.runs.definition(&name)?;
+    app.runs.definition(&name)?;
     let thread = Thread::find(&app.runs, &name, &chat).await?;
     let Some(run) = thread.active().cloned() else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let settled = |(input, question): (InputView, Question)| {
         let end = match input.state {
             InputState::Pending => return None,
-            InputState::Answered { response, .. } => Settled::Answered(seen(&def, &input.expects, response, access)),
+            InputState::Answered { response, .. } => {
+                let def = definition(&app, &RunId::from(input.run.as_str()), &input.workflow);
+                Settled::Answered(seen(def.as_deref(), &input.expects, response, access))
+            }
             InputState::Withdrawn { .. } => Settled::Not("The question was withdrawn."),
             InputState::Expired { .. } => Settled::Not("Nobody answered in time."),
         };
         let asked = input.data.get("value").cloned().unwrap_or_default();
         Some(Past { question, asked, end })
     };
-    let past = questions(&app, access, &run, &def).await?.into_iter().filter_map(settled).collect();
+    let asked = questions(&app, &run.id, access, true, QUESTIONS).await?;
+    let past = asked.into_iter().filter_map(settled).collect();
     let follow = app.runs.follow(&run.id, StreamStart::Beginning, true).await?;
     let machine = AiSdk::new(run.id.clone(), name, access, 0).replaying(past);
-    Ok(marked(Segment { app, run: run.id, def: Some(def), access, follow, declined: Vec::new(), machine }.respond()))
+    Ok(marked(Segment { app, run: run.id, access, follow, declined: Vec::new(), machine }.respond()))
 }
 
 /// An answer, as far as the reader may see it.
-fn seen(def: &WorkflowDef, expects: &Option<String>, answer: Value, access: Access) -> Value {
-    let meta = expects.as_deref().and_then(|tag| def.event_by_tag(tag)).map(|ix| def.event(ix));
-    if access.sees_secrets() { answer } else { crate::wire::covered(answer, meta) }
-}
-
-/// The questions of a run, in the order in which they were asked.
-async fn questions(
-    app: &App,
-    access: Access,
-    run: &RunView,
-    def: &WorkflowDef,
-) -> Result<Vec<(InputView, Question)>, ApiError> {
-    let query = InputQuery { run: Some(run.id.to_string()), ..InputQuery::default() };
-    let mut inputs = app.runs.inputs(&query, None, QUESTIONS).await?;
-    inputs.sort_by_key(|input| input.input);
-    let with = |input: InputView| (input.clone(), Question::of(&input, Some(def), access));
-    Ok(inputs.into_iter().map(with).collect())
+fn seen(def: Option<&WorkflowDef>, expects: &Option<String>, answer: Value, access: Access) -> Value {
+    let meta = || def.zip(expects.as_deref()).and_then(|(def, tag)| Some(def.event(def.event_by_tag(tag)?)));
+    if access.sees_secrets() { answer } else { crate::wire::covered(answer, meta()) }
 }
 
 fn marked(mut response: Response) -> Response {

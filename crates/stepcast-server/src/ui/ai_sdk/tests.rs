@@ -107,8 +107,8 @@ fn a_failure_is_an_error() {
 #[test]
 fn a_refused_answer_is_told_and_the_question_asked_under_another_id() {
     let refused = Fixed::ToolOutputError { tool_call_id: "r/1@3".into(), error_text: "no".into() };
-    let mut machine =
-        AiSdk::new("r".into(), "w".into(), Access::Full, 3).answered(vec![refused], BTreeMap::from([(1, 1)]));
+    let mut machine = AiSdk::new("r".into(), "w".into(), Access::Full, 3)
+        .answered(vec![refused], BTreeMap::from([(("r".into(), 1), 1)]));
     let mut out = Vec::new();
     machine.begin(&mut out);
     machine.paused(&[question(false)], &mut out);
