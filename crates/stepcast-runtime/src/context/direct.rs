@@ -17,7 +17,10 @@ pub struct Direct<'a> {
 
 /// The stream of a run, while it is written to.
 #[derive(Debug)]
-pub struct Told<'a>(&'a mut StreamLog);
+pub struct Told<'a> {
+    log: &'a mut StreamLog,
+    has_times: bool,
+}
 
 impl<'a> Direct<'a> {
     /// That of the execution that is called, if there is one.
@@ -46,7 +49,8 @@ impl<'a> Direct<'a> {
                 return None;
             }
             let data = &mut *data;
-            let result = write(data.store.get_or_insert_default(), &mut Told(&mut data.log));
+            let mut told = Told { log: &mut data.log, has_times: data.has_times };
+            let result = write(data.store.get_or_insert_default(), &mut told);
             (result, data.log.take_wakers())
         };
         wakers.wake();
@@ -62,7 +66,8 @@ impl<'a> Direct<'a> {
 impl Told<'_> {
     /// Adds an event to the stream.
     pub fn push(&mut self, event: AnyEvent) {
-        self.0.push(event);
+        let at = self.has_times.then(crate::clock::now);
+        self.log.push(event, at);
     }
 }
 
