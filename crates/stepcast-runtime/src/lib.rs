@@ -31,8 +31,8 @@ pub use durable::{AnswerRunError, AttachError, DefineError, Definitions, SendRun
 pub use params::{Attempt, CancelToken, EditStateError, Res, State};
 pub use resources::*;
 pub use run::{
-    AnyRun, DispatchOutcome, Dispatched, Mailbox, RespondError, Run, RunError, RunId, RunOptions, RunWorkflow, SendError,
-    SharedError, Stepped, StoredError,
+    AnyRun, DispatchOutcome, Dispatched, Mailbox, RespondError, Run, RunError, RunId, RunOptions, RunWorkflow,
+    SendError, SharedError, Stepped, StoredError,
 };
 pub use runtime::{RunCounts, Runtime, RuntimeError, WorkflowCounts};
 pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};

@@ -73,8 +73,6 @@ pub(crate) struct More {
     pub(crate) room: super::room::Room,
     /// Who lets the run go on step by step.
     pub(crate) stepping: Option<Box<Stepping>>,
-    /// The journal of a kept run that is put away.
-    pub(crate) journal: Option<Box<Journal>>,
     /// After the run's end: when executions that go on are dropped.
     pub(crate) grace_until: Option<Time>,
     #[cfg(feature = "testing")]

@@ -28,7 +28,7 @@ use stepcast_core::{AnyEvent, Payload, WorkflowIdleEvent};
 use tokio::runtime::Handle;
 
 pub(crate) use self::core::RunCore;
-pub(crate) use self::kept::{Journal, Place, StoredFailure, status_of};
+pub(crate) use self::kept::{AtRest, Journal, Place, StoredFailure, status_of};
 use self::place::ProbeWaker;
 pub(crate) use self::place::{RunnerEnv, env_exec, panic_message, panicked};
 pub(crate) use self::rest::PutAway;
@@ -203,7 +203,7 @@ impl Dispatch {
             return Poll::Ready(());
         }
         if away {
-            inbox.task = match core.put_away() {
+            inbox.task = match core.put_away(&self.env.run) {
                 Ok(away) => Task::PutAway(away),
                 Err(mut core) => {
                     core.shrink();

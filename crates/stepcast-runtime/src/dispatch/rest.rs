@@ -32,7 +32,7 @@ struct Parked {
 
 impl RunCore {
     /// Packs a run that has nothing to do; a large one is given back as it is.
-    pub(crate) fn put_away(mut self: Box<Self>) -> Result<Box<PutAway>, Box<RunCore>> {
+    pub(crate) fn put_away(mut self: Box<Self>, run: &RunShared) -> Result<Box<PutAway>, Box<RunCore>> {
         let plain = |entry: &Entry| {
             entry.shared.is_some()
                 && entry.deadline.is_none()
@@ -50,9 +50,8 @@ impl RunCore {
             Some(Parked { shared: shared?, started, left: left.map(Box::new), future })
         });
         let parked = parked.collect();
-        if let Some(mut journal) = self.journal.take() {
-            journal.shrink();
-            self.more().journal = Some(journal);
+        if let (Some(keeping), Some(journal)) = (run.keeping(), self.journal.take()) {
+            keeping.put_journal(journal);
         }
         let away = PutAway { state, parked, more: self.more.take(), tokio: Handle::try_current().ok() };
         self.leave();
@@ -70,7 +69,6 @@ impl PutAway {
         let mut core = RunCore::with_options(run);
         core.state.take_up(self.state);
         core.more = self.more;
-        core.journal = core.more.as_deref_mut().and_then(|more| more.journal.take());
         for Parked { shared, started, left, future } in self.parked {
             let (key, step, attempt) = (shared.key, shared.step, shared.attempt);
             let left = left.map(|left| *left);

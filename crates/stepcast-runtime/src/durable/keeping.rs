@@ -7,7 +7,7 @@ use stepcast_core::AnyEvent;
 use stepcast_core::backend::{Backend, Batch, Done, Receipt, Receiver, WriteError};
 
 use super::{AttachError, Host, Landing, Loaded};
-use crate::dispatch::Journal;
+use crate::dispatch::{AtRest, Journal};
 use crate::exec::{ExecShared, OpLog};
 use crate::run::{Cell, RunShared, Task, lock};
 
@@ -17,8 +17,8 @@ use crate::run::{Cell, RunShared, Task, lock};
 pub(crate) struct Keeping {
     pub(crate) backend: Arc<dyn Backend>,
     landing: Arc<Landing>,
-    /// What the dispatcher begins with, until it is made.
-    journal: Mutex<Option<Box<Journal>>>,
+    /// What the dispatcher begins with until it is made, and goes on with after a rest.
+    journal: Mutex<Option<AtRest>>,
     /// Executions with something on record that the journal does not have yet.
     touched: Mutex<Vec<Arc<ExecShared>>>,
     /// What steps wrote to the stream, until it is in a batch.
@@ -34,7 +34,8 @@ pub(crate) struct Keeping {
     /// Whether the dispatcher is handing a batch over.
     sending: AtomicBool,
     /// The state as it was read anew.
-    reloaded: Mutex<Option<Result<Loaded, AttachError>>>,
+    // Boxed: it is large, and rare.
+    reloaded: Mutex<Option<Box<Result<Loaded, AttachError>>>>,
     has_reloaded: AtomicBool,
     /// Whether it is settled that the store has the run, and if it has not, why.
     pub(crate) recorded: OnceLock<Result<(), Arc<WriteError>>>,
@@ -52,7 +53,7 @@ impl Keeping {
         Keeping {
             backend: Arc::clone(&host.backend),
             landing: Arc::clone(&host.landing),
-            journal: Mutex::new(journal),
+            journal: Mutex::new(journal.map(AtRest::Whole)),
             touched: Mutex::default(),
             written: Mutex::default(),
             dirt: AtomicBool::new(false),
@@ -82,7 +83,12 @@ impl Keeping {
     }
 
     pub(crate) fn take_journal(&self) -> Option<Box<Journal>> {
-        lock(&self.journal).take()
+        lock(&self.journal).take().map(AtRest::take_up)
+    }
+
+    /// Keeps the journal while the dispatcher is at rest.
+    pub(crate) fn put_journal(&self, journal: Box<Journal>) {
+        *lock(&self.journal) = Some(AtRest::of(journal));
     }
 
     /// Whether steps did something that no batch has.
@@ -121,13 +127,13 @@ impl Keeping {
     }
 
     pub(super) fn put_reloaded(&self, loaded: Result<Loaded, AttachError>) {
-        *lock(&self.reloaded) = Some(loaded);
+        *lock(&self.reloaded) = Some(Box::new(loaded));
         self.has_reloaded.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn take_reloaded(&self) -> Option<Result<Loaded, AttachError>> {
         self.has_reloaded.store(false, Ordering::SeqCst);
-        lock(&self.reloaded).take()
+        lock(&self.reloaded).take().map(|loaded| *loaded)
     }
 
     /// Whether there is word of the batch under way, or of what is read anew.
@@ -184,7 +190,7 @@ impl std::fmt::Debug for Keeping {
 impl RunShared {
     /// What ties the run to a backend, if one keeps it.
     pub(crate) fn keeping(&self) -> Option<&Keeping> {
-        self.extra_if_any()?.keeping.get()
+        self.extra_if_any()?.keeping.get().map(|keeping| &**keeping)
     }
 
     /// Notes for a journal that a cell was changed, while that is still locked.

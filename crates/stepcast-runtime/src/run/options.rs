@@ -56,6 +56,34 @@ impl Default for Mailbox {
 }
 
 impl RunOptions {
+    /// Whether a run without options would do the same.
+    pub(crate) fn is_default(&self) -> bool {
+        // Every field by name, so that a new one is not forgotten.
+        let RunOptions {
+            run_id: None,
+            timeout: None,
+            store: None,
+            resources: None,
+            stream_bound: None,
+            mailbox,
+            record_internal: false,
+            record_times: false,
+            max_running: None,
+            stepwise: false,
+            grace: None,
+            budget: None,
+            call_cache: None,
+            call_policy: None,
+            trace: None,
+            #[cfg(feature = "testing")]
+                test: None,
+        } = self
+        else {
+            return false;
+        };
+        *mailbox == Mailbox::default()
+    }
+
     /// The default options.
     pub fn new() -> Self {
         RunOptions::default()

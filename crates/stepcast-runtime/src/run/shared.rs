@@ -43,7 +43,7 @@ pub(crate) struct RunShared {
 /// What few runs need, kept out of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
-    pub(crate) options: OnceLock<RunOptions>,
+    pub(crate) options: OnceLock<Box<RunOptions>>,
     pub(crate) parent: Mutex<Weak<RunShared>>,
     pub(crate) children: Mutex<Vec<Weak<RunShared>>>,
     pub(crate) token: OnceLock<CancellationToken>,
@@ -51,7 +51,7 @@ pub(crate) struct Extra {
     pub(crate) trace: OnceLock<Box<RunTrace>>,
     pub(crate) resolved: OnceLock<Resolved>,
     pub(crate) runtime: OnceLock<RuntimeLink>,
-    pub(crate) keeping: OnceLock<Keeping>,
+    pub(crate) keeping: OnceLock<Box<Keeping>>,
     /// Who waits to know that the store has the run.
     pub(crate) recorded: Notify,
     /// The run goes on only step by step.
@@ -113,7 +113,7 @@ impl RunShared {
     }
 
     pub(crate) fn options(&self) -> Option<&RunOptions> {
-        self.extra_if_any()?.options.get()
+        self.extra_if_any()?.options.get().map(|options| &**options)
     }
 
     /// What ties the run to its runtime, if it was started by one.

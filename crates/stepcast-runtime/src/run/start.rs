@@ -196,9 +196,10 @@ pub(crate) fn launch(
         || options.as_ref().is_some_and(|options| options.resources.is_some())
         || !shared.def().needs().is_empty();
     if let Some(keeping) = keeping {
-        let _ = shared.extra().keeping.set(keeping);
+        let _ = shared.extra().keeping.set(Box::new(keeping));
     }
-    let given = options.as_ref().and_then(|options| options.trace.as_deref().cloned());
+    let mut options = options;
+    let given = options.as_mut().and_then(|options| options.trace.take()).map(|trace| *trace);
     if let Some(options) = options {
         set_options(&shared, options, &begin);
     }
@@ -236,17 +237,19 @@ pub(crate) fn launch(
     shared
 }
 
-fn set_options(shared: &RunShared, options: RunOptions, begin: &Begin) {
+fn set_options(shared: &RunShared, mut options: RunOptions, begin: &Begin) {
     // A restored run keeps its id and its store.
     let new = !matches!(begin, Begin::Restored(_));
-    if let (true, Some(id)) = (new, &options.run_id) {
-        shared.set_id(id.clone());
+    if let (true, Some(id)) = (new, options.run_id.take()) {
+        shared.set_id(id);
     }
-    let (store, record, times) = (options.store.clone(), options.record_internal, options.record_times);
+    let (store, record, times) = (options.store.take(), options.record_internal, options.record_times);
     if options.stepwise {
         shared.extra().still.store(true, Ordering::Relaxed);
     }
-    let _ = shared.extra().options.set(options);
+    if !options.is_default() {
+        let _ = shared.extra().options.set(Box::new(options));
+    }
     if let (true, Some(store)) = (new, store) {
         store.fill(&mut shared.data());
     }

@@ -15,9 +15,9 @@ use crate::run::RunEnd;
 /// A run's place in its journal, and what its next batch brings.
 pub(crate) struct Journal {
     pub(super) run: Arc<str>,
-    fence: u64,
+    pub(super) fence: u64,
     /// The run that waits for this one's end.
-    parent: Option<Arc<str>>,
+    pub(super) parent: Option<Arc<str>>,
     /// The last row made.
     pub(super) row: u64,
     /// The last stream event made.
@@ -134,7 +134,7 @@ impl Journal {
         journal
     }
 
-    fn at(run: Arc<str>, fence: u64, row: u64, seq: u64) -> Self {
+    pub(super) fn at(run: Arc<str>, fence: u64, row: u64, seq: u64) -> Self {
         Journal {
             batch: Batch::of(Arc::clone(&run), fence, Time(0)),
             run,
@@ -238,16 +238,6 @@ impl Journal {
     /// Whether nothing is on its way into a batch.
     pub(super) fn is_idle(&self) -> bool {
         !self.has_batch() && self.held.is_empty() && self.left.is_empty() && self.changes.is_empty()
-    }
-
-    /// Gives back the room that a run without work does not need.
-    pub(crate) fn shrink(&mut self) {
-        self.spent = Vec::new();
-        self.held.shrink_to_fit();
-        self.starting.shrink_to_fit();
-        self.finished.shrink_to_fit();
-        self.batch.rows.shrink_to_fit();
-        self.batch.events.shrink_to_fit();
     }
 
     /// Whether the next batch brings anything.

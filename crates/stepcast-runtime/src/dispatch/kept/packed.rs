@@ -1,0 +1,56 @@
+//! The journal of a run at rest, in little room.
+
+use std::sync::Arc;
+
+use stepcast_core::engine::Time;
+
+use super::Journal;
+
+/// A journal that nobody works with.
+pub(crate) enum AtRest {
+    /// Nothing is on its way, so the place alone is left of it.
+    Packed(Box<Packed>),
+    /// Something is.
+    Whole(Box<Journal>),
+}
+
+/// A place in a journal.
+pub(crate) struct Packed {
+    run: Arc<str>,
+    parent: Option<Arc<str>>,
+    fence: u64,
+    row: u64,
+    seq: u64,
+    last_letter: u64,
+    since: usize,
+    due: Option<Time>,
+    began: bool,
+    waits: bool,
+}
+
+impl AtRest {
+    pub(crate) fn of(mut journal: Box<Journal>) -> Self {
+        let nothing_comes = journal.is_idle() && !journal.is_writing() && journal.first.is_none() && !journal.leave;
+        let nothing_came = journal.finished.is_empty()
+            && journal.starting.is_empty()
+            && journal.early.is_empty()
+            && journal.found.is_empty();
+        if !nothing_comes || !nothing_came {
+            journal.spent = Vec::new();
+            return AtRest::Whole(journal);
+        }
+        let Journal { run, fence, parent, row, seq, began, waits, due, last_letter, since, .. } = *journal;
+        AtRest::Packed(Box::new(Packed { run, parent, fence, row, seq, last_letter, since, due, began, waits }))
+    }
+
+    pub(crate) fn take_up(self) -> Box<Journal> {
+        match self {
+            AtRest::Whole(journal) => journal,
+            AtRest::Packed(packed) => {
+                let Packed { run, parent, fence, row, seq, last_letter, since, due, began, waits } = *packed;
+                let empty = Journal::at(run, fence, row, seq);
+                Box::new(Journal { parent, last_letter, since, due, began, waits, ..empty })
+            }
+        }
+    }
+}
