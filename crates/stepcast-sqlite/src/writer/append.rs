@@ -6,6 +6,7 @@ use rusqlite::params;
 use stepcast_core::backend::{Batch, LoadError, StorageError, WriteError};
 
 use super::FaultPoint;
+use super::rows::NewRow;
 use super::work::{Held, Work};
 use crate::error::storage;
 use crate::events;
@@ -16,7 +17,7 @@ use crate::sql::{Stored, db};
 const LARGEST: usize = 1_000_000_000;
 
 impl Work<'_> {
-    pub(super) fn check_rows(&self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
+    pub(super) fn check_rows(&mut self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
         if batch.rows.is_empty() {
             return Ok(Ok(()));
         }
@@ -40,19 +41,18 @@ impl Work<'_> {
         let Some(mut end) = held.end else { return Ok(()) };
         for row in &batch.rows {
             let place = self.tail.append(held.key);
-            let values = params![place, held.key, db(row.n), end.id, row.data];
-            self.often.row.execute(values).map_err(storage)?;
+            self.put_row(NewRow { place, key: held.key, n: row.n, before: end.id }, &row.data)?;
             (end.id, end.n) = (place, row.n);
-            self.fault(FaultPoint::Statement);
         }
         held.end = Some(end);
         Ok(())
     }
 
-    pub(super) fn end_of(&self, held: &mut Held, run: &Arc<str>) -> Stored<Result<End, WriteError>> {
+    pub(super) fn end_of(&mut self, held: &mut Held, run: &Arc<str>) -> Stored<Result<End, WriteError>> {
         if let Some(end) = held.end {
             return Ok(Ok(end));
         }
+        self.flush_rows()?;
         Ok(match journal::end(self.conn, held.key)? {
             Ok(end) => {
                 held.end = Some(end);

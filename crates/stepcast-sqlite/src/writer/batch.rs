@@ -235,6 +235,8 @@ impl Work<'_> {
             params![held.key, db(covers), snapshot.data],
         )?;
         self.fault(FaultPoint::Statement);
+        self.flush_rows()?;
+        self.tail.cut();
         match journal::cut(self.conn, held.key, end, covers)? {
             Ok(end) => {
                 if end.id == 0 {

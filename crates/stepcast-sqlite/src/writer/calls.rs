@@ -134,6 +134,7 @@ impl Work<'_> {
 
     fn remove(&mut self, key: i64) -> Stored<()> {
         self.settle_events()?;
+        self.tail.cut();
         let whole = match journal::end(self.conn, key)? {
             Ok(end) => journal::cut(self.conn, key, end, end.n)?.is_ok(),
             Err(_) => false,

@@ -118,6 +118,7 @@ impl Work<'_> {
                 outcomes.push(self.put(job)?);
                 self.fault(FaultPoint::Job);
             }
+            self.flush_rows()?;
             if !more.as_mut().is_some_and(|more| more.join(jobs)) {
                 return Ok(outcomes);
             }
@@ -142,10 +143,12 @@ impl Work<'_> {
 
     /// Takes back what `change` did if it says `false`.
     fn revocable<T>(&mut self, change: impl FnOnce(&mut Work<'_>) -> Stored<(bool, T)>) -> Stored<T> {
+        self.flush_rows()?;
         run(self.conn, "SAVEPOINT job", [])?;
         let (keep, value) = change(self)?;
         if !keep {
             run(self.conn, "ROLLBACK TO job", [])?;
+            self.waiting.clear();
             self.tail.doubt();
             self.forget_shared();
             self.count_fresh()?;

@@ -7,6 +7,7 @@ mod calls;
 mod group;
 mod inputs;
 mod queue;
+mod rows;
 mod tail;
 mod work;
 

@@ -19,6 +19,8 @@ pub(super) struct Tail {
     pub(super) next: i64,
     /// Up to where last rows are noted.
     noted: i64,
+    /// Whether the table has a row right before that.
+    pub(super) joined: bool,
     /// The places of the last rows past `noted`, by the run's key.
     ends: Ends,
     /// Whether `ends` knows all of them.
@@ -75,9 +77,14 @@ impl Tail {
         self.ends.remove(&key);
     }
 
+    /// Rows were deleted, perhaps the last one.
+    pub(super) fn cut(&mut self) {
+        self.joined = false;
+    }
+
     /// Something was taken back: only the table knows.
     pub(super) fn doubt(&mut self) {
-        self.whole = false;
+        (self.whole, self.joined) = (false, false);
     }
 }
 
@@ -87,7 +94,7 @@ impl Work<'_> {
         let noted = journal::noted(self.conn)?;
         let next = journal::next_place(self.conn, noted)?;
         self.count_fresh()?;
-        self.tail = Tail { next, noted, ends: Ends::default(), whole: next == noted + 1 };
+        self.tail = Tail { next, noted, joined: false, ends: Ends::default(), whole: next == noted + 1 };
         Ok(())
     }
 
@@ -120,7 +127,7 @@ impl Work<'_> {
     fn note(&mut self) -> Stored<()> {
         let last = self.tail.next - 1;
         journal::note(self.conn, last, self.tail.whole.then_some(&self.tail.ends))?;
-        self.tail = Tail { next: self.tail.next, noted: last, ends: Ends::default(), whole: true };
+        self.tail = Tail { noted: last, ends: Ends::default(), whole: true, ..self.tail };
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Statement};
 use stepcast_core::backend::{Batch, Notice, StorageError, WriteError};
 
 use super::FaultPoint;
+use super::rows::{Appends, Waiting};
 use super::tail::{Fresh, Tail};
 use crate::error::storage;
 use crate::journal::End;
@@ -36,6 +37,7 @@ pub(crate) struct Work<'c> {
     /// What it said when somebody was last told of it.
     told: i64,
     pub(super) tail: Tail,
+    pub(super) waiting: Waiting,
     pub(super) fresh: Fresh,
     pub(super) broken: Option<StorageError>,
     pub(super) notices: Vec<Notice>,
@@ -71,7 +73,7 @@ pub(crate) struct Often<'c> {
     pub(super) begin: Statement<'c>,
     pub(super) commit: Statement<'c>,
     pub(super) version: Statement<'c>,
-    pub(super) row: Statement<'c>,
+    pub(super) appends: Appends<'c>,
     pub(super) event: Statement<'c>,
     pub(super) fresh: Statement<'c>,
     pub(super) create: Statement<'c>,
@@ -86,7 +88,7 @@ impl<'c> Often<'c> {
             begin: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
             version: prepare("PRAGMA data_version")?,
-            row: prepare("INSERT INTO journal(id, run, n, prev, data) VALUES(?1, ?2, ?3, ?4, ?5)")?,
+            appends: Appends::prepare(conn)?,
             event: prepare("INSERT INTO events(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)")?,
             fresh: prepare("INSERT INTO fresh(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)")?,
             create: prepare(
@@ -124,6 +126,7 @@ impl<'c> Work<'c> {
             version: None,
             told: version,
             tail: Tail::default(),
+            waiting: Waiting::default(),
             fresh: Fresh::default(),
             broken: None,
             notices: Vec::new(),
@@ -170,6 +173,7 @@ impl<'c> Work<'c> {
     /// Nothing that was learnt in a transaction holds after it was rolled back.
     pub(super) fn forget(&mut self) {
         self.held.clear();
+        self.waiting.clear();
         self.forget_shared();
         self.version = None;
         self.vacuum = false;
