@@ -194,7 +194,7 @@ async fn a_removed_graph_begins_no_runs_and_its_runs_go_on() {
     assert!(matches!(error("greet@1"), RuntimeError::Retired { .. }), "{}", error("greet@1"));
     // What began goes on, and nothing new is made of it.
     let input = asked(&run).await;
-    run.respond_value(&input, json!({ "response": "Ada" })).await.unwrap();
+    run.respond_value(&input, json!("Ada")).await.unwrap();
     assert_eq!(run.outcome().await.unwrap().value()["result"]["say"], json!("Ada"));
     assert!(graphs.put(&json!({ "id": "late", "edges": [], "steps": outer["steps"] })).is_err());
     let run = runtime.start("outer", json!({}), RunOptions::new()).unwrap();

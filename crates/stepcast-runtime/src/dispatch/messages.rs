@@ -198,7 +198,8 @@ impl Dispatch {
         let (ix, value) = match answer {
             Given::Choice(_) => return Err(wrong(input, &names(), "a choice about a failed step".to_owned())),
             Given::Value(value) => match responses[..] {
-                [ix] => (ix, value),
+                // As a store takes it.
+                [ix] => (ix, durable::normal_of(Some(def.event(ix).tag), value)),
                 _ => return Err(wrong(input, &names(), "data without a type".to_owned())),
             },
             Given::Event(event) => {

@@ -16,7 +16,12 @@ pub(crate) enum Misfit {
 
 /// The answer in the form of the event that the question takes: a plain value is the response of a dynamic one.
 pub(crate) fn normal(asked: &NewInput, answer: Value) -> Value {
-    let dynamic = asked.expects.as_deref() == Some(HumanResponseEvent::META.tag);
+    normal_of(asked.expects.as_deref(), answer)
+}
+
+/// The same where the event that the question takes is known alone.
+pub(crate) fn normal_of(expects: Option<&str>, answer: Value) -> Value {
+    let dynamic = expects == Some(HumanResponseEvent::META.tag);
     match answer {
         Value::Object(_) => answer,
         plain if dynamic => json!({ "response": plain }),

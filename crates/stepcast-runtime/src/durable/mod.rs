@@ -14,7 +14,7 @@ mod records;
 
 pub(crate) use answers::record_answer;
 pub(crate) use aside::end_in_store;
-pub(crate) use check::{Misfit, misfit};
+pub(crate) use check::{Misfit, misfit, normal_of};
 pub use defined::{DefineError, Definitions};
 pub use error::{AnswerRunError, AttachError, SendRunError};
 pub(crate) use host::{Host, fetch_letters};
