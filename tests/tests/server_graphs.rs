@@ -65,7 +65,7 @@ async fn answer(served: &Whole, run: &str, response: &str) {
     served.until(run, "waiting").await;
     let asked = served.get(&format!("/runs/{run}/inputs?status=pending")).await;
     let number = asked.body["inputs"][0]["input"].as_u64().unwrap_or_else(|| panic!("{}", asked.text));
-    let body = json!({ "response": { "response": response } });
+    let body = json!({ "response": response });
     let answered = served.post(&format!("/runs/{run}/inputs/{number}"), body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
 }

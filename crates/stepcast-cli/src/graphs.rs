@@ -51,8 +51,8 @@ pub(crate) fn load(files: &[&Path], host: Host) -> Result<Vec<Graph>, CliError> 
 }
 
 /// Lets a runtime run graphs; their ids stand for them in this order.
-pub(crate) fn register(runtime: &Runtime, graphs: &[Graph]) -> Result<(), CliError> {
-    for graph in graphs {
+pub(crate) fn register(runtime: &Runtime, graphs: &[(Graph, PathBuf)]) -> Result<(), CliError> {
+    for (graph, _) in graphs {
         runtime.register_graph(graph).map_err(|error| match error {
             RuntimeError::DuplicateWorkflow { .. } => CliError::new("SC0123", error.to_string()),
             error => CliError::from(error),

@@ -24,11 +24,8 @@ impl Document {
         let document = read(source).document;
         let node = |id: &str, kind: Option<StepType>| GraphNode {
             id: id.to_owned(),
-            label: match kind {
-                Some(kind) if kind.word() != id => format!("{id}: {}", kind.word()),
-                _ => id.to_owned(),
-            },
-            kind: NodeKind::Step { description: None },
+            label: id.to_owned(),
+            kind: NodeKind::Step { description: kind.map(|kind| kind.word().to_owned()) },
         };
         let edge = |source: &str, target: &str, label: Option<String>| GraphEdge {
             source: source.to_owned(),

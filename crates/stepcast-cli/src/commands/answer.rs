@@ -185,7 +185,7 @@ async fn go_on(app: &App, args: &Args, found: &InputRecord) -> Outcome {
         return resume::resume(app, &record, args.manner).await;
     }
     if !app.json {
-        let resume = app.command(&format!("resume {}", crate::text::short(&record.run)));
+        let resume = app.command_for(&record.workflow, &format!("resume {}", crate::text::short(&record.run)));
         out::line(paint(DIM, format!("no process drives the run now; go on with: {resume}")))?;
     }
     Ok(Exit::Completed)

@@ -52,7 +52,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         false => out::line(format!("{} {id} to end", paint(YELLOW, "asked")))?,
     }
     if !driven && !ended {
-        let resume = app.command(&format!("resume {id}"));
+        let resume = app.command_for(&record.workflow, &format!("resume {id}"));
         out::line(paint(DIM, format!("no process drives it now; it ends when one does: {resume}")))?;
     }
     Ok(Exit::Completed)

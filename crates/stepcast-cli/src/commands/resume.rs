@@ -6,7 +6,7 @@ use stepcast_client::Client;
 
 use super::Outcome;
 use super::run::MannerArgs;
-use crate::app::App;
+use crate::app::{App, is_version};
 use crate::drive::{Manner, drive};
 use crate::error::CliError;
 use crate::graphs::GraphArgs;
@@ -80,8 +80,7 @@ fn elsewhere(record: &RunRecord) -> CliError {
         record.workflow
     );
     let error = CliError::new("SC0034", text);
-    // Only a version of a graph has such a name.
-    match record.workflow.contains('@') {
+    match is_version(&record.workflow) {
         true => error.help("name the graph's file with --graph FILE, or use the binary that has the workflow"),
         false => error,
     }

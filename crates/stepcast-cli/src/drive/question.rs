@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use stepcast::backend::InputRecord as Stored;
-use stepcast::{AnyRun, EventMeta, InputId, InputRecord, Role, RunId, WorkflowDef};
+use stepcast::{AnyRun, Event, EventMeta, InputId, InputRecord, InputRequiredEvent, Role, RunId, WorkflowDef};
 
 use crate::input::{Field, Kind, fields_of, fields_of_schema};
 use crate::text::short;
@@ -35,7 +35,13 @@ impl Question {
             }
             (None, None) => Value::Null,
         };
-        let choices: Vec<String> = asked.choices.iter().map(|choice| word(&json!(choice))).collect();
+        let mut choices: Vec<String> = asked.choices.iter().map(|choice| word(&json!(choice))).collect();
+        // A question of a type that was made at run time brings what it takes with it.
+        let own = asked.event.as_ref().filter(|event| event.tag() == InputRequiredEvent::META.tag).map(|_| &data);
+        if let Some(Value::Array(own)) = own.and_then(|data| data.get("choices")).filter(|_| choices.is_empty()) {
+            choices = own.iter().map(word).collect();
+        }
+        let schema = own.and_then(|data| data.get("schema")).filter(|schema| schema.is_object());
         let expects = asked.expects.as_deref().and_then(wire::meta).or_else(|| match asked.expects {
             None if choices.is_empty() => only_answer(run),
             _ => None,
@@ -46,7 +52,11 @@ impl Question {
             step: asked.step.clone(),
             text: wire::question(None, &data),
             expects,
-            fields: expects.map(fields_of).unwrap_or_default(),
+            fields: match (expects, schema) {
+                (Some(meta), _) => fields_of(meta),
+                (None, Some(schema)) => fields_of_schema(schema),
+                (None, None) => Vec::new(),
+            },
             choices,
         }
     }
@@ -114,7 +124,7 @@ impl Question {
         }
         if self.fields.is_empty() && self.expects.is_none() {
             let (name, about) = ("answer".to_owned(), None);
-            return vec![Field { name, kind: Kind::Json, optional: false, about, secret: false }];
+            return vec![Field { name, kind: Kind::Any, optional: false, about, secret: false }];
         }
         self.fields.clone()
     }

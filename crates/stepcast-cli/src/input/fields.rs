@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Choice(Vec<String>),
     /// Anything else, written as JSON.
     Json,
+    /// Anything: what is no JSON is a text.
+    Any,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Number => "number".to_owned(),
             Kind::Choice(names) => names.join("/"),
             Kind::Json => "JSON".to_owned(),
+            Kind::Any => "text or JSON".to_owned(),
         }
     }
 
@@ -57,7 +60,7 @@ impl Kind {
             Kind::Bool => "true".to_owned(),
             Kind::Integer | Kind::Number => "1".to_owned(),
             Kind::Choice(names) => names.first().cloned().unwrap_or_default(),
-            Kind::Json => "JSON".to_owned(),
+            Kind::Json | Kind::Any => "JSON".to_owned(),
         }
     }
 
@@ -78,6 +81,7 @@ impl Kind {
             }
             Kind::Choice(names) => choose(names, text).map(Value::from),
             Kind::Json => serde_json::from_str(text).map_err(|error| format!("that is not JSON: {error}")),
+            Kind::Any => Ok(serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))),
         }
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
         found.iter().try_for_each(Finding::show)?;
         let what = [count(found.len(), "graph"), count(errors, "error"), count(warnings, "warning")];
         out::line(what.join(", "))?;
-        if alone {
+        if alone && !args.no_names {
             out::note(paint(DIM, "what they name was not looked up: this binary has nothing of its own for graphs"));
         }
     }

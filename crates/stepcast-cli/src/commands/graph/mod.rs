@@ -9,7 +9,7 @@ use stepcast::{GraphOverlay, TextStyle, WorkflowGraph};
 use stepcast_graph::Document;
 
 use super::Outcome;
-use crate::app::App;
+use crate::app::{App, is_version};
 use crate::deliver::deliver;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -141,7 +141,7 @@ fn not_linked(error: CliError, name: &str) -> CliError {
     match error.code() {
         "SC0040" => {
             let error = CliError::new("SC0102", format!("The run is of `{name}`, which is not in this binary."));
-            match name.contains('@') {
+            match is_version(name) {
                 true => error.help("name the graph's file: graph FILE --run RUN"),
                 false => error,
             }
