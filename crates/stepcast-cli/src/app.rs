@@ -6,11 +6,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stepcast::backend::Backend;
+use stepcast::backend::{Backend, RunRecord};
 use stepcast::{Catalogue, CatalogueWorkflow, Result as StepResult, Runtime, WorkflowDef};
 
 use stepcast_client::Client;
-use stepcast_graph::{Graph, Host};
+use stepcast_graph::{Graph, Host, RegisterGraph};
 
 use crate::args::Options;
 use crate::error::CliError;
@@ -35,7 +35,7 @@ pub(crate) struct App {
     /// What the binary has for graphs.
     host: Option<Host>,
     /// Graphs that were named on the command line.
-    graphs: Mutex<Vec<(Graph, PathBuf)>>,
+    graphs: Mutex<Vec<Graph>>,
 }
 
 impl App {
@@ -87,6 +87,7 @@ impl App {
             None | Some(Ok(())) => {}
             Some(Err(error)) => return Err(CliError::setup(&error)),
         }
+        runtime.take_up_graphs(self.own_host().unwrap_or_default());
         graphs::register(&runtime, &self.graphs.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(runtime)
     }
@@ -98,17 +99,27 @@ impl App {
 
     /// Lets every runtime of this invocation run the graphs of these files.
     pub(crate) fn add_files(&self, files: &[PathBuf]) -> Result<Vec<Graph>, CliError> {
-        let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let graphs = graphs::load(&paths, self.own_host().unwrap_or_default())?;
-        let named = graphs.iter().cloned().zip(files.iter().cloned());
-        self.graphs.lock().unwrap_or_else(PoisonError::into_inner).extend(named);
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let graphs = graphs::load(&files, self.own_host().unwrap_or_default())?;
+        self.graphs.lock().unwrap_or_else(PoisonError::into_inner).extend(graphs.iter().cloned());
         Ok(graphs)
+    }
+
+    /// Lets every runtime of this invocation run the graph of a stored run.
+    pub(crate) fn add_graph_of(&self, record: &RunRecord, store: &dyn Backend) -> Result<(), CliError> {
+        let Some(document) = record.definition.as_deref().map(|hash| store.definition(hash)).transpose()?.flatten()
+        else {
+            return Ok(());
+        };
+        let graph = graphs::of_run(record, &document, self.own_host().unwrap_or_default())?;
+        self.graphs.lock().unwrap_or_else(PoisonError::into_inner).push(graph);
+        Ok(())
     }
 
     /// Whether this is a graph that was named on the command line.
     fn has_graph(&self, name: &str) -> bool {
         let graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);
-        graphs.iter().any(|(graph, _)| graph.id() == name || graph.definition().name() == name)
+        graphs.iter().any(|graph| graph.id() == name || graph.definition().name() == name)
     }
 
     /// The definition of a workflow that is linked in, before anything is opened. `None` where only the binary's own
@@ -150,17 +161,6 @@ impl App {
     pub(crate) fn close(&self, store: Option<Arc<dyn Backend>>) {
         // The command has its result, and what is not written was not acknowledged.
         let _ = store.map(|store| store.close());
-    }
-
-    /// How a command that goes on with a run of this workflow is written: with the files of graphs that it needs.
-    pub(crate) fn command_for(&self, workflow: &str, rest: &str) -> String {
-        let graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);
-        let files: Vec<String> = graphs.iter().map(|(_, file)| format!(" --graph {}", file.display())).collect();
-        match files.is_empty() && is_version(workflow) && self.server().is_none() {
-            // Another process may have named it.
-            true => self.command(&format!("{rest} --graph FILE")),
-            false => self.command(&format!("{rest}{}", files.concat())),
-        }
     }
 
     /// How a command of this binary is written, on the store of this invocation.
@@ -213,16 +213,8 @@ fn program() -> String {
     name.unwrap_or_else(|| "stepcast".to_owned())
 }
 
-/// Whether a name is that of a version of a graph.
-pub(crate) fn is_version(workflow: &str) -> bool {
-    workflow.rsplit_once('@').is_some_and(|(_, version)| version.parse::<u64>().is_ok())
-}
-
 fn unknown_workflow(name: &str, known: &[String]) -> CliError {
     let error = CliError::new("SC0040", format!("There is no workflow `{name}` in this binary."));
-    if is_version(name) {
-        return error.help("name the graph's file with --graph FILE, or use the binary that has it");
-    }
     match (crate::text::nearest(name, known), known.is_empty()) {
         (Some(near), _) => error.help(format!("did you mean `{near}`?")),
         (None, false) => error.help(format!("there are: {}", known.join(", "))),

@@ -4,12 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use stepcast::backend::RunRecord;
 use stepcast::{Runtime, RuntimeError};
 use stepcast_graph::{Graph, GraphError, Graphs, Host, Issue, PutGraphError, RegisterGraph, parse};
 
 use crate::app::App;
 use crate::codes::Coded;
 use crate::error::CliError;
+use crate::text::short;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 16 << 20;
@@ -17,7 +19,7 @@ const MAX_FILE: u64 = 16 << 20;
 /// Graphs that a command may need.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct GraphArgs {
-    /// A graph that the run is of, or that it runs: a JSON or YAML file; may be given several times
+    /// A graph that the run's graph runs as a subgraph: a JSON or YAML file; may be given several times
     #[arg(long = "graph", value_name = "FILE")]
     pub(crate) graphs: Vec<PathBuf>,
 }
@@ -51,14 +53,28 @@ pub(crate) fn load(files: &[&Path], host: Host) -> Result<Vec<Graph>, CliError> 
 }
 
 /// Lets a runtime run graphs; their ids stand for them in this order.
-pub(crate) fn register(runtime: &Runtime, graphs: &[(Graph, PathBuf)]) -> Result<(), CliError> {
-    for (graph, _) in graphs {
+pub(crate) fn register(runtime: &Runtime, graphs: &[Graph]) -> Result<(), CliError> {
+    for graph in graphs {
         runtime.register_graph(graph).map_err(|error| match error {
             RuntimeError::DuplicateWorkflow { .. } => CliError::new("SC0123", error.to_string()),
             error => CliError::from(error),
         })?;
     }
     Ok(())
+}
+
+/// The graph that a stored run was started with.
+pub(crate) fn of_run(record: &RunRecord, document: &str, host: Host) -> Result<Graph, CliError> {
+    Graph::stored(document, host).map_err(|error| {
+        let text = format!("The run {} is of `{}`, which cannot run here.", short(&record.run), record.workflow);
+        let error = match error {
+            GraphError::Refused { report, .. } => {
+                report.errors().fold(CliError::new("SC0034", text), |error, issue| error.cause(line(issue)))
+            }
+            error => CliError::new("SC0034", text).cause(error),
+        };
+        error.help("use the binary that has what the graph names")
+    })
 }
 
 fn refused(file: &Path, error: PutGraphError) -> CliError {
@@ -89,17 +105,12 @@ impl App {
     /// now on.
     pub(crate) fn workflow_of(&self, name: &str, more: &GraphArgs) -> Result<String, CliError> {
         if !is_file(name) || stepcast::Catalogue::global()?.workflow(name).is_some() {
-            self.add_graphs(more)?;
+            self.add_files(&more.graphs)?;
             return Ok(name.to_owned());
         }
         let own = PathBuf::from(name);
         let others = more.graphs.iter().filter(|file| **file != own).cloned().collect::<Vec<_>>();
         let graphs = self.add_files(&[vec![own], others].concat())?;
         Ok(graphs[0].definition().name().to_owned())
-    }
-
-    /// Lets every runtime of this invocation run graphs.
-    pub(crate) fn add_graphs(&self, args: &GraphArgs) -> Result<(), CliError> {
-        self.add_files(&args.graphs).map(drop)
     }
 }

@@ -61,11 +61,12 @@ fn a_file_is_run_like_a_workflow() {
     let runs = place.run(&["runs", "--json"]).exits(0).json();
     assert!(runs.iter().any(|run| run["run_id"] == "o1" && run["workflow"] == "outer@1"), "{runs:?}");
     place.run(&["run", "outer.json"]).exits(2).says("error[SC0122]").says("[unknown_reference] /steps/0/graph");
-    assert_eq!(
-        result(place.run(&["rerun", "o1", "--graph", "outer.json", "--graph", "hello.json"]))["run"]["say"],
-        "Hello, Ada!"
-    );
-    place.run(&["rerun", "o1"]).exits(4).says("error[SC0040]").says("--graph FILE");
+    // What it was started with is in the store, with the graph that it runs.
+    for file in ["hello.json", "outer.json"] {
+        std::fs::remove_file(place.file(file)).unwrap();
+    }
+    assert_eq!(result(place.run(&["rerun", "o1"]))["run"]["say"], "Hello, Ada!");
+    assert!(place.run(&["doctor"]).exits(0).out.contains("ok "), "its workflow is not missing");
 }
 
 #[test]
@@ -73,20 +74,21 @@ fn a_run_of_a_file_goes_on_in_other_processes() {
     let place = place();
     let ran = place.run(&["run", "review.yaml", "--id", "r1", "--arg", "topic=pirates"]).exits(3);
     ran.says("waiting for an answer: Publish pirates?").says("stepcast answer r1/2 --choice approve");
-    place.run(&["resume", "r1"]).exits(1).says("error[SC0034]").says("--graph FILE");
+    // Nobody has the file any more: the run has its document with it.
+    std::fs::remove_file(place.file("review.yaml")).unwrap();
+    place.run(&["resume", "r1"]).exits(3).says("Publish pirates?");
     let status = place.run(&["status", "r1", "--json"]).exits(0).json().remove(0);
     assert_eq!((&status["status"], &status["workflow"]), (&json!("waiting"), &json!("review@1")), "{status}");
     place.run(&["answer", "r1", "--choice", "perhaps"]).exits(2).says("error[SC0056]");
-    // Sent back, without the file: the answer is recorded, and waits for whoever has it.
+    // Sent back.
     let ran = place.run(&["answer", "r1", "--choice", "reject"]).exits(0);
-    assert!(ran.out.contains("resume r1 --graph FILE"), "{ran:?}");
-    place.run(&["resume", "r1", "--graph", "review.yaml"]).exits(3).says("Publish pirates?");
-    let ran = place.run(&["answer", "r1", "--choice", "approve", "--resume", "--graph", "review.yaml"]).exits(0);
+    assert!(ran.out.contains("resume r1"), "{ran:?}");
+    place.run(&["resume", "r1"]).exits(3).says("Publish pirates?");
+    let ran = place.run(&["answer", "r1", "--choice", "approve", "--resume"]).exits(0);
     assert!(ran.out.contains(r#"{"topic":"pirates","verdict":"approve"}"#), "{ran:?}");
-    place.run(&["resume", "r1", "--graph", "review.yaml"]).exits(1).says("error[SC0031]");
-    // One that was cancelled where nobody has its graph ends with whoever has it.
-    place.run(&["run", "review.yaml", "--id", "r2", "--arg", "topic=x"]).exits(3);
-    let ran = place.run(&["cancel", "r2", "--graph", "review.yaml"]).exits(0);
+    place.run(&["resume", "r1"]).exits(1).says("error[SC0031]");
+    place.run(&["rerun", "r1", "--id", "r2", "--arg", "topic=parrots"]).exits(3).says("Publish parrots?");
+    let ran = place.run(&["cancel", "r2"]).exits(0);
     assert!(ran.out.contains("cancelled"), "{ran:?}");
 }
 
@@ -173,7 +175,7 @@ fn files_that_are_no_graphs_are_refused() {
             "SC0122" => assert!(place.run(&["graph", "check", name]).exits(1).out.contains("fault")),
             _ => drop(place.run(&["graph", "check", name]).exits(2).says(&said)),
         }
-        place.run(&["resume", "r", "--graph", name]).exits(2).says(&said);
+        place.run(&["run", "greet", "--graph", name]).exits(2).says(&said);
     }
     assert!(!place.store().exists(), "nothing is made for what cannot run");
     place.run(&["graph", "check"]).exits(2);
@@ -200,7 +202,8 @@ fn documents_are_drawn_and_described() {
     place.run(&["run", "review.yaml", "--id", "r1", "--arg", "topic=x"]).exits(3);
     let drawn = place.run(&["graph", "review.yaml", "--run", "r1"]).exits(0).out;
     assert!(drawn.contains("1 waiting") && drawn.contains("1 run "), "{drawn}");
-    place.run(&["graph", "--run", "r1"]).exits(4).says("error[SC0102]").says("graph FILE --run RUN");
+    assert_eq!(place.run(&["graph", "--run", "r1"]).exits(0).out, drawn, "from what the store has");
+    assert!(place.run(&["report", "r1"]).exits(0).out.contains("step_ask"));
     let schema: Value = serde_json::from_str(&place.run(&["graph", "schema"]).exits(0).out).unwrap();
     assert!(schema["properties"]["steps"].is_object(), "{schema}");
     // A workflow's drawing is what it was.
@@ -229,6 +232,14 @@ fn a_binary_of_ones_own_has_runners_for_graphs() {
     assert_eq!(own(&["graph", "check", &file("other.json")]), Exit::Failed);
     assert_eq!(own(&["graph", "check", "--no-names", &file("other.json")]), Exit::Completed);
     assert_eq!(own(&["run", &file("other.json")]), Exit::Usage);
+    // A run of it is started once more only where the runner is.
+    let store = file("runs.db");
+    let stored = |args: &[&str]| [&["--store", store.as_str()], args].concat().join(" ");
+    let writer = |_: Job, _: Context| async move { Ok(Value::Null) };
+    let setup = Setup::new().graph_host(Host::new().runner("writer", ["write"], writer));
+    let begin = stored(&["run", &file("agent.json"), "--id", "a1", "--arg", "topic=x"]);
+    assert_eq!(setup.run_from(["own"].into_iter().chain(begin.split(' '))), Exit::Completed);
+    place.run(&["rerun", "a1"]).exits(1).says("error[SC0034]").says("There is no runner `writer`.");
 }
 
 #[test]

@@ -126,6 +126,15 @@ impl Graph {
         check::check(source, host).0
     }
 
+    /// The graph of a document as a stored run keeps it (`Runtime::run_definition`): with the documents of the graphs that it
+    /// ran then, in place of those of the host.
+    ///
+    /// # Errors
+    /// When the host does not have what the document needs, or it is no such document.
+    pub fn stored(document: &str, host: Host) -> Result<Self, GraphError> {
+        snapshot::read(document, host)
+    }
+
     /// The graph's name.
     pub fn id(&self) -> &str {
         &self.inner.document.id

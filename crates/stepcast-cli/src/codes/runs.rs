@@ -40,7 +40,8 @@ pub(super) const CODES: &[CodeDoc] = &[
         "SC0034",
         "the run's workflow is not in this binary",
         "The run is stored, but this binary does not have its workflow. It is left as it is. The binary that started \
-         it, or any other with a workflow of the same name and shape, can go on with it.",
+         it, or any other with a workflow of the same name and shape, can go on with it. A run of a graph has its \
+         document with it, and needs only what that names: runners, functions, steps.",
         "my-app resume 5f2c81d0",
     )
     .help("use the binary that has the workflow; `stepcast workflows` lists those of this one"),

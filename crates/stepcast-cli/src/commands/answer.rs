@@ -11,7 +11,6 @@ use crate::codes::Coded;
 use crate::drive::{Question, ask_all};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::graphs::GraphArgs;
 use crate::input::{Given, SecretArgs};
 use crate::out::{self, BOLD, DIM, GREEN, paint};
 use crate::text::{now, relative};
@@ -41,12 +40,9 @@ pub(crate) struct Args {
     resume: bool,
     #[command(flatten)]
     manner: MannerArgs,
-    #[command(flatten)]
-    graphs: GraphArgs,
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
-    app.add_graphs(&args.graphs)?;
     let found = find_input(&*app.store.read()?, &args.input)?;
     let id = format!("{}/{}", crate::text::short(&found.run), found.asked.input);
     if found.status != InputStatus::Pending {
@@ -185,7 +181,7 @@ async fn go_on(app: &App, args: &Args, found: &InputRecord) -> Outcome {
         return resume::resume(app, &record, args.manner).await;
     }
     if !app.json {
-        let resume = app.command_for(&record.workflow, &format!("resume {}", crate::text::short(&record.run)));
+        let resume = app.command(&format!("resume {}", crate::text::short(&record.run)));
         out::line(paint(DIM, format!("no process drives the run now; go on with: {resume}")))?;
     }
     Ok(Exit::Completed)

@@ -10,7 +10,6 @@ use super::Outcome;
 use crate::app::App;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::graphs::GraphArgs;
 use crate::out::{self, DIM, YELLOW, paint};
 use crate::text::{now, short};
 use crate::{find, text};
@@ -22,12 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Args {
     /// The run
     run: String,
-    #[command(flatten)]
-    graphs: GraphArgs,
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
-    app.add_graphs(&args.graphs)?;
     let record = find::run(&*app.store.read()?, &args.run)?;
     let id = short(&record.run);
     if record.status.is_end() {
@@ -52,7 +48,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         false => out::line(format!("{} {id} to end", paint(YELLOW, "asked")))?,
     }
     if !driven && !ended {
-        let resume = app.command_for(&record.workflow, &format!("resume {id}"));
+        let resume = app.command(&format!("resume {id}"));
         out::line(paint(DIM, format!("no process drives it now; it ends when one does: {resume}")))?;
     }
     Ok(Exit::Completed)
@@ -60,7 +56,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
 
 /// Takes the run up, so that it reads the letter and ends. Whether it did.
 async fn end_here(app: &App, store: std::sync::Arc<dyn Backend>, record: &RunRecord) -> bool {
-    if app.linked(&record.workflow).is_err() {
+    if record.definition.is_none() && app.linked(&record.workflow).is_err() {
         return false;
     }
     let Ok(runtime) = app.runtime(Some(store)) else { return false };
@@ -68,7 +64,9 @@ async fn end_here(app: &App, store: std::sync::Arc<dyn Backend>, record: &RunRec
 }
 
 async fn outcome(app: &App, runtime: &Runtime, record: &RunRecord) -> Option<()> {
-    app.register(runtime, &record.workflow).await.ok()?;
+    if record.definition.is_none() {
+        app.register(runtime, &record.workflow).await.ok()?;
+    }
     let run = runtime.attach(&RunId::from(record.run.clone())).await.ok()?;
     // Its letters were read with it; that one is the answer to the other.
     let _ = run.outcome().await;

@@ -106,7 +106,7 @@ fn verdict(app: &App, record: &RunRecord, asked: &[InputRecord]) -> String {
             None => "waiting for an event from outside".to_owned(),
         },
         RunStatus::Running if record.holder == Holder::Nobody => {
-            let resume = app.command_for(&record.workflow, &format!("resume {}", short(&record.run)));
+            let resume = app.command(&format!("resume {}", short(&record.run)));
             format!("interrupted: no process drives it; {resume} goes on with it")
         }
         _ => "running".to_owned(),
@@ -140,11 +140,9 @@ fn what_next(app: &App, record: &RunRecord, asked: &[InputRecord]) -> Vec<String
     let id = short(&record.run);
     match record.status {
         RunStatus::Failed | RunStatus::TimedOut | RunStatus::Cancelled => {
-            lines.push(app.command_for(&record.workflow, &format!("rerun {id}")))
+            lines.push(app.command(&format!("rerun {id}")))
         }
-        RunStatus::Running if record.holder == Holder::Nobody => {
-            lines.push(app.command_for(&record.workflow, &format!("resume {id}")))
-        }
+        RunStatus::Running if record.holder == Holder::Nobody => lines.push(app.command(&format!("resume {id}"))),
         _ => {}
     }
     let lines = lines.iter().enumerate();

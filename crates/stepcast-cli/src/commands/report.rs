@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
-use super::graph::graph_of;
+use super::graph::graph_of_run;
 use crate::app::App;
 use crate::deliver::deliver;
 use crate::exit::Exit;
@@ -30,7 +30,7 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
     let store = app.store.read()?;
     let story = Story::read(&*store, &find::run(&*store, &args.run)?.run)?;
     // A run whose workflow is in another binary is shown without its graph.
-    let graph = graph_of(app, &story.record.workflow).ok();
+    let graph = graph_of_run(app, &story.record, &*store).ok();
     if app.json {
         out::json(&report::as_json(&story))?;
         return Ok(Exit::Completed);

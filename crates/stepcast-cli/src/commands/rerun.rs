@@ -7,7 +7,6 @@ use super::Outcome;
 use super::run::{MannerArgs, check_id, free_id, start};
 use crate::app::App;
 use crate::error::CliError;
-use crate::graphs::GraphArgs;
 use crate::input::InputArgs;
 use crate::out::{self, DIM, paint};
 use crate::text::short;
@@ -25,12 +24,9 @@ pub(crate) struct Args {
     id: Option<String>,
     #[command(flatten)]
     manner: MannerArgs,
-    #[command(flatten)]
-    graphs: GraphArgs,
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
-    app.add_graphs(&args.graphs)?;
     let store = app.store.read()?;
     let record = find::run(&*store, &args.run)?;
     if let Some(client) = app.server() {
@@ -40,6 +36,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         return remote::follow(app, client, run, args.manner.here(app, true)).await;
     }
     let before = store.load(&record.run)?;
+    app.add_graph_of(&record, &*store)?;
     drop(store);
     // Its own start event, with what is given here laid over it.
     let given = args.input.read()?;

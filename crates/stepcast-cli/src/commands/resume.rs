@@ -6,10 +6,9 @@ use stepcast_client::Client;
 
 use super::Outcome;
 use super::run::MannerArgs;
-use crate::app::{App, is_version};
+use crate::app::App;
 use crate::drive::{Manner, drive};
 use crate::error::CliError;
-use crate::graphs::GraphArgs;
 use crate::text::{now, relative, short};
 use crate::{find, remote};
 
@@ -20,12 +19,9 @@ pub(crate) struct Args {
     run: String,
     #[command(flatten)]
     manner: MannerArgs,
-    #[command(flatten)]
-    graphs: GraphArgs,
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
-    app.add_graphs(&args.graphs)?;
     let store = app.store.read()?;
     let mut record = find::run(&*store, &args.run)?;
     // A child goes on with the run that started it.
@@ -53,13 +49,18 @@ pub(crate) async fn resume(app: &App, record: &RunRecord, manner: MannerArgs) ->
             CliError::new("SC0033", text).help(format!("watch it with {}", app.command(&format!("logs {id} -f"))))
         );
     }
-    let known = app.linked(&record.workflow).map_err(|_| elsewhere(record))?;
-    drop(known);
+    // One of a graph has its document with it.
+    let of_graph = record.definition.is_some();
+    if !of_graph {
+        drop(app.linked(&record.workflow).map_err(|_| elsewhere(record))?);
+    }
     let store = app.store.change()?;
     // What was shown while it ran elsewhere is not shown again.
     let after = store.load(&record.run)?.last_seq;
     let runtime = app.runtime(Some(store.clone()))?;
-    app.register(&runtime, &record.workflow).await?;
+    if !of_graph {
+        app.register(&runtime, &record.workflow).await?;
+    }
     let run = runtime.attach(&RunId::from(record.run.clone())).await?;
     let outcome = drive(app, run, Manner { after, ..manner.here(app, true) }).await;
     app.close(Some(store));
@@ -79,9 +80,5 @@ fn elsewhere(record: &RunRecord) -> CliError {
         short(&record.run),
         record.workflow
     );
-    let error = CliError::new("SC0034", text);
-    match is_version(&record.workflow) {
-        true => error.help("name the graph's file with --graph FILE, or use the binary that has the workflow"),
-        false => error,
-    }
+    CliError::new("SC0034", text)
 }

@@ -190,8 +190,7 @@ fn finish(
     match end {
         End::Killed => {
             let kept = if manner.stored { "; it goes on from there with" } else { "" };
-            let resume =
-                if manner.stored { app.command_for(run.workflow(), &format!("resume {id}")) } else { String::new() };
+            let resume = if manner.stored { app.command(&format!("resume {id}")) } else { String::new() };
             out::note(format!("{} {kept} {resume}", paint(YELLOW, "left in the middle")).trim_end());
             Ok(Exit::Interrupted)
         }
@@ -236,15 +235,12 @@ fn finish(
             let resumable = matches!(error, RunError::Storage { .. } | RunError::Dropped);
             let mut told = CliError::from(error).exit(exit);
             if manner.stored && resumable {
-                told = told.help(format!(
-                    "mend that, and go on with {}",
-                    app.command_for(run.workflow(), &format!("resume {id}"))
-                ));
+                told = told.help(format!("mend that, and go on with {}", app.command(&format!("resume {id}"))));
             } else if manner.stored && began {
                 told = told.help(format!(
                     "{} shows where; {} starts it once more",
                     app.command(&format!("inspect {id}")),
-                    app.command_for(run.workflow(), &format!("rerun {id}"))
+                    app.command(&format!("rerun {id}"))
                 ));
             } else if began {
                 told = told.no_help();

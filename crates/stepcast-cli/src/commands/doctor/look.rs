@@ -216,7 +216,9 @@ fn unlinked(app: &App, live: &Live, now: Time, found: &mut Vec<Finding>) {
         }
     };
     let mut missing: BTreeMap<&str, (usize, Time)> = BTreeMap::new();
-    for run in live.open.iter().filter(|run| run.holder == Holder::Nobody && !known.contains(&run.workflow)) {
+    // Runs of graphs have their documents with them.
+    let unknown = |run: &&RunRecord| run.definition.is_none() && !known.contains(&run.workflow);
+    for run in live.open.iter().filter(unknown).filter(|run| run.holder == Holder::Nobody) {
         let (runs, oldest) = missing.entry(&run.workflow).or_insert((0, run.created));
         *runs += 1;
         *oldest = (*oldest).min(run.created);

@@ -5,11 +5,12 @@ mod check;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use stepcast::backend::{Backend, RunRecord};
 use stepcast::{GraphOverlay, TextStyle, WorkflowGraph};
 use stepcast_graph::Document;
 
 use super::Outcome;
-use crate::app::{App, is_version};
+use crate::app::App;
 use crate::deliver::deliver;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -79,8 +80,10 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
         Some(run) => {
             let store = app.store.read()?;
             let story = Story::read(&*store, &find::run(&*store, run)?.run)?;
-            let name = args.workflow.as_deref().unwrap_or(&story.record.workflow);
-            let graph = graph_of(app, name).map_err(|error| not_linked(error, &story.record.workflow))?;
+            let graph = match &args.workflow {
+                Some(name) => graph_of(app, name)?,
+                None => graph_of_run(app, &story.record, &*store)?,
+            };
             let gaps = story.gaps();
             (graph, Some(overlay(&story)), gaps)
         }
@@ -137,15 +140,18 @@ pub(crate) fn graph_of(app: &App, name: &str) -> Result<WorkflowGraph, CliError>
     }
 }
 
+/// The graph of a run's workflow: of one of data the document that the run was started with.
+pub(crate) fn graph_of_run(app: &App, record: &RunRecord, store: &dyn Backend) -> Result<WorkflowGraph, CliError> {
+    let document = record.definition.as_deref().map(|hash| store.definition(hash)).transpose()?.flatten();
+    match document.and_then(|document| serde_json::from_str(&document).ok()) {
+        Some(document) => Ok(Document::drawing(&document)),
+        None => graph_of(app, &record.workflow).map_err(|error| not_linked(error, &record.workflow)),
+    }
+}
+
 fn not_linked(error: CliError, name: &str) -> CliError {
     match error.code() {
-        "SC0040" => {
-            let error = CliError::new("SC0102", format!("The run is of `{name}`, which is not in this binary."));
-            match is_version(name) {
-                true => error.help("name the graph's file: graph FILE --run RUN"),
-                false => error,
-            }
-        }
+        "SC0040" => CliError::new("SC0102", format!("The run is of `{name}`, which is not in this binary.")),
         _ => error,
     }
 }
