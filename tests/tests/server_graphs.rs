@@ -123,10 +123,17 @@ async fn a_removed_graph_begins_no_runs_and_its_runs_go_on() {
             assert_eq!(ended["result"]["value"]["result"], "yes", "{}: {ended}", served.name);
             let mut other = asking("review");
             other["steps"][1]["prompt"] = json!("Really?");
-            put(&served, "review", &other).await.refused(409, "graph_version_exists");
-            other["version"] = json!(2);
-            assert_eq!(put(&served, "review", &other).await.status, 201);
+            // Another one under its name, while a run of the first waits.
             assert_eq!(put(&served, "review", &asking("review")).await.status, 201, "it is there again");
+            let run = served.start("review", json!({ "topic": "pirates" })).await;
+            served.until(&run, "waiting").await;
+            assert_eq!(remove(&served, "review").await.status, 200);
+            assert_eq!(put(&served, "review", &other).await.status, 201);
+            answer(&served, &run, "yes").await;
+            assert_eq!(served.until(&run, "completed").await["result"]["value"]["result"], "yes");
+            let run = served.start("review", json!({ "topic": "pirates" })).await;
+            served.until(&run, "waiting").await;
+            assert_eq!(served.get("/inputs").await.body["inputs"][0]["prompt"], "Really?");
         }
     })
     .await;

@@ -116,7 +116,8 @@ impl Folder {
         let mut folder = Folder { path: path.clone(), files: BTreeMap::new(), lower: lower.unwrap_or_default() };
         let left = put_removed(removed, graphs)?;
         folder.put_found(found, graphs, &mut faults);
-        for found in left {
+        // Others may have taken their names.
+        for found in left.into_iter().filter(|found| graphs.version(found.id(), found.version()).is_none()) {
             if let Err(source) = graphs.put_removed(&found.source) {
                 faults.push(GraphFileFault::Refused { path: found.path, source: Box::new(source) });
             }

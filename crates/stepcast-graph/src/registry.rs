@@ -27,7 +27,7 @@ pub struct Graphs {
 struct Inner {
     host: Host,
     known: BTreeMap<String, Known>,
-    /// What was removed, for runs that go on.
+    /// What was removed: put again as it was, it is the same.
     removed: BTreeMap<(String, u64), Graph>,
     /// Where the documents are kept.
     folder: Option<Folder>,
@@ -65,17 +65,6 @@ pub enum PutGraphError {
         "The graph `{id}` has a version {version} already, and it is another one; give this one a higher `version`."
     )]
     SameVersion {
-        /// The graph.
-        id: String,
-        /// The version.
-        version: u64,
-    },
-    /// There was another graph of this version, which was removed, and whose runs may still go on.
-    #[error(
-        "The graph `{id}` had a version {version} that was another one and was removed, and whose runs may still go on; \
-         give this one a higher `version`."
-    )]
-    RemovedVersion {
         /// The graph.
         id: String,
         /// The version.
@@ -151,7 +140,8 @@ impl Graphs {
     }
 
     /// Removes a graph with all its versions: no new runs of it begin, and later graphs cannot run it as a subgraph. Runs
-    /// of it go on, and so do graphs that run it. Put again as it was, it is there again. Gives whether there was one.
+    /// of it go on, and so do graphs that run it. Another graph may have its name and its versions then. Gives whether there
+    /// was one.
     ///
     /// # Errors
     /// When the folder of the graphs cannot be changed. The graph is then still there.
@@ -201,11 +191,11 @@ impl Graphs {
         let (id, version) = (graph.id().to_owned(), graph.version());
         let known = inner.known.get(&id).and_then(|known| known.versions.get(&version)).cloned();
         let removed = inner.removed.get(&(id.clone(), version)).cloned();
-        match known.as_ref().or(removed.as_ref()) {
-            Some(same) if same.source() == source => graph = same.clone(),
-            Some(_) if known.is_some() => return Err(PutGraphError::SameVersion { id, version }),
-            Some(_) => return Err(PutGraphError::RemovedVersion { id, version }),
-            None => {}
+        match (&known, removed) {
+            (Some(same), _) if same.source() != source => return Err(PutGraphError::SameVersion { id, version }),
+            (Some(same), _) => graph = same.clone(),
+            (None, Some(same)) if same.source() == source => graph = same,
+            (None, _) => {}
         }
         match known {
             Some(_) => self.runtime.alias_built(graph.workflow(), &id)?,

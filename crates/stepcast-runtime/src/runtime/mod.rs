@@ -180,7 +180,7 @@ impl Runtime {
     /// Registers a workflow that was put together at run time, under the name of its definition. With `alias`, runs are
     /// started under that name too, which may have stood for another such workflow until now: their stored records have
     /// the definition's name all the same, so that each goes on with the definition that it began with. One that was
-    /// [retired](Self::retire_built) is there again.
+    /// [retired](Self::retire_built) gives up its name.
     ///
     /// # Errors
     /// When one of the names is taken: the definition's by any workflow, the alias by one that is not an alias.
@@ -214,8 +214,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Takes back a workflow that was put together at run time: no new runs of it begin, and its aliases are free. Runs of
-    /// it go on, stored ones too. Gives whether there was one under this name, which is that of its definition.
+    /// Takes back a workflow that was put together at run time: no new runs of it begin, and its names are free. Runs of it
+    /// go on, stored ones too. Gives whether there was one under this name, which is that of its definition.
     pub fn retire_built(&self, name: &str) -> bool {
         let Some(program) = self.inner.workflows.get_mut(name).and_then(|mut known| {
             let own = known.own_name && !known.retired && known.program.def.name() == name;
@@ -254,23 +254,21 @@ impl Runtime {
 
     fn enter(&self, name: String, workflow: Registered) -> Result<(), RuntimeError> {
         match self.inner.workflows.entry(name) {
-            Entry::Occupied(mut known)
-                if known.get().retired && Arc::ptr_eq(&known.get().program, &workflow.program) =>
-            {
-                known.get_mut().retired = false;
-                Ok(())
+            Entry::Occupied(taken) if !taken.get().retired => {
+                return Err(RuntimeError::DuplicateWorkflow { name: taken.key().clone() });
             }
-            Entry::Occupied(taken) => Err(RuntimeError::DuplicateWorkflow { name: taken.key().clone() }),
-            Entry::Vacant(free) => {
-                free.insert(workflow);
-                if let Some(host) = &self.inner.host {
-                    host.start(&self.inner);
-                    host.define_anew();
-                    host.look();
-                }
-                Ok(())
+            Entry::Occupied(mut retired) => {
+                let tally = Arc::clone(&retired.get().tally);
+                retired.insert(Registered { tally, ..workflow });
             }
+            Entry::Vacant(free) => drop(free.insert(workflow)),
         }
+        if let Some(host) = &self.inner.host {
+            host.start(&self.inner);
+            host.define_anew();
+            host.look();
+        }
+        Ok(())
     }
 
     /// Names of the registered workflows, sorted.

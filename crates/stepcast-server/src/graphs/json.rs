@@ -138,7 +138,7 @@ impl ApiError {
             PutGraphError::Graph(_) => {
                 ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "graph_refused", detail).with("errors", json!([]))
             }
-            PutGraphError::SameVersion { version, .. } | PutGraphError::RemovedVersion { version, .. } => {
+            PutGraphError::SameVersion { version, .. } => {
                 ApiError::conflict("graph_version_exists", detail).with("version", version)
             }
             PutGraphError::Runtime(RuntimeError::DuplicateWorkflow { name }) => {
