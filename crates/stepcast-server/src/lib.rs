@@ -65,3 +65,8 @@ struct ServerPage;
 #[cfg(doctest)]
 #[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../", "docs/server-operations.md"))]
 struct OperationsPage;
+
+/// As are those of the page on graphs.
+#[cfg(all(doctest, feature = "graphs"))]
+#[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../", "docs/server-graphs.md"))]
+struct GraphsPage;
