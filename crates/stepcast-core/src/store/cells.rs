@@ -1,13 +1,16 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::{HashMap, HashSet};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use self::held::{Field, Held};
 use super::path::kind_of;
 use super::{EditError, StoreError, StorePath};
 use crate::ErasedEvent;
+
+mod held;
 
 /// `serde_json` reads 127 levels of nesting; the rest is for the snapshot around a cell.
 pub(crate) const MAX_CELL_DEPTH: usize = 100;
@@ -50,10 +53,8 @@ pub struct CellMap {
 /// A cell's value, and whether its key is among the changed ones: writing it again then costs one look-up, not two.
 #[derive(Clone, Debug)]
 struct Cell {
-    value: Value,
+    held: Held,
     marked: bool,
-    /// The event that the only field of the value was made of, until somebody else writes to the cell.
-    event: Option<Arc<dyn ErasedEvent>>,
 }
 
 impl CellMap {
@@ -64,7 +65,7 @@ impl CellMap {
 
     /// The value at a path, if there is one.
     pub fn get(&self, path: &StorePath) -> Option<&Value> {
-        path.get_below(&self.cells.get(path.key())?.value)
+        self.cells.get(path.key())?.held.at(path)
     }
 
     /// Puts a value at a path, as [`StorePath::set`] does.
@@ -75,8 +76,7 @@ impl CellMap {
         self.fits(path, &value)?;
         match self.cells.get_mut(path.key()) {
             Some(cell) => {
-                path.put(1, &mut cell.value, value)?;
-                cell.event = None;
+                path.put(1, cell.held.as_value(), value)?;
                 if !std::mem::replace(&mut cell.marked, true) {
                     self.mark(path.key());
                 }
@@ -84,15 +84,15 @@ impl CellMap {
             None => {
                 let mut cell = Value::Null;
                 path.put(1, &mut cell, value)?;
-                self.cells.insert(path.key().to_owned(), Cell { value: cell, marked: true, event: None });
+                self.cells.insert(path.key().to_owned(), Cell { held: Held::Value(cell), marked: true });
                 self.mark(path.key());
             }
         }
         Ok(())
     }
 
-    /// Puts a value at a path, and takes everything else out of the path's cell. A cell that has just this path keeps its
-    /// room.
+    /// Puts an object with one field in place of a whole cell, and with it the event that the field's value was made of, if
+    /// it was: [`event`](Self::event) gives that back until somebody else writes to the cell. It is in no snapshot.
     ///
     /// # Errors
     /// When the cell would nest more than 100 levels. Nothing has changed then.
@@ -103,53 +103,46 @@ impl CellMap {
     ///
     /// let mut cells = CellMap::new();
     /// cells.set(&StorePath::new("write.error")?, json!("no ink"))?;
-    /// cells.set_only(&StorePath::new("write.output")?, json!(1))?;
+    /// cells.set_field("write", "output", json!(1), None)?;
     /// assert_eq!(cells.to_json(), json!({ "write": { "output": 1 } }));
     /// # Ok::<(), stepcast_core::StoreError>(())
     /// ```
-    pub fn set_only(&mut self, path: &StorePath, value: Value) -> Result<(), StoreError> {
-        self.set_event(path, value, None)
-    }
-
-    /// As [`set_only`](Self::set_only), with the event whose value it is: [`event`](Self::event) gives it back for as long
-    /// as nobody else writes to the cell. It is in no snapshot.
-    ///
-    /// # Errors
-    /// As for [`set_only`](Self::set_only).
-    pub fn set_event(
+    pub fn set_field(
         &mut self,
-        path: &StorePath,
+        key: &str,
+        name: &'static str,
         value: Value,
         event: Option<Arc<dyn ErasedEvent>>,
     ) -> Result<(), StoreError> {
-        self.fits(path, &value)?;
-        let Some(cell) = self.cells.get_mut(path.key()) else {
-            let mut cell = Value::Null;
-            path.put(1, &mut cell, value)?;
-            self.cells.insert(path.key().to_owned(), Cell { value: cell, marked: true, event });
-            self.mark(path.key());
+        if nests_deeper(&value, MAX_CELL_DEPTH - 1) {
+            return Err(StoreError::CellTooDeep { key: key.to_owned() });
+        }
+        let Some(cell) = self.cells.get_mut(key) else {
+            if key.is_empty() || key.contains('.') {
+                return Err(StoreError::BadKey { key: key.to_owned() });
+            }
+            let held = Held::Field(Box::new(Field { name, value, event, whole: OnceLock::new() }));
+            self.cells.insert(key.to_owned(), Cell { held, marked: true });
+            self.mark(key);
             return Ok(());
         };
+        match &mut cell.held {
+            // The room of the one before is used again.
+            Held::Field(field) => **field = Field { name, value, event, whole: OnceLock::new() },
+            held => *held = Held::Field(Box::new(Field { name, value, event, whole: OnceLock::new() })),
+        }
         if !std::mem::replace(&mut cell.marked, true) {
-            self.changed.insert(path.key().to_owned());
+            self.mark(key);
         }
-        cell.event = event;
-        match path.only_in(&mut cell.value) {
-            Some(place) => {
-                *place = value;
-                Ok(())
-            }
-            None => {
-                cell.value = Value::Null;
-                path.put(1, &mut cell.value, value)
-            }
-        }
+        Ok(())
     }
 
-    /// The event that was put at this path, if nobody else has written to the cell.
+    /// The event of the field at this path, if nobody else has written to its cell.
     pub fn event(&self, path: &StorePath) -> Option<&Arc<dyn ErasedEvent>> {
-        let cell = self.cells.get(path.key())?;
-        cell.event.as_ref().filter(|_| path.is_only_in(&cell.value))
+        match &self.cells.get(path.key())?.held {
+            Held::Field(field) if path.after(field.name) == Some(None) => field.event.as_ref(),
+            _ => None,
+        }
     }
 
     /// Changes the value at a path with a closure; `null` stands for a value that is not there. If the closure gives an
@@ -164,7 +157,7 @@ impl CellMap {
         edit: impl FnOnce(&mut Value) -> Result<R, E>,
     ) -> Result<R, EditError<E>> {
         if let Some(cell) = self.cells.get(path.key()) {
-            path.check(1, &cell.value)?;
+            path.check(1, cell.held.value())?;
         }
         let mut value = self.get(path).cloned().unwrap_or(Value::Null);
         let result = edit(&mut value).map_err(EditError::Closure)?;
@@ -175,12 +168,11 @@ impl CellMap {
     /// Takes the value at a path out, if there is one. With a single segment that is the whole cell.
     pub fn delete(&mut self, path: &StorePath) -> Option<Value> {
         let removed = if path.key().len() == path.as_str().len() {
-            self.cells.remove(path.key()).map(|cell| cell.value)
+            self.cells.remove(path.key()).map(|cell| cell.held.into_value())
         } else {
             let cell = self.cells.get_mut(path.key())?;
-            let taken = path.take(1, &mut cell.value);
+            let taken = path.take(1, cell.held.as_value());
             cell.marked |= taken.is_some();
-            cell.event = None;
             taken
         };
         if removed.is_some() {
@@ -212,7 +204,7 @@ impl CellMap {
     /// The cells written since [`clear_changed`](CellMap::clear_changed), sorted by key: with their value, or `None`
     /// for one that is gone. A cell written many times is there once.
     pub fn changed(&self) -> Vec<(&str, Option<&Value>)> {
-        sorted(&self.changed).into_iter().map(|key| (key, self.cells.get(key).map(|cell| &cell.value))).collect()
+        sorted(&self.changed).into_iter().map(|key| (key, self.cells.get(key).map(|cell| cell.held.value()))).collect()
     }
 
     /// Whether a cell was written since [`clear_changed`](CellMap::clear_changed).
@@ -243,7 +235,7 @@ impl CellMap {
             Some(value) if nests_deeper(&value, MAX_CELL_DEPTH) => return Err(StoreError::CellTooDeep { key }),
             Some(value) => {
                 let marked = self.changed.contains(&key);
-                self.cells.insert(key, Cell { value, marked, event: None });
+                self.cells.insert(key, Cell { held: Held::Value(value), marked });
             }
         }
         Ok(())
@@ -267,7 +259,8 @@ impl CellMap {
 
     /// The cells, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let cells: BTreeMap<&str, &Value> = self.cells.iter().map(|(key, cell)| (key.as_str(), &cell.value)).collect();
+        let cells: BTreeMap<&str, &Value> =
+            self.cells.iter().map(|(key, cell)| (key.as_str(), cell.held.value())).collect();
         cells.into_iter()
     }
 
@@ -289,7 +282,7 @@ impl CellMap {
 /// What is still to be journaled is not part of a store's value.
 impl PartialEq for Cell {
     fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
+        self.held.value() == other.held.value()
     }
 }
 

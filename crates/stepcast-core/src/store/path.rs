@@ -114,6 +114,11 @@ impl StorePath {
         self.take(0, value)
     }
 
+    /// The value at the path in an object whose only field is at hand: what the path says after its first segment.
+    pub fn get_in_field<'v>(&self, name: &str, value: &'v Value) -> Option<&'v Value> {
+        inside(value, self.after(name)?)
+    }
+
     /// How many segments there are.
     pub(super) fn depth(&self) -> usize {
         self.depth
@@ -125,33 +130,15 @@ impl StorePath {
         if self.depth == 1 { Some(cell) } else { walk(self.below(), cell) }
     }
 
-    /// The value at the path below the first segment, if the cell has nothing else.
-    pub(super) fn only_in<'v>(&self, cell: &'v mut Value) -> Option<&'v mut Value> {
-        self.below().try_fold(cell, |at, segment| match at {
-            Value::Object(map) if map.len() == 1 => map.get_mut(segment),
-            _ => None,
-        })
-    }
-
-    /// Whether the cell has this path and nothing else.
-    pub(super) fn is_only_in(&self, cell: &Value) -> bool {
-        let end = self.below().try_fold(cell, |at, segment| match at {
-            Value::Object(map) if map.len() == 1 => map.get(segment),
-            _ => None,
-        });
-        end.is_some()
+    /// What the path says after `name` as its second segment: nothing, or further segments. `None` if it has another one.
+    pub(super) fn after(&self, name: &str) -> Option<Option<&str>> {
+        let rest = self.text.get(self.key_len + 1..)?.strip_prefix(name)?;
+        if rest.is_empty() { Some(None) } else { rest.strip_prefix('.').map(Some) }
     }
 
     /// The segments after the first one.
     fn below(&self) -> impl Iterator<Item = &str> {
-        let mut rest = self.text.get(self.key_len + 1..);
-        std::iter::from_fn(move || {
-            let text = rest?;
-            // Segments are short: this is quicker than a search that sets out for long texts.
-            let end = text.bytes().position(|byte| byte == b'.');
-            rest = end.and_then(|end| text.get(end + 1..));
-            Some(end.map_or(text, |end| &text[..end]))
-        })
+        segments_of(self.text.get(self.key_len + 1..))
     }
 
     /// [`set`](StorePath::set) below the first `done` segments, which already led to `at`.
@@ -246,6 +233,21 @@ impl StorePath {
         }
         self.segments().take(segments).collect::<Vec<_>>().join(".")
     }
+}
+
+/// The value at these segments, written with dots between them, inside another one.
+fn inside<'v>(value: &'v Value, segments: Option<&str>) -> Option<&'v Value> {
+    walk(segments_of(segments), value)
+}
+
+fn segments_of(mut text: Option<&str>) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let rest = text?;
+        // Segments are short: this is quicker than a search that sets out for long texts.
+        let end = rest.bytes().position(|byte| byte == b'.');
+        text = end.and_then(|end| rest.get(end + 1..));
+        Some(end.map_or(rest, |end| &rest[..end]))
+    })
 }
 
 fn walk<'p, 'v>(mut segments: impl Iterator<Item = &'p str>, value: &'v Value) -> Option<&'v Value> {

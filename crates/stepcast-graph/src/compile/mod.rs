@@ -176,7 +176,6 @@ impl Tags<'_> {
         };
         let children: Vec<_> = step.children.iter().map(|child| self.entry_of(*child)).collect::<Result<_, _>>()?;
         let cell = StorePath::new(step.key.as_str()).map_err(|source| GraphError::Key { source })?;
-        let output = StorePath::new(format!("{}.output", step.key)).map_err(|source| GraphError::Key { source })?;
         let takes = match &step.work {
             Work::Use { spec, .. } => used::takes(spec),
             _ => Vec::new(),
@@ -187,7 +186,6 @@ impl Tags<'_> {
             id: step.id.as_str().into(),
             key: step.key.as_str().into(),
             cell,
-            output,
             all: self.plan.route == Route::All,
             by_default: leave::by_default(&outs),
             takes,

@@ -22,8 +22,6 @@ pub(super) struct Node {
     pub(super) key: Arc<str>,
     /// Where its record is kept.
     pub(super) cell: StorePath,
-    /// Where its output is kept.
-    pub(super) output: StorePath,
     pub(super) all: bool,
     /// Where it leads after success if no condition holds, where the first edge is taken.
     pub(super) by_default: Option<&'static EventMeta>,

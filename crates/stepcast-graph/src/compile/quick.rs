@@ -12,7 +12,7 @@ use stepcast_runtime::{Direct, Told};
 
 use super::leave;
 use super::node::{Node, Nodes, Token};
-use super::scope::Cells;
+use super::scope::{Cells, OUTPUT, With};
 use super::{used, work};
 use crate::condition::Condition;
 use crate::events::{StepOver, StepStatus};
@@ -88,14 +88,8 @@ fn settle(
     output: Value,
     said: Said,
 ) -> Option<Invocation> {
-    let event = match &said {
-        Said::Event(event) => Some(Arc::clone(event)),
-        Said::Json(_) => None,
-    };
-    // Kept twice, it is the same.
-    cells.set_event(&node.output, output, event).ok()?;
     let mut plain = true;
-    let scope = Cells(Some(cells));
+    let scope = With { cells, key: &node.key, output: &output };
     let mut asked = |condition: &Condition| holds(condition, &scope, &mut plain);
     let given = if node.all {
         let mut outputs = Outputs::default();
@@ -107,6 +101,11 @@ fn settle(
     if !plain {
         return None;
     }
+    let event = match &said {
+        Said::Event(event) => Some(Arc::clone(event)),
+        Said::Json(_) => None,
+    };
+    cells.set_field(&node.key, OUTPUT, output, event).ok()?;
     told.push(AnyEvent::late(Over { nodes: Arc::clone(nodes), at: node.at, said }));
     Some(given)
 }

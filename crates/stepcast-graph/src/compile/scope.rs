@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use stepcast_core::{CellMap, ErasedEvent, LogLevel, StepError};
+use stepcast_core::{CellMap, ErasedEvent, LogLevel, StepError, StorePath};
 use stepcast_runtime::{Context, Store, StoreEditError};
 
 use crate::condition::{Condition, Mismatch};
 use crate::path::{Path, Scope};
+
+/// The field of a step's record that has its output.
+pub(super) const OUTPUT: &str = "output";
 
 /// The context of a run: what its store holds.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl RunScope {
     pub(super) fn outputs(&self) -> Value {
         self.store.look_at_all(|cells| {
             let cells = cells.into_iter().flat_map(CellMap::iter).filter(|(key, _)| *key != crate::path::START);
-            let output = |(key, cell): (&str, &Value)| Some((key.to_owned(), cell.get("output")?.clone()));
+            let output = |(key, cell): (&str, &Value)| Some((key.to_owned(), cell.get(OUTPUT)?.clone()));
             Value::Object(cells.filter_map(output).collect())
         })
     }
@@ -72,6 +75,28 @@ impl Scope for Cells<'_> {
 
     fn event(&self, path: &Path) -> Option<&Arc<dyn ErasedEvent>> {
         self.0?.event(path.places().next()?)
+    }
+}
+
+/// The same with the output of a step that is about to be kept.
+#[derive(Debug)]
+pub(super) struct With<'a> {
+    pub(super) cells: &'a CellMap,
+    pub(super) key: &'a str,
+    pub(super) output: &'a Value,
+}
+
+impl Scope for With<'_> {
+    fn look_up(&self, path: &Path) -> Option<Value> {
+        self.find(path).map(Cow::into_owned)
+    }
+
+    fn find(&self, path: &Path) -> Option<Cow<'_, Value>> {
+        let find = |place: &StorePath| match place.key() == self.key {
+            true => place.get_in_field(OUTPUT, self.output),
+            false => self.cells.get(place),
+        };
+        path.places().find_map(find).map(Cow::Borrowed)
     }
 }
 

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -72,16 +73,19 @@ fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
     let output = path("a.output");
     let (value, event) = (json!({ "n": 1 }), Some(Arc::new(crate::StopEvent::new(1)) as Arc<dyn crate::ErasedEvent>));
     let mut fresh = cells(json!({ "a": { "error": 1 }, "b": 1 }));
-    fresh.set_event(&output, value.clone(), event.clone()).unwrap();
+    fresh.set_field("a", "output", value.clone(), event.clone()).unwrap();
     assert_eq!(fresh.to_json(), json!({ "a": { "output": { "n": 1 } }, "b": 1 }));
     assert_eq!(fresh.changed(), [("a", Some(&json!({ "output": { "n": 1 } })))]);
     assert!(fresh.event(&output).is_some());
     assert!(fresh.event(&path("a")).is_none() && fresh.event(&path("a.output.n")).is_none());
+    assert_eq!(fresh.get(&path("a.output.n")), Some(&json!(1)));
+    assert_eq!(fresh.get(&path("a")), Some(&json!({ "output": { "n": 1 } })));
+    assert!(fresh.get(&path("a.out")).is_none() && fresh.get(&path("a.outputs")).is_none());
     assert!(fresh.event(&path("a.error")).is_none() && fresh.event(&path("b")).is_none());
 
     let writes: [fn(&mut CellMap); 7] = [
         |cells| cells.set(&path("a.output.n"), json!(2)).unwrap(),
-        |cells| cells.set_only(&path("a.output"), json!(2)).unwrap(),
+        |cells| cells.set_field("a", "output", json!(2), None).unwrap(),
         |cells| cells.edit(&path("a.more"), |_| Ok::<_, ()>(())).unwrap(),
         |cells| drop(cells.delete(&path("a.output"))),
         |cells| drop(cells.delete(&path("a"))),
@@ -92,9 +96,11 @@ fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
         let mut cells = fresh.clone();
         write(&mut cells);
         assert!(cells.event(&output).is_none(), "{at}");
+        assert_eq!(CellMap::from_json(cells.to_json()).unwrap(), cells, "{at}");
     }
     let mut cells = fresh.clone();
-    assert!(cells.set_event(&output, nested(100), event).is_err());
+    assert!(cells.set_field("a", "output", nested(100), event).is_err());
+    assert!(cells.set_field("x.y", "output", json!(1), None).is_err());
     assert_eq!(cells, fresh);
 }
 
