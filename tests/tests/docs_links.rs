@@ -100,8 +100,12 @@ fn every_page_is_in_the_index() {
 
 #[test]
 fn every_page_with_a_program_is_compiled() {
-    let book =
-        ["crates/stepcast/src/book.rs", "crates/stepcast-client/src/lib.rs", "crates/stepcast-server/src/lib.rs"];
+    let book = [
+        "crates/stepcast/src/book.rs",
+        "crates/stepcast-client/src/lib.rs",
+        "crates/stepcast-otel/src/lib.rs",
+        "crates/stepcast-server/src/lib.rs",
+    ];
     let book = book.map(|file| read_to_string(root().join(file)).unwrap()).concat();
     for (file, text) in pages() {
         let compiled = book.contains(&format!("\"{}\"", file.display())) || file == Path::new(HAS_A_TEST_OF_ITS_OWN);

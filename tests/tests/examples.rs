@@ -38,6 +38,7 @@ examples! {
     hello,
     human_in_the_loop,
     joins,
+    otel,
     pause_and_resume,
     resources,
     retry_and_catch,

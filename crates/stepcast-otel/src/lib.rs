@@ -3,10 +3,9 @@
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use stepcast_otel::Otel;
-//! use tracing_subscriber::prelude::*;
 //!
 //! let otel = Otel::otlp("my-service", "http://localhost:4318")?;
-//! tracing_subscriber::registry().with(otel.layer()).init();
+//! otel.install()?;
 //! // .. run workflows ..
 //! otel.shutdown()?;
 //! # Ok(())
@@ -20,6 +19,11 @@ mod otel;
 mod otlp;
 mod tracer;
 
-pub use otel::{ExportError, Otel};
+pub use otel::{ExportError, InstallError, Otel};
 #[cfg(feature = "otlp")]
 pub use otlp::OtlpError;
+
+/// The programs of the page are tests.
+#[cfg(doctest)]
+#[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../", "docs/tracing.md"))]
+struct TracingPage;

@@ -4,9 +4,11 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
+use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::tracer::{Joined, Shown};
@@ -61,6 +63,15 @@ pub struct ExportError {
     source: OTelSdkError,
 }
 
+/// The process has a subscriber already.
+#[derive(Debug, thiserror::Error)]
+#[error("The process has a `tracing` subscriber already; add `Otel::layer` to its layers instead.")]
+pub struct InstallError {
+    /// What `tracing` said.
+    #[from]
+    source: SetGlobalDefaultError,
+}
+
 impl Otel {
     /// Brings spans to an exporter, in batches, under the name of a service.
     pub fn exporting(service: impl Into<String>, exporter: impl SpanExporter + 'static) -> Self {
@@ -104,6 +115,15 @@ impl Otel {
             .with_threads(false)
             .with_tracked_inactivity(false)
             .with_filter(Targets::new().with_default(Level::INFO).with_target("stepcast", Level::DEBUG))
+    }
+
+    /// Makes a subscriber of the [layer](Self::layer) alone, and that the one of this process.
+    ///
+    /// # Errors
+    /// When the process has a subscriber already: add the layer to that one.
+    pub fn install(&self) -> Result<(), InstallError> {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(self.layer()))?;
+        Ok(())
     }
 
     /// The provider, for spans of the application's own.

@@ -66,4 +66,13 @@ pub(super) const CODES: &[CodeDoc] = &[
         "stepcast serve --port 8081",
     )
     .help("choose another port with --port"),
+    CodeDoc::new(
+        "SC0114",
+        "spans cannot be sent",
+        "The address after `--otlp` is none, or the variables OTEL_EXPORTER_OTLP_* say something that does not work. A \
+         collector that cannot be reached is no error: its spans are lost, and the server goes on.",
+        "stepcast serve --otlp http://localhost:4318",
+    )
+    .exit(Exit::Usage)
+    .help("give the address of a collector, as http://localhost:4318"),
 ];

@@ -42,6 +42,10 @@ pub(crate) struct Args {
     /// Runs keep the frames of their steps for who subscribes later
     #[arg(long)]
     record_internal: bool,
+    /// Send spans to an OpenTelemetry collector, by OTLP over HTTP, as http://localhost:4318
+    #[cfg(feature = "otel")]
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
 }
 
 impl Args {
@@ -62,6 +66,8 @@ impl Args {
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
+    #[cfg(feature = "otel")]
+    let otel = args.otlp.as_deref().map(otel).transpose()?;
     let store = app.store.write()?;
     let runtime = app.server_runtime(store.clone())?;
     register_linked(&runtime).await?;
@@ -79,6 +85,10 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         }
     };
     app.close(store);
+    #[cfg(feature = "otel")]
+    if let Some(Err(error)) = otel.map(|otel| otel.shutdown()) {
+        out::note(error.to_string());
+    }
     served.map(|()| Exit::Completed).map_err(|error| match error {
         ServeError::Exposed { address } => {
             CliError::new("SC0113", format!("others reach {address}, and the server asks nobody for a token"))
@@ -98,6 +108,16 @@ fn graphs(app: &App, args: &Args, runtime: &Runtime) -> Result<Graphs, CliError>
         out::note(format!("{} {fault}", paint(YELLOW, "not served:")));
     }
     Ok(graphs)
+}
+
+/// Spans go to a collector from now on.
+#[cfg(feature = "otel")]
+fn otel(url: &str) -> Result<stepcast_otel::Otel, CliError> {
+    let failed = |error: &dyn std::error::Error| CliError::new("SC0114", error.to_string());
+    let service = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "stepcast".to_owned());
+    let otel = stepcast_otel::Otel::otlp(service, url).map_err(|error| failed(&error))?;
+    otel.install().map_err(|error| failed(&error))?;
+    Ok(otel)
 }
 
 /// Where the server is: all of standard output, for whoever started it on a free port.

@@ -34,18 +34,14 @@ impl Dispatch {
         if core.cmds.observe {
             self.running_frame(core, key);
         }
-        let traced = is_traced();
-        if traced {
-            self.env.run.wake_trace(core.now);
-        }
         // In most runs nothing ever outlives its first poll.
         let entry = if core.entries.is_empty() { None } else { core.take_entry(key) };
         match entry {
-            None => self.begin(core, key, None, traced),
+            None => self.begin(core, key, None),
             Some(Entry { place: Place::Parked(future), step, attempt, started, shared, left, .. }) => {
                 self.go_on(core, Begun { key, step, attempt, started, shared }, future, left);
             }
-            Some(entry) => self.begin(core, key, entry.shared, traced),
+            Some(entry) => self.begin(core, key, entry.shared),
         }
     }
 
@@ -57,6 +53,9 @@ impl Dispatch {
         mut future: BoxFuture<'static, StepOutput>,
         left: Option<std::time::Duration>,
     ) {
+        if is_traced() {
+            self.env.run.wake_trace(core.now);
+        }
         if self.env.run.program.is_slow(begun.step) {
             return self.give_task(core, begun, future, left);
         }
@@ -78,7 +77,7 @@ impl Dispatch {
     }
 
     /// Begins an attempt and polls it once in place.
-    fn begin(&mut self, core: &mut RunCore, key: ExecKey, before: Option<Arc<ExecShared>>, traced: bool) {
+    fn begin(&mut self, core: &mut RunCore, key: ExecKey, before: Option<Arc<ExecShared>>) {
         let Some((step, attempt, input)) = core.state.exec_input(key) else { return };
         let plain = attempt == 1 && before.is_none() && core.more.is_none();
         let rare = if plain { None } else { rare(&core.state, core.more.as_deref_mut(), key, attempt, before) };
@@ -90,6 +89,10 @@ impl Dispatch {
         let injected = core.more.as_ref().and_then(|more| more.test.as_ref()?.fault(def.name(), attempt));
         #[cfg(not(feature = "testing"))]
         let injected: Option<StepError> = None;
+        let traced = is_traced();
+        if traced {
+            self.env.run.wake_trace(core.now);
+        }
         let (slow, timed) = (program.is_slow(step), program.is_timed(step));
         let since = timed.then(Instant::now);
         let call = StepCall::new(input, self.env.run.instance(), &self.env);
@@ -105,16 +108,23 @@ impl Dispatch {
                     def.body().invoke(call.polled_in_place(Some(in_place)))
                 }),
             };
-            let invoked = if traced { self.traced(key, step, attempt, invoked) } else { invoked };
             match invoked {
                 Invocation::Gave(event) => First::Gave(event),
                 Invocation::Ended(output) => First::Ready(output),
                 Invocation::Begun(future) => First::Pending(future),
-                Invocation::Future(future) if slow => First::Slow(future),
-                Invocation::Future(mut future) => match future.as_mut().poll(&mut Context::from_waker(&probe.waker)) {
-                    Poll::Ready(output) => First::Ready(output),
-                    Poll::Pending => First::Pending(future),
-                },
+                Invocation::Future(future) => {
+                    let mut future = if traced { self.span(key, step, attempt).around(future) } else { future };
+                    if slow {
+                        return First::Slow(future);
+                    }
+                    match future.as_mut().poll(&mut Context::from_waker(&probe.waker)) {
+                        Poll::Ready(output) => First::Ready(output),
+                        Poll::Pending => First::Pending(future),
+                    }
+                }
+                Invocation::Blocking(body) if traced => {
+                    First::Blocking(self.span(key, step, attempt).around_body(body))
+                }
                 Invocation::Blocking(body) => First::Blocking(body),
                 Invocation::Refused(error) => First::Ready(Err(StepError::from(error).fatal())),
             }
@@ -169,14 +179,9 @@ impl Dispatch {
         }
     }
 
-    /// The body of the attempt, in a span.
-    fn traced(&self, key: ExecKey, step: StepIx, attempt: u32, invoked: Invocation) -> Invocation {
-        let span = StepSpan::new(&self.env.run, key, step, attempt);
-        match invoked {
-            Invocation::Future(future) => Invocation::Future(span.around(future)),
-            Invocation::Blocking(body) => Invocation::Blocking(span.around_body(body)),
-            ended => ended,
-        }
+    /// The span of an attempt.
+    fn span(&self, key: ExecKey, step: StepIx, attempt: u32) -> StepSpan {
+        StepSpan::new(&self.env.run, key, step, attempt)
     }
 }
 
