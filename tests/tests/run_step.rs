@@ -212,6 +212,80 @@ async fn steps_take_turns_and_may_be_forgotten() {
 }
 
 #[tokio::test]
+async fn a_run_that_waits_for_its_turn_is_stepped_when_it_comes() {
+    let (shop, runtime) = (Shop::default(), Runtime::new());
+    runtime.register_as("Shop", shop.clone(), Some(1)).expect("it checks");
+    let begin = |id: &str| {
+        let options = RunOptions::new().stepwise().run_id(id);
+        runtime.start("Shop", json!({ "items": [] }), options).expect("it begins")
+    };
+    let (first, second) = (begin("first"), begin("second"));
+    assert!(matches!(within(first.step()).await, Stepped::Ran(_)));
+    let mut waiting = Box::pin(second.step());
+    for _ in 0..100 {
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx))).await;
+        assert!(polled.is_pending(), "the first run has the only place");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shop.ran.load(Ordering::SeqCst), 1);
+    first.cancel();
+    assert!(matches!(within(waiting).await, Stepped::Ran(ran) if ran.step == "open"));
+    assert_eq!(shop.ran.load(Ordering::SeqCst), 2);
+}
+
+#[event(start)]
+struct Both;
+
+#[event]
+struct Left;
+
+#[event]
+struct Right;
+
+#[event(stop)]
+struct Met;
+
+/// Two steps that meet outside of the run.
+#[derive(Clone, Default)]
+struct Meeting {
+    here: Arc<tokio::sync::Notify>,
+}
+
+#[workflow(Both => Met)]
+impl Meeting {
+    #[step]
+    async fn both(&self, _both: Both) -> (Left, Right) {
+        (Left, Right)
+    }
+
+    #[step]
+    async fn left(&self, _left: Left) -> Met {
+        self.here.notified().await;
+        Met
+    }
+
+    #[step]
+    async fn right(&self, _right: Right) {
+        self.here.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn one_gets_past_a_step_that_waits_for_another() {
+    let run = Meeting::default().run_with(Both, RunOptions::new().stepwise());
+    within(run.step()).await;
+    let mut left = Box::pin(run.step());
+    for _ in 0..100 {
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(left.as_mut().poll(cx))).await;
+        assert!(polled.is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(left);
+    assert!(matches!(within(run.step()).await, Stepped::Ran(ran) if ran.step == "right"));
+    within(run.result()).await.expect("they have met");
+}
+
+#[tokio::test]
 async fn without_a_handle_it_goes_on_by_itself() {
     let shop = Shop::default();
     let run = begin(&shop, None, RunOptions::new().stepwise()).await;

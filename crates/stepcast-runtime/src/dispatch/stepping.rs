@@ -118,6 +118,9 @@ impl Dispatch {
     /// Tells what became of the dispatch under way, if that is over or waits.
     fn tell_step(&self, core: &mut RunCore) {
         let Some(current) = core.stepping().and_then(|stepping| stepping.current.take()) else { return };
+        if current.reply.is_closed() {
+            return;
+        }
         let over = match (current.over, core.state.stage(current.key)) {
             (Some(over), _) => Some(over),
             // A common report is applied without being asked for.

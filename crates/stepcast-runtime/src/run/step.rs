@@ -67,8 +67,8 @@ impl AnyRun {
     /// end.
     ///
     /// Events from outside, answers, deadlines and retries still queue what they lead to, a run's timeout still counts, and
-    /// children go on by themselves. Whoever drops the future leaves the dispatch to go on. Calls at the same time
-    /// take turns.
+    /// children go on by themselves. Calls at the same time take turns. Whoever drops the future leaves the dispatch to
+    /// go on, and the next call need not wait for its end: so one gets past a step that waits for another.
     ///
     /// ```
     /// # use stepcast_core::{StartEvent, StopEvent, WorkflowBuilder};
