@@ -19,7 +19,9 @@ struct Half;
 struct Question;
 
 #[event(human_response)]
-struct Answer;
+struct Answer {
+    yes: bool,
+}
 
 #[event(stop)]
 struct Done {
@@ -33,7 +35,8 @@ async fn half(_ev: Begin) -> Half {
 
 #[step(waits(Answer))]
 async fn ask(_half: Half, ctx: Context) -> Result<Done> {
-    ctx.wait_for_event::<Answer>().announce(Question).await?;
+    let answer = ctx.wait_for_event::<Answer>().announce(Question).await?;
+    assert!(answer.yes);
     Ok(Done { traceparent: ctx.trace_context().map(|context| context.traceparent()) })
 }
 
@@ -87,7 +90,7 @@ async fn an_answer_brings_its_trace_to_a_run_that_is_elsewhere() {
     let runtime = Runtime::on(store.beside());
     let id = RunId::from("run");
     let input = runtime.list_inputs(InputFilter::default(), None, 1).await.unwrap().remove(0).asked.input;
-    let answer = runtime.answer_input(&id, input, serde_json::json!({}), None);
+    let answer = runtime.answer_input(&id, input, serde_json::json!({ "yes": true }), None);
     context(2).scope(answer).await.unwrap();
     let letters = store.mail("run", 0).unwrap();
     assert_eq!(letters.len(), 1);
@@ -107,6 +110,6 @@ async fn another_run_s_state_is_taken_without_its_trace() {
     let second = Asking.run_with(Begin, RunOptions::new().state_from(&first));
     asked(&second).await;
     let input = second.pending_inputs().await.remove(0);
-    within(second.respond(&input.id, Answer)).await.unwrap();
+    within(second.respond(&input.id, Answer { yes: true })).await.unwrap();
     assert_eq!(within(second.result()).await.unwrap().traceparent, None);
 }

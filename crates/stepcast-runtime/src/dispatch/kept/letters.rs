@@ -96,8 +96,9 @@ impl Dispatch {
                 true
             }
             Ok(None) => false,
-            Err(error) => {
-                tracing::warn!(target: "stepcast", run = %self.env.run.id(), %error, "a recorded answer does not fit what the run asks");
+            Err(_) => {
+                // The error's text may quote the answer.
+                tracing::warn!(target: "stepcast", run = %self.env.run.id(), input, "a recorded answer does not fit what the run asks");
                 let is_asked = core.state.expected(input).is_some();
                 if let Some(journal) = core.journal.as_deref_mut().filter(|_| is_asked) {
                     // Nobody could answer any more, and the run would wait for ever.
