@@ -68,6 +68,7 @@ async fn answer(served: &Whole, run: &str, response: &str) {
     let body = json!({ "response": response });
     let answered = served.post(&format!("/runs/{run}/inputs/{number}"), body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
+    assert_eq!(answered.body["response"], json!({ "response": response }), "{}", served.name);
 }
 
 #[tokio::test]

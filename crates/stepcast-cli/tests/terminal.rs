@@ -223,3 +223,28 @@ fn running_steps_have_a_line_each() {
     let Some(ran) = typed(&place, "--store memory run fan-out", "") else { return };
     shows(&ran, &["fan-out", "3 running", "completed", "{\"letters\":39,\"words\":10}"]);
 }
+
+#[test]
+fn what_a_graph_asks_is_answered_where_it_is_asked() {
+    let place = Place::new();
+    let graph = r#"{ "id": "asks", "start": "what", "steps": [
+        { "id": "what", "type": "human", "prompt": "Which?", "choices": ["left", "right"] },
+        { "id": "who", "type": "human", "prompt": "Who?" },
+        { "id": "many", "type": "human", "prompt": "How many?", "schema": { "type": "object", "required": ["n"], "properties": { "n": { "type": "integer" } } } },
+        { "id": "end", "type": "end", "input": "{{what.response}} {{who.response}} {{many.n}}" }
+    ], "edges": [
+        { "source": "what", "target": "who" }, { "source": "who", "target": "many" }, { "source": "many", "target": "end" }
+    ] }"#;
+    std::fs::write(place.file("asks.json"), graph).unwrap();
+    for store in ["memory", "runs.db"] {
+        let command = format!("{} --store {store} run asks.json", env!("CARGO_BIN_EXE_stepcast"));
+        let lines = [
+            ("choice (left/right): ", "up\n"),
+            ("choice (left/right): ", "right\n"),
+            ("answer (text or JSON): ", "Ada Lovelace\n"),
+            ("n (whole number): ", "7\n"),
+        ];
+        let Some(out) = typed_at(&place, &command, &lines) else { return };
+        assert!(out.contains("right Ada Lovelace 7"), "{store}: {out}");
+    }
+}

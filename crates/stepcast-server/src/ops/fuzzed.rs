@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use stepcast::Runtime as Flows;
@@ -43,11 +43,11 @@ async fn review(draft: Draft, ctx: Context) -> Result<Published> {
 
 flow!(Review: Draft => Published { review });
 
-/// A server with one run that waits, and its POST routes.
+/// A server with one run that waits, and its routes that take bodies.
 struct Target {
     tokio: Runtime,
     router: Router,
-    paths: Vec<String>,
+    paths: Vec<(Method, String)>,
 }
 
 fn target() -> &'static Target {
@@ -69,11 +69,15 @@ fn target() -> &'static Target {
             assert_eq!(router.clone().oneshot(start).await.unwrap().status(), StatusCode::ACCEPTED);
             let named = |route: &String| {
                 let path = route.replace("{name}", "Review").replace("{input}", "1").replace("{chat}", "waits");
-                path.replace("{run_id}", "waits").replace("{handler_id}", "waits")
+                path.replace("{run_id}", "waits").replace("{handler_id}", "waits").replace("{id}", "graph")
             };
             let routes = api["paths"].as_object().unwrap();
-            let paths = routes.iter().filter(|(_, path)| path.get("post").is_some()).map(|(route, _)| named(route));
-            (router, paths.collect())
+            let with = |method: Method| {
+                let word = method.as_str().to_lowercase();
+                let all = routes.iter().filter(move |(_, path)| path.get(&word).is_some());
+                all.map(move |(route, _)| (method.clone(), named(route)))
+            };
+            (router, with(Method::POST).chain(with(Method::PUT)).collect())
         });
         Target { tokio, router, paths }
     })
@@ -166,10 +170,10 @@ proptest! {
     #[test]
     fn every_body_is_answered(route in any::<proptest::sample::Index>(), body in body(), typed in any::<bool>()) {
         let target = target();
-        let path = &target.paths[route.index(target.paths.len())];
+        let (method, path) = &target.paths[route.index(target.paths.len())];
         // Ending the run that waits would spare the others their parsers.
         prop_assume!(!path.ends_with("/cancel"));
-        let mut request = Request::post(path);
+        let mut request = Request::builder().method(method).uri(path);
         if typed {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stepcast::backend::{REMEMBERED_IDS, RunStatus};
-use stepcast::{AnyEvent, AnyRun, InputId, InputRecord, RunId, SendError, WorkflowDef};
+use stepcast::{AnyEvent, AnyRun, Event, HumanResponseEvent, InputId, InputRecord, RunId, SendError, WorkflowDef};
 
 use super::{InputState, InputView, RunFault, RunView};
 use crate::error::ApiError;
@@ -69,7 +69,10 @@ impl LiveRun {
         match (self.run.respond_value(&id, answer.clone()).await, asked) {
             (Ok(()), Some(asked)) => {
                 let mut view = self.input(&asked);
-                view.state = InputState::Answered { response: answer, by, at: time::now() };
+                // As a store keeps it: a plain answer to a question of data is its response.
+                let of_data = asked.input.expects.as_deref() == Some(HumanResponseEvent::META.tag);
+                let response = if of_data && !answer.is_object() { json!({ "response": answer }) } else { answer };
+                view.state = InputState::Answered { response, by, at: time::now() };
                 lock(&self.answered).insert(input, view.clone());
                 Ok(view)
             }
