@@ -312,8 +312,11 @@ async fn admit(shared: &RunShared) -> Result<(), RunError> {
     if let Some(link) = shared.link() {
         link.admit().await;
     }
-    let resources = shared.options().and_then(|options| options.resources.clone()).unwrap_or_default();
     let def = shared.def();
+    if def.needs().is_empty() {
+        return Ok(());
+    }
+    let resources = shared.options().and_then(|options| options.resources.clone()).unwrap_or_default();
     let needs: Vec<_> = def.needs().iter().map(|(step, need)| (*need, def.step(*step).name())).collect();
     let resolved = resources.resolve_all(&needs).await.map_err(|error| RunError::Resources(Arc::new(error)))?;
     let _ = shared.extra().resolved.set(resolved);
