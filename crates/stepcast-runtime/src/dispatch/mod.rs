@@ -175,7 +175,7 @@ impl Dispatch {
         if core.cmds.observe && core.is_quiet() && !core.ended && !writing {
             self.env.run.frame(EventKind::Internal, AnyEvent::new(WorkflowIdleEvent {}));
         }
-        if core.is_quiet() && !writing && !self.env.run.mail.load(Ordering::Acquire) {
+        if self.env.run.has_trace() && core.is_quiet() && !writing && !self.env.run.mail.load(Ordering::Acquire) {
             self.env.run.rest_trace(core.ended, core.next_due());
         }
         let away = !core.ended && core.is_quiet() && !core.has_timer() && !writing;

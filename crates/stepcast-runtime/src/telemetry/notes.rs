@@ -86,6 +86,13 @@ impl RunShared {
         self.extra().trace.get_or_init(Box::default)
     }
 
+    /// Whether the run belongs to a trace, or has had spans. Nearly all have not.
+    #[inline]
+    pub(crate) fn has_trace(&self) -> bool {
+        self.trace_if_any().is_some()
+    }
+
+    #[inline]
     pub(super) fn trace_if_any(&self) -> Option<&RunTrace> {
         self.extra_if_any()?.trace.get().map(|trace| &**trace)
     }

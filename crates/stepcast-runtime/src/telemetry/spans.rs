@@ -76,6 +76,7 @@ impl RunShared {
     }
 
     /// Ends the stretch if the run has ended or waits for something outside; `due` is when it goes on by itself.
+    #[cold]
     pub(crate) fn rest_trace(self: &Arc<Self>, ended: bool, due: Option<Time>) {
         let Some(trace) = self.trace_if_any() else { return };
         let goes_on = trace.with(|inner| {
