@@ -288,7 +288,7 @@ pub(crate) async fn over_call<T, E: Into<StepError>>(
             span.record("workflow.outcome", "failed");
             span.record("error.type", error.type_name());
             if let Some(tracer) = tracer() {
-                tracer.fail(&span, error.type_name(), &error.to_string());
+                tracer.fail(&span, error.type_name(), &error.info().exception_message);
             }
         }
     }
