@@ -2,6 +2,7 @@
 
 pub use crate::catalogue::{CreateProbe, NotDefault, create_workflow};
 pub use crate::check::Report;
+pub use crate::event::flat_probe::{FlatProbe, NotFlat};
 pub use crate::event::schema_probe::{NoSchema, SchemaProbe};
 pub use crate::state_cell::State;
 pub use crate::step::{assert_params, run_async, run_blocking};

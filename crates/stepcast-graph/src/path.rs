@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use serde_json::Value;
 use stepcast_core::{ErasedEvent, StorePath};
@@ -125,7 +124,7 @@ pub trait Scope {
     }
 
     /// The event whose JSON is the value at the path, where the scope knows it.
-    fn event(&self, _path: &Path) -> Option<&Arc<dyn ErasedEvent>> {
+    fn event(&self, _path: &Path) -> Option<&dyn ErasedEvent> {
         None
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::late::{Late, MakeEvent};
+use super::late::{LateEvent, MakeEvent};
 use super::{ErasedEvent, Event, EventMeta, Payload};
 use crate::guard::serde_code;
 
@@ -88,8 +88,8 @@ impl AnyEvent {
     }
 
     /// An event that is made when somebody looks at it.
-    pub fn late(maker: impl MakeEvent) -> Self {
-        AnyEvent(Inner::Typed(Arc::new(Late::new(maker))))
+    pub fn late(event: Arc<LateEvent<impl MakeEvent>>) -> Self {
+        AnyEvent(Inner::Typed(event))
     }
 
     /// The event's tag: its stable name on the wire and in journals.

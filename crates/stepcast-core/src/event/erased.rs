@@ -31,6 +31,14 @@ pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
     fn made(&self) -> Option<&dyn Any> {
         None
     }
+    /// As [`Event::IS_FLAT`].
+    fn is_flat(&self) -> bool {
+        false
+    }
+    /// As [`Event::flat_field`].
+    fn flat_field(&self, _name: &str) -> Option<Value> {
+        None
+    }
 }
 
 impl<E: Event> ErasedEvent for E {
@@ -52,6 +60,14 @@ impl<E: Event> ErasedEvent for E {
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
         Box::new(self.clone())
+    }
+
+    fn is_flat(&self) -> bool {
+        E::IS_FLAT
+    }
+
+    fn flat_field(&self, name: &str) -> Option<Value> {
+        Event::flat_field(self, name)
     }
 }
 

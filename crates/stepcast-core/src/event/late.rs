@@ -11,7 +11,9 @@ use super::{ErasedEvent, Event, EventMeta};
 /// Has what an event is made of. Many an event on a run's stream is never read.
 ///
 /// ```
-/// use stepcast_core::{AnyEvent, MakeEvent, StopEvent};
+/// use std::sync::Arc;
+///
+/// use stepcast_core::{AnyEvent, LateEvent, MakeEvent, StopEvent};
 ///
 /// #[derive(Clone)]
 /// struct Sum(u32, u32);
@@ -24,7 +26,7 @@ use super::{ErasedEvent, Event, EventMeta};
 ///     }
 /// }
 ///
-/// let event = AnyEvent::late(Sum(1, 2));
+/// let event = AnyEvent::late(Arc::new(LateEvent::new(Sum(1, 2))));
 /// assert_eq!(event.get::<StopEvent>().unwrap().result(), Some(&3.into()));
 /// ```
 pub trait MakeEvent: Clone + Send + Sync + 'static {
@@ -35,15 +37,23 @@ pub trait MakeEvent: Clone + Send + Sync + 'static {
     fn make(&self) -> Self::Event;
 }
 
-pub(crate) struct Late<M: MakeEvent> {
+/// Has an event, and perhaps more.
+pub trait HoldEvent: fmt::Debug + Send + Sync {
+    /// The event.
+    fn held(&self) -> &dyn ErasedEvent;
+}
+
+/// An event that is made when somebody looks at it, for [`AnyEvent::late`](super::AnyEvent::late).
+pub struct LateEvent<M: MakeEvent> {
     maker: M,
     // Boxed: most are never made.
     made: OnceLock<Box<M::Event>>,
 }
 
-impl<M: MakeEvent> Late<M> {
-    pub(crate) fn new(maker: M) -> Self {
-        Late { maker, made: OnceLock::new() }
+impl<M: MakeEvent> LateEvent<M> {
+    /// One that this makes.
+    pub fn new(maker: M) -> Self {
+        LateEvent { maker, made: OnceLock::new() }
     }
 
     fn event(&self) -> &M::Event {
@@ -51,7 +61,14 @@ impl<M: MakeEvent> Late<M> {
     }
 }
 
-impl<M: MakeEvent> ErasedEvent for Late<M> {
+/// What the event is made of may be an event of its own.
+impl<M: MakeEvent + AsRef<dyn ErasedEvent>> HoldEvent for LateEvent<M> {
+    fn held(&self) -> &dyn ErasedEvent {
+        self.maker.as_ref()
+    }
+}
+
+impl<M: MakeEvent> ErasedEvent for LateEvent<M> {
     fn meta(&self) -> &'static EventMeta {
         const { &<M::Event as Event>::META }
     }
@@ -69,7 +86,7 @@ impl<M: MakeEvent> ErasedEvent for Late<M> {
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
-        Box::new(Late::new(self.maker.clone()))
+        Box::new(LateEvent::new(self.maker.clone()))
     }
 
     fn made(&self) -> Option<&dyn Any> {
@@ -77,7 +94,7 @@ impl<M: MakeEvent> ErasedEvent for Late<M> {
     }
 }
 
-impl<M: MakeEvent> fmt::Debug for Late<M> {
+impl<M: MakeEvent> fmt::Debug for LateEvent<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.event(), f)
     }

@@ -6,6 +6,8 @@ mod call;
 mod data;
 mod dynamic;
 mod erased;
+#[doc(hidden)]
+pub mod flat_probe;
 mod late;
 mod lifecycle;
 mod linked;
@@ -19,7 +21,7 @@ pub use data::DataEvent;
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
 pub(crate) use erased::PastEvent;
 pub use erased::{ErasedEvent, Payload};
-pub use late::MakeEvent;
+pub use late::{HoldEvent, LateEvent, MakeEvent};
 pub use lifecycle::{
     ErrorInfo, InputExpiredEvent, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged,
     UnhandledEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,
@@ -44,6 +46,15 @@ pub trait Event: Clone + std::fmt::Debug + Send + Sync + Serialize + Deserialize
 
     /// A JSON Schema of the event's value, if the type has one; otherwise the schema is made from the fields' names.
     fn schema() -> Option<serde_json::Value> {
+        None
+    }
+
+    /// Whether the event is an object of whole numbers, bools and texts alone, which can always be written, and is the same
+    /// when it is read again.
+    const IS_FLAT: bool = false;
+
+    /// The value of a field of a flat event, by its name on the wire: what serde would write.
+    fn flat_field(&self, _name: &str) -> Option<serde_json::Value> {
         None
     }
 }

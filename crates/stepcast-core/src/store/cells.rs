@@ -1,11 +1,12 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 
 use foldhash::{HashMap, HashSet};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use self::held::{Field, Held};
+pub use self::held::Given;
+use self::held::Held;
 use super::path::kind_of;
 use super::{EditError, StoreError, StorePath};
 use crate::ErasedEvent;
@@ -84,18 +85,23 @@ impl CellMap {
             None => {
                 let mut cell = Value::Null;
                 path.put(1, &mut cell, value)?;
-                self.cells.insert(path.key().to_owned(), Cell { held: Held::Value(cell), marked: true });
+                self.cells.insert(path.key().to_owned(), Cell { held: Held::new(cell), marked: true });
                 self.mark(path.key());
             }
         }
         Ok(())
     }
 
-    /// Puts an object with one field in place of a whole cell, and with it the event that the field's value was made of, if
-    /// it was: [`event`](Self::event) gives that back until somebody else writes to the cell. It is in no snapshot.
+    /// As [`get`](CellMap::get), where a part of what [`set_field`](CellMap::set_field) put is wanted: the rest of it need not
+    /// be made JSON then.
+    pub fn find(&self, path: &StorePath) -> Option<Cow<'_, Value>> {
+        self.cells.get(path.key())?.held.find(path)
+    }
+
+    /// Puts an object with one field in place of a whole cell.
     ///
     /// # Errors
-    /// When the cell would nest more than 100 levels. Nothing has changed then.
+    /// When the key could be named by no path, or the cell would nest more than 100 levels. Nothing has changed then.
     ///
     /// ```
     /// use serde_json::json;
@@ -103,46 +109,34 @@ impl CellMap {
     ///
     /// let mut cells = CellMap::new();
     /// cells.set(&StorePath::new("write.error")?, json!("no ink"))?;
-    /// cells.set_field("write", "output", json!(1), None)?;
+    /// cells.set_field("write", "output", json!(1).into())?;
     /// assert_eq!(cells.to_json(), json!({ "write": { "output": 1 } }));
     /// # Ok::<(), stepcast_core::StoreError>(())
     /// ```
-    pub fn set_field(
-        &mut self,
-        key: &str,
-        name: &'static str,
-        value: Value,
-        event: Option<Arc<dyn ErasedEvent>>,
-    ) -> Result<(), StoreError> {
-        if nests_deeper(&value, MAX_CELL_DEPTH - 1) {
+    pub fn set_field(&mut self, key: &str, name: &'static str, given: Given) -> Result<(), StoreError> {
+        if given.made().is_some_and(|value| nests_deeper(value, MAX_CELL_DEPTH - 1)) {
             return Err(StoreError::CellTooDeep { key: key.to_owned() });
         }
         let Some(cell) = self.cells.get_mut(key) else {
             if key.is_empty() || key.contains('.') {
                 return Err(StoreError::BadKey { key: key.to_owned() });
             }
-            let held = Held::Field(Box::new(Field { name, value, event, whole: OnceLock::new() }));
+            let mut held = Held::new(Value::Null);
+            held.put(name, given);
             self.cells.insert(key.to_owned(), Cell { held, marked: true });
             self.mark(key);
             return Ok(());
         };
-        match &mut cell.held {
-            // The room of the one before is used again.
-            Held::Field(field) => **field = Field { name, value, event, whole: OnceLock::new() },
-            held => *held = Held::Field(Box::new(Field { name, value, event, whole: OnceLock::new() })),
-        }
+        cell.held.put(name, given);
         if !std::mem::replace(&mut cell.marked, true) {
             self.mark(key);
         }
         Ok(())
     }
 
-    /// The event of the field at this path, if nobody else has written to its cell.
-    pub fn event(&self, path: &StorePath) -> Option<&Arc<dyn ErasedEvent>> {
-        match &self.cells.get(path.key())?.held {
-            Held::Field(field) if path.after(field.name) == Some(None) => field.event.as_ref(),
-            _ => None,
-        }
+    /// The event that was put at this path with its field, if nobody else has written to the cell. It is in no snapshot.
+    pub fn event(&self, path: &StorePath) -> Option<&dyn ErasedEvent> {
+        self.cells.get(path.key())?.held.event(path)
     }
 
     /// Changes the value at a path with a closure; `null` stands for a value that is not there. If the closure gives an
@@ -235,7 +229,7 @@ impl CellMap {
             Some(value) if nests_deeper(&value, MAX_CELL_DEPTH) => return Err(StoreError::CellTooDeep { key }),
             Some(value) => {
                 let marked = self.changed.contains(&key);
-                self.cells.insert(key, Cell { held: Held::Value(value), marked });
+                self.cells.insert(key, Cell { held: Held::new(value), marked });
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ mod cells;
 mod error;
 mod path;
 
-pub use cells::CellMap;
+pub use cells::{CellMap, Given};
 pub(crate) use cells::{MAX_CELL_DEPTH, nests_deeper};
 pub use error::{EditError, StoreError};
 pub use path::StorePath;

@@ -114,11 +114,6 @@ impl StorePath {
         self.take(0, value)
     }
 
-    /// The value at the path in an object whose only field is at hand: what the path says after its first segment.
-    pub fn get_in_field<'v>(&self, name: &str, value: &'v Value) -> Option<&'v Value> {
-        inside(value, self.after(name)?)
-    }
-
     /// How many segments there are.
     pub(super) fn depth(&self) -> usize {
         self.depth
@@ -236,7 +231,7 @@ impl StorePath {
 }
 
 /// The value at these segments, written with dots between them, inside another one.
-fn inside<'v>(value: &'v Value, segments: Option<&str>) -> Option<&'v Value> {
+pub(super) fn inside<'v>(value: &'v Value, segments: Option<&str>) -> Option<&'v Value> {
     walk(segments_of(segments), value)
 }
 

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::{AnyEvent, CellMap, ErasedEvent, Invocation, MakeEvent, Outputs, Payload, StepCall};
+use stepcast_core::{
+    AnyEvent, CellMap, ErasedEvent, Given, HoldEvent, Invocation, LateEvent, MakeEvent, Outputs, Payload, StepCall,
+};
 use stepcast_runtime::{Direct, Told};
 
 use super::leave;
@@ -48,25 +50,26 @@ pub(super) fn invoke(nodes: &Arc<Nodes>, at: usize, call: &StepCall<'_>) -> Opti
             let scope = Cells(Some(cells));
             let output = work::looked_at(nodes, step, &scope, &mut |condition| holds(condition, &scope, &mut plain))?;
             let output = output.ok().filter(|_| plain)?;
-            let said = Said::Json(serde_json::to_string(&output).ok()?.into());
-            settle(nodes, node, cells, told, output, said)
+            let said: Box<str> = serde_json::to_string(&output).ok()?.into();
+            let over = AnyEvent::late(Arc::new(LateEvent::new(Over { nodes: Arc::clone(nodes), at, said })));
+            settle(node, cells, told, output.into(), over)
         });
         return given?;
     };
     let event = direct.look(|cells| used::event_of(nodes, at, spec, input, &Cells(cells)).ok())?;
     let inputs = [event];
     let again = || call.with_inputs(call.inputs());
-    let event = match (spec.invoke)(call.with_inputs(&inputs)) {
-        Invocation::Gave(event) if direct.is_open() => event.into_arc(),
+    let said = match (spec.invoke)(call.with_inputs(&inputs)) {
+        Invocation::Gave(said) if direct.is_open() => said,
         invoked => return Some(used::go_on(nodes, at, direct.context(), Token::PLAIN, again(), invoked)),
     };
-    let settled = event.to_value().ok().and_then(|output| {
-        let said = Said::Event(Arc::clone(&event));
-        direct.write(|cells, told| settle(nodes, node, cells, told, output, said))?
+    let over = Arc::new(LateEvent::new(Over { nodes: Arc::clone(nodes), at, said }));
+    let settled = Given::event(Arc::clone(&over) as _).ok().and_then(|output| {
+        direct.write(|cells, told| settle(node, cells, told, output, AnyEvent::late(Arc::clone(&over))))?
     });
     // The function has run: what it gave is kept in the other way.
     Some(settled.unwrap_or_else(|| {
-        let gave = Invocation::Gave(Payload::from_arc(event));
+        let gave = Invocation::Gave(Payload::from_box(over.held().clone_boxed()));
         used::go_on(nodes, at, direct.context(), Token::PLAIN, again(), gave)
     }))
 }
@@ -80,14 +83,7 @@ fn holds(condition: &Condition, scope: &dyn Scope, plain: &mut bool) -> bool {
 }
 
 /// Keeps an output, tells of it, and goes on.
-fn settle(
-    nodes: &Arc<Nodes>,
-    node: &Node,
-    cells: &mut CellMap,
-    told: &mut Told<'_>,
-    output: Value,
-    said: Said,
-) -> Option<Invocation> {
+fn settle(node: &Node, cells: &mut CellMap, told: &mut Told<'_>, output: Given, over: AnyEvent) -> Option<Invocation> {
     let mut plain = true;
     let scope = With { cells, key: &node.key, output: &output };
     let mut asked = |condition: &Condition| holds(condition, &scope, &mut plain);
@@ -101,45 +97,51 @@ fn settle(
     if !plain {
         return None;
     }
-    let event = match &said {
-        Said::Event(event) => Some(Arc::clone(event)),
-        Said::Json(_) => None,
-    };
-    cells.set_field(&node.key, OUTPUT, output, event).ok()?;
-    told.push(AnyEvent::late(Over { nodes: Arc::clone(nodes), at: node.at, said }));
+    cells.set_field(&node.key, OUTPUT, output).ok()?;
+    told.push(over);
     Some(given)
 }
 
-/// That a step has ended, for those who read the stream.
+/// That a step has ended, for those who read the stream. Most are never read, so they take as little room as can be.
 #[derive(Clone)]
-struct Over {
+struct Over<Said> {
     nodes: Arc<Nodes>,
     at: usize,
+    /// The output: the event that the function gave, or JSON.
     said: Said,
 }
 
-/// An output, in as little room as it takes: most are never read again.
-#[derive(Clone)]
-enum Said {
-    Event(Arc<dyn ErasedEvent>),
-    Json(Box<str>),
-}
-
-impl MakeEvent for Over {
-    type Event = StepOver;
-
-    fn make(&self) -> StepOver {
+impl<Said> Over<Said> {
+    fn event(&self, output: Result<Value, serde_json::Error>) -> StepOver {
         let node = &self.nodes.nodes[self.at];
-        let output = match &self.said {
-            Said::Event(event) => event.to_value(),
-            Said::Json(text) => serde_json::from_str(text),
-        };
         StepOver {
             step: Arc::clone(&node.id),
             key: Arc::clone(&node.key),
             status: StepStatus::Completed,
-            // Both were written before.
+            // It was written before.
             output: output.unwrap_or_default(),
         }
+    }
+}
+
+impl MakeEvent for Over<Payload> {
+    type Event = StepOver;
+
+    fn make(&self) -> StepOver {
+        self.event(self.said.as_erased().to_value())
+    }
+}
+
+impl AsRef<dyn ErasedEvent> for Over<Payload> {
+    fn as_ref(&self) -> &(dyn ErasedEvent + 'static) {
+        self.said.as_erased()
+    }
+}
+
+impl MakeEvent for Over<Box<str>> {
+    type Event = StepOver;
+
+    fn make(&self) -> StepOver {
+        self.event(serde_json::from_str(&self.said))
     }
 }

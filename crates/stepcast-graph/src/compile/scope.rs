@@ -1,10 +1,9 @@
 use std::borrow::Cow;
 use std::future::Future;
-use std::sync::Arc;
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use stepcast_core::{CellMap, ErasedEvent, LogLevel, StepError, StorePath};
+use stepcast_core::{CellMap, ErasedEvent, Given, LogLevel, StepError, StorePath};
 use stepcast_runtime::{Context, Store, StoreEditError};
 
 use crate::condition::{Condition, Mismatch};
@@ -70,10 +69,10 @@ impl Scope for Cells<'_> {
 
     fn find(&self, path: &Path) -> Option<Cow<'_, Value>> {
         let cells = self.0?;
-        path.places().find_map(|place| cells.get(place)).map(Cow::Borrowed)
+        path.places().find_map(|place| cells.find(place))
     }
 
-    fn event(&self, path: &Path) -> Option<&Arc<dyn ErasedEvent>> {
+    fn event(&self, path: &Path) -> Option<&dyn ErasedEvent> {
         self.0?.event(path.places().next()?)
     }
 }
@@ -83,7 +82,7 @@ impl Scope for Cells<'_> {
 pub(super) struct With<'a> {
     pub(super) cells: &'a CellMap,
     pub(super) key: &'a str,
-    pub(super) output: &'a Value,
+    pub(super) output: &'a Given,
 }
 
 impl Scope for With<'_> {
@@ -93,10 +92,10 @@ impl Scope for With<'_> {
 
     fn find(&self, path: &Path) -> Option<Cow<'_, Value>> {
         let find = |place: &StorePath| match place.key() == self.key {
-            true => place.get_in_field(OUTPUT, self.output),
-            false => self.cells.get(place),
+            true => self.output.find(OUTPUT, place),
+            false => self.cells.find(place),
         };
-        path.places().find_map(find).map(Cow::Borrowed)
+        path.places().find_map(find)
     }
 }
 

@@ -112,11 +112,13 @@ pub(super) fn event_of(
 ) -> Result<Payload, StepError> {
     let step = nodes.step(at);
     let takes = &nodes.nodes[at].takes;
-    // What one function gave and another one takes is handed on as it is, as between compiled steps.
+    // What one function gave and another one takes is handed on as it is, as between compiled steps, where JSON in between
+    // would not change it.
     if let Some(event) = work::handed_on(input, scope)
+        && event.is_flat()
         && takes.first().is_some_and(|takes| takes.type_id() == event.meta().type_id())
     {
-        return Ok(Payload::from_arc(Arc::clone(event)));
+        return Ok(Payload::from_box(event.clone_boxed()));
     }
     let value = work::input(input, scope, step.missing)?;
     let mut unfit = None;

@@ -46,7 +46,7 @@ pub(super) fn input<'s>(input: &Input, scope: &'s dyn Scope, missing: Missing) -
 }
 
 /// The event that a step works on, where all its input is what a function gave.
-pub(super) fn handed_on<'s>(input: &Input, scope: &'s dyn Scope) -> Option<&'s Arc<dyn ErasedEvent>> {
+pub(super) fn handed_on<'s>(input: &Input, scope: &'s dyn Scope) -> Option<&'s dyn ErasedEvent> {
     match input {
         Input::Path(path) => scope.event(path),
         Input::Json(template) => scope.event(template.as_path()?.0),

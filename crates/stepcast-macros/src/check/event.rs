@@ -2,7 +2,10 @@
 
 use proc_macro2::Ident;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Data, DataEnum, DeriveInput, Expr, ExprLit, Fields, GenericParam, Lit, Meta, Path, Token};
+use syn::{
+    Attribute, Data, DataEnum, DataStruct, DeriveInput, Expr, ExprLit, Field, Fields, GenericParam, Lit, Meta, Path,
+    Token, Type,
+};
 
 use crate::errors::Errors;
 use crate::parse::event_args::{EventArgs, take_secret};
@@ -19,6 +22,8 @@ pub(crate) struct EventItem {
     pub(crate) derived: Vec<String>,
     /// Whether the user says where serde is.
     pub(crate) has_serde_crate: bool,
+    /// Its fields, where serde writes it as an object of them, under their names, and nothing is said to it about that.
+    pub(crate) plain: Option<Vec<(Ident, Type)>>,
 }
 
 impl EventItem {
@@ -54,7 +59,9 @@ pub(crate) fn check(input: &mut DeriveInput, args: &EventArgs, errors: &mut Erro
         );
     }
     let (derived, has_serde_crate) = existing(&input.attrs);
-    let mut item = EventItem { fields: Vec::new(), secret: Vec::new(), hidden: Vec::new(), derived, has_serde_crate };
+    let plain = plain_fields(input);
+    let mut item =
+        EventItem { fields: Vec::new(), secret: Vec::new(), hidden: Vec::new(), derived, has_serde_crate, plain };
     let rename_all = serde_text(&input.attrs, "rename_all");
     match &mut input.data {
         Data::Struct(data) => item.read_fields(&mut data.fields, rename_all.as_deref(), true, errors),
@@ -106,6 +113,21 @@ impl EventItem {
         }
         self.hidden.push(hidden);
     }
+}
+
+/// What other macros or conditions could change is not plain.
+fn plain_fields(input: &DeriveInput) -> Option<Vec<(Ident, Type)>> {
+    let known = ["doc", "derive", "allow", "expect", "cfg", "non_exhaustive"];
+    let is_known = |attr: &Attribute| known.iter().any(|known| attr.path().is_ident(known));
+    let Data::Struct(DataStruct { fields: Fields::Named(fields), .. }) = &input.data else { return None };
+    if !input.generics.params.is_empty() || !input.attrs.iter().all(is_known) {
+        return None;
+    }
+    let plain = |field: &Field| {
+        let is_plain = field.attrs.iter().all(|attr| attr.path().is_ident("doc"));
+        Some((field.ident.clone().filter(|_| is_plain)?, field.ty.clone()))
+    };
+    fields.named.iter().map(plain).collect()
 }
 
 /// The derives above the item, and whether a `#[serde(crate = ..)]` is among its attributes.

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::DeriveInput;
+use syn::{DeriveInput, Type};
 
 use super::event_debug::debug_impl;
 use super::spec::plain;
@@ -81,6 +81,7 @@ fn implementation(input: &DeriveInput, event: &EventItem, args: &EventArgs, p: &
     }
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let debug = event.has_secret().then(|| debug_impl(input, event));
+    let flat = event.plain.as_deref().map(|fields| flat(fields, p));
     let registered = (!is_generic).then(|| quote!(#p::register_event!(#ident, #qualified);));
     let trait_path = quote_spanned!(at(ident.span())=> #p::Event);
     let cfgs = crate::check::signature::cfgs(&input.attrs);
@@ -103,10 +104,39 @@ fn implementation(input: &DeriveInput, event: &EventItem, args: &EventArgs, p: &
                 });
 
                 #p::event_schema!();
+                #flat
             }
 
             #registered
         };
+    }
+}
+
+/// Whether all fields are numbers, bools and texts, which only the compiler knows, and their values.
+fn flat(fields: &[(Ident, Type)], p: &TokenStream) -> TokenStream {
+    let types: Vec<_> = fields.iter().map(|(_, ty)| ty).collect();
+    let idents: Vec<_> = fields.iter().map(|(ident, _)| ident).collect();
+    let names = idents.iter().map(|ident| plain(ident));
+    if fields.is_empty() {
+        return quote!(
+            const IS_FLAT: bool = true;
+        );
+    }
+    quote! {
+        const IS_FLAT: bool = {
+            #[allow(unused_imports)]
+            use #p::NotFlat as _;
+            true #(&& #p::FlatProbe::<#types>::VALUE.is_some())*
+        };
+
+        fn flat_field(&self, name: &str) -> ::core::option::Option<#p::serde_json::Value> {
+            #[allow(unused_imports)]
+            use #p::NotFlat as _;
+            match name {
+                #(#names => #p::FlatProbe::<#types>::VALUE.map(|value| value(&self.#idents)),)*
+                _ => ::core::option::Option::None,
+            }
+        }
     }
 }
 

@@ -68,12 +68,21 @@ fn an_edit_sees_null_where_nothing_is() {
     assert_eq!(store.to_json(), json!({ "a": { "b": 1 } }));
 }
 
+#[derive(Debug)]
+struct Holder(crate::StartEvent);
+
+impl crate::HoldEvent for Holder {
+    fn held(&self) -> &dyn crate::ErasedEvent {
+        &self.0
+    }
+}
+
 #[test]
 fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
     let output = path("a.output");
-    let (value, event) = (json!({ "n": 1 }), Some(Arc::new(crate::StopEvent::new(1)) as Arc<dyn crate::ErasedEvent>));
+    let given = || Given::event(Arc::new(Holder(crate::StartEvent::default().with("n", 1)))).unwrap();
     let mut fresh = cells(json!({ "a": { "error": 1 }, "b": 1 }));
-    fresh.set_field("a", "output", value.clone(), event.clone()).unwrap();
+    fresh.set_field("a", "output", given()).unwrap();
     assert_eq!(fresh.to_json(), json!({ "a": { "output": { "n": 1 } }, "b": 1 }));
     assert_eq!(fresh.changed(), [("a", Some(&json!({ "output": { "n": 1 } })))]);
     assert!(fresh.event(&output).is_some());
@@ -85,7 +94,7 @@ fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
 
     let writes: [fn(&mut CellMap); 7] = [
         |cells| cells.set(&path("a.output.n"), json!(2)).unwrap(),
-        |cells| cells.set_field("a", "output", json!(2), None).unwrap(),
+        |cells| cells.set_field("a", "output", json!(2).into()).unwrap(),
         |cells| cells.edit(&path("a.more"), |_| Ok::<_, ()>(())).unwrap(),
         |cells| drop(cells.delete(&path("a.output"))),
         |cells| drop(cells.delete(&path("a"))),
@@ -99,8 +108,8 @@ fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
         assert_eq!(CellMap::from_json(cells.to_json()).unwrap(), cells, "{at}");
     }
     let mut cells = fresh.clone();
-    assert!(cells.set_field("a", "output", nested(100), event).is_err());
-    assert!(cells.set_field("x.y", "output", json!(1), None).is_err());
+    assert!(cells.set_field("a", "output", nested(100).into()).is_err());
+    assert!(cells.set_field("x.y", "output", json!(1).into()).is_err());
     assert_eq!(cells, fresh);
 }
 
