@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Event, EventMeta};
 use crate::guard::serde_code;
+use crate::journal::is_readable;
 
 /// An event whose type is known only at run time. Implemented for every [`Event`].
 pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
@@ -105,6 +106,22 @@ impl Payload {
     /// The description of the event's type.
     pub fn meta(&self) -> &'static EventMeta {
         self.0.meta()
+    }
+
+    /// The event's value as JSON text.
+    ///
+    /// # Errors
+    /// When the type's `Serialize` fails or panics, or gives what JSON text cannot hold.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let text = serde_code(|| {
+            let mut text = Vec::with_capacity(128);
+            self.0.write_json(&mut text).map(|()| text)
+        });
+        match text.map(String::from_utf8) {
+            Ok(Ok(text)) if is_readable(text.as_bytes()) => Ok(text),
+            // What cannot be read back as it is.
+            _ => serde_json::to_string(&self.0.to_value()?),
+        }
     }
 
     /// The event, if it is an `E`.

@@ -56,6 +56,7 @@ pub use fold::{Fold, Folded, fold};
 pub use log::{CallRecord, ExecLog, LabelDelta, LabelLog, Recorded};
 pub use open::{Opened, open};
 pub use read::Row;
+pub(crate) use scan::is_readable;
 pub use shape::{Shape, describe};
 pub use write::{RowExtras, write_between, write_takeover, write_tick};
 

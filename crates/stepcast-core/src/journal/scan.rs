@@ -17,8 +17,46 @@ pub(super) fn readable(text: &[u8]) -> Result<(), Fault> {
     readable_within(text, 0)
 }
 
+/// Whether JSON text is read back as it was meant.
+pub(crate) fn is_readable(text: &[u8]) -> bool {
+    readable(text).is_ok()
+}
+
 /// As [`readable`], for a part of a row that has so many levels around it.
-pub(super) fn readable_within(text: &[u8], mut depth: usize) -> Result<(), Fault> {
+pub(super) fn readable_within(text: &[u8], depth: usize) -> Result<(), Fault> {
+    if is_harmless(text, depth) { Ok(()) } else { look_through(text, depth) }
+}
+
+/// Whether it is seen without a look at every byte: too few brackets for too many levels, and no number with many digits.
+fn is_harmless(text: &[u8], depth: usize) -> bool {
+    // Few enough that a byte counts them.
+    let opened = |part: &[u8]| part.iter().map(|byte| u8::from(byte & !0x20 == b'[')).sum::<u8>();
+    let opened: usize = text.chunks(128).map(|part| usize::from(opened(part))).sum();
+    depth + opened <= MAX_DEPTH && !has_large_number(text)
+}
+
+/// Whether there may be a number that has to be looked at. So many digits in a row have one at a multiple of their count.
+fn has_large_number(text: &[u8]) -> bool {
+    const MANY: usize = 19;
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let mut at = MANY - 1;
+    while let Some(byte) = text.get(at) {
+        if is_digit(byte) {
+            let before = text[..at].iter().rev().take_while(|byte| is_digit(byte)).count();
+            let after = text[at..].iter().take_while(|byte| is_digit(byte)).count();
+            let digits = &text[at - before..at + after];
+            let is_negative = at > before && text[at - before - 1] == b'-';
+            if digits.len() >= MANY && (is_negative || fits(digits).is_err()) {
+                return true;
+            }
+            at += after;
+        }
+        at += MANY;
+    }
+    false
+}
+
+fn look_through(text: &[u8], mut depth: usize) -> Result<(), Fault> {
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         match byte {
@@ -79,7 +117,24 @@ fn fits(digits: &[u8]) -> Result<(), Fault> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Fault, MAX_DEPTH, readable};
+    use super::{Fault, MAX_DEPTH, is_harmless, look_through, readable};
+
+    #[test]
+    fn the_short_look_finds_no_less() {
+        let numbers = ["18446744073709551615", "18446744073709551616", "-9223372036854775808", "-9223372036854775809"];
+        let others = ["9999999999999999999", "0.1234567890123456", "1e300", "7", "99999999999999999999999"];
+        for number in numbers.into_iter().chain(others) {
+            for pad in 0..64 {
+                let text = format!("{}{number}{}", " ".repeat(pad), ",1".repeat(pad % 5));
+                let found = look_through(text.as_bytes(), 0);
+                assert!(!is_harmless(text.as_bytes(), 0) || found.is_ok(), "{text}");
+                assert_eq!(readable(text.as_bytes()), found);
+            }
+        }
+        let deep = |levels: usize| "[{".repeat(levels / 2).into_bytes();
+        assert!(is_harmless(&deep(MAX_DEPTH), MAX_DEPTH % 2) && !is_harmless(&deep(MAX_DEPTH + 2), 0));
+        assert!(!is_harmless(&b"[".repeat(1000), 0) && !is_harmless(&b"[".repeat(256), 0));
+    }
 
     #[test]
     fn levels_are_counted_outside_of_strings() {

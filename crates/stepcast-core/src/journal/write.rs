@@ -55,7 +55,7 @@ pub fn write_tick(
     let takes = state.takes(def, &tick.kind);
     if takes && extras.is_empty() {
         let before = out.len();
-        if let Some(written) = plain::put_report(out, def, state, row, tick) {
+        if let Some(written) = plain::put(out, def, state, row, tick) {
             return fit(out, before, row, written).map(|()| true);
         }
     }

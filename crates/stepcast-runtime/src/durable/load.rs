@@ -39,7 +39,7 @@ pub(crate) fn new_run(program: &Program, parent: Option<&RunId>, start: &Payload
         workflow: def.name().to_owned(),
         description: stepcast_core::journal::describe(def),
         parent: parent.map(|parent| Arc::from(parent.as_str())),
-        start: start.as_erased().to_value()?.to_string(),
+        start: start.to_json()?,
         definition: program.definition().cloned(),
     })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use stepcast_core::ErrorInfo;
 use stepcast_core::backend::{StatusChange, WriteError};
 use stepcast_core::engine::{Commands, Outcome, RunFailure, Tick, TickKind, reduce};
@@ -45,8 +46,13 @@ impl Dispatch {
         }
         let now = core.now;
         let Some(journal) = core.journal.as_deref_mut() else { return };
-        journal.add_event_row(&end.terminal_event(), now);
-        journal.batch.status = Some(status_of(&end));
+        let last = end.terminal_event();
+        let value = journal.add_event_row(&last, now);
+        journal.batch.status = Some(match end.result() {
+            // The stream's last event is the stop event, unless that could not be copied.
+            Ok(stop) if last.meta().is_some_and(|meta| meta.hash == stop.meta().hash) => completed(&end, &value),
+            _ => status_of(&end),
+        });
         journal.waits = false;
         journal.wake_parent(now);
         journal.held.push(Held::Finish(Box::new(end)));
@@ -124,11 +130,15 @@ impl RunCore {
     }
 }
 
+fn completed(end: &RunEnd, stop: &Value) -> StatusChange {
+    let result = serde_json::to_string(stop).unwrap_or_else(|_| "null".to_owned());
+    StatusChange::Completed { result, failures: end.failures }
+}
+
 pub(crate) fn status_of(end: &RunEnd) -> StatusChange {
     let error = match end.result() {
         Ok(stop) => {
-            let result = stop.as_erased().to_value().unwrap_or_default().to_string();
-            return StatusChange::Completed { result, failures: end.failures };
+            return completed(end, &stop.as_erased().to_value().unwrap_or_default());
         }
         Err(error) => error,
     };
