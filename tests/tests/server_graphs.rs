@@ -90,6 +90,8 @@ async fn a_graph_is_put_listed_read_and_replaced() {
             assert_eq!(served.get("/graphs/hello?version=1").await.body["document"], greet(1, "one"));
             served.get("/graphs/hello?version=3").await.refused(404, "graph_not_found");
             served.get("/graphs/nobody").await.refused(404, "graph_not_found");
+            let drawn = served.get("/workflows/hello/representation").await.body;
+            assert_eq!(drawn["graph"]["nodes"][0]["id"], "say", "{drawn}");
             // Word for word the same: nothing new, and the id stands for it again.
             assert_eq!(put(&served, "hello", &greet(1, "one")).await.status, 200);
             assert_eq!(said(&served, "hello").await, "one");
@@ -172,6 +174,10 @@ async fn a_token_that_looks_lists_graphs_and_reads_no_documents() {
         let listed = Answer::to(with("GET", "/graphs", "look")).await;
         assert_eq!((listed.status, &listed.body["graphs"][0]["id"]), (200, &json!("hello")));
         Answer::to(with("GET", "/graphs/hello", "look")).await.refused(403, "token_read_only");
+        let review = with("PUT", "/graphs/review", "full").json(&asking("review"));
+        assert_eq!(Answer::to(review).await.status, 201);
+        let drawn = Answer::to(with("GET", "/workflows/review/representation", "look")).await.body;
+        assert_eq!(drawn["graph"]["edges"][0], json!({ "source": "topic", "target": "ask", "label": null }));
         assert_eq!(Answer::to(with("GET", "/graphs/hello", "full")).await.body["document"], document);
         for (method, path) in [("PUT", "/graphs/hello"), ("POST", "/graphs/validate"), ("DELETE", "/graphs/hello")] {
             Answer::to(with(method, path, "look").json(&document)).await.refused(403, "token_read_only");

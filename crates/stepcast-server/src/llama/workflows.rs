@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
-use stepcast::{NodeKind, WorkflowGraph};
+use stepcast::{NodeKind, WorkflowDef, WorkflowGraph};
 use utoipa::ToSchema;
 
 use super::schema::Schema;
 use super::{in_their_words, schema as schemas};
+use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -89,10 +90,11 @@ pub(crate) async fn events(State(app): State<App>, Path(name): Path<String>) -> 
 )]
 pub(crate) async fn representation(
     State(app): State<App>,
+    access: Access,
     Path(name): Path<String>,
 ) -> Result<Json<Representation>, ApiError> {
     let def = app.runs.definition(&name).map_err(in_their_words)?;
-    let Some(mut graph) = def.graph() else {
+    let Some(mut graph) = def.graph().or_else(|| of_document(&def, access)) else {
         return Err(ApiError::not_found(
             "graph_not_found",
             "The workflow has no graph: it was put together at run time.",
@@ -104,4 +106,20 @@ pub(crate) async fn representation(
         }
     }
     Ok(Json(Representation { graph }))
+}
+
+/// The steps and edges of the document that a workflow was made of. Conditions may hold what is secret.
+#[cfg(feature = "graphs")]
+fn of_document(def: &WorkflowDef, access: Access) -> Option<WorkflowGraph> {
+    let document = serde_json::from_str(def.document()?).ok()?;
+    let mut graph = stepcast_graph::Document::drawing(&document);
+    if !access.sees_secrets() {
+        graph.edges.iter_mut().for_each(|edge| edge.label = None);
+    }
+    Some(graph)
+}
+
+#[cfg(not(feature = "graphs"))]
+fn of_document(_: &WorkflowDef, _: Access) -> Option<WorkflowGraph> {
+    None
 }
