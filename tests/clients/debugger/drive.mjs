@@ -178,8 +178,9 @@ async function drive() {
 /** A form with a field of every kind, and a result in its own place. */
 async function everyField() {
   await choose('form');
+  // What is a type of its own has a title of its own, and goes by its name.
   const all = ['Name\n*', 'Note', 'Count\n*', 'Limit', 'Ratio\n*', 'Urgent\n*'];
-  await until([...all, 'Tags (JSON)\n*', 'Place (JSON)\n*', 'Colour (JSON)\n*'], () => labels(page));
+  await until([...all, 'Tags (JSON)\n*', 'place (JSON)\n*', 'colour (JSON)\n*'], () => labels(page));
   await field('name').fill('Ada');
   await field('count').fill('3');
   await field('ratio').fill('0.5');
