@@ -68,7 +68,7 @@ fn is_failure(input: &InputView) -> bool {
 }
 
 /// The data of an event with its secret fields covered.
-pub(crate) fn covered(mut value: Value, meta: Option<&EventMeta>) -> Value {
+fn covered(mut value: Value, meta: Option<&EventMeta>) -> Value {
     if let Some(meta) = meta {
         meta.cover(&mut value);
     }

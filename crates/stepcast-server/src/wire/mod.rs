@@ -4,4 +4,4 @@ mod envelope;
 pub(crate) mod stream;
 pub(crate) mod time;
 
-pub(crate) use envelope::{PROMPTS, answer, covered, envelope, prompt, question};
+pub(crate) use envelope::{PROMPTS, answer, envelope, prompt, question};

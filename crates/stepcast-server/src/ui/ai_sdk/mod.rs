@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
-use stepcast::{RunId, StreamStart, WorkflowDef};
+use stepcast::{RunId, StreamStart};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,6 +27,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::error::extract::{JsonBody, Path};
 use crate::runs::{InputState, InputView, RunView};
+use crate::wire;
 use body::{Chat, Reply, Said};
 use machine::{AiSdk, Past, Settled, is_no};
 use part::Fixed;
@@ -174,11 +175,11 @@ async fn resume(
     let thread = Thread::find(&app.runs, &name, &chat).await?;
     let Some(run) = thread.active().cloned() else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let settled = |(input, question): (InputView, Question)| {
-        let end = match input.state {
+        let end = match &input.state {
             InputState::Pending => return None,
             InputState::Answered { response, .. } => {
                 let def = definition(&app, &RunId::from(input.run.as_str()), &input.workflow);
-                Settled::Answered(seen(def.as_deref(), &input.expects, response, access))
+                Settled::Answered(wire::answer(&input, response.clone(), def.as_deref(), access))
             }
             InputState::Withdrawn { .. } => Settled::Not("The question was withdrawn."),
             InputState::Expired { .. } => Settled::Not("Nobody answered in time."),
@@ -191,12 +192,6 @@ async fn resume(
     let follow = app.runs.follow(&run.id, StreamStart::Beginning, true).await?;
     let machine = AiSdk::new(run.id.clone(), name, access, 0).replaying(past);
     Ok(marked(Segment { app, run: run.id, access, follow, declined: Vec::new(), machine }.respond()))
-}
-
-/// An answer, as far as the reader may see it.
-fn seen(def: Option<&WorkflowDef>, expects: &Option<String>, answer: Value, access: Access) -> Value {
-    let meta = || def.zip(expects.as_deref()).and_then(|(def, tag)| Some(def.event(def.event_by_tag(tag)?)));
-    if access.sees_secrets() { answer } else { crate::wire::covered(answer, meta()) }
 }
 
 fn marked(mut response: Response) -> Response {
