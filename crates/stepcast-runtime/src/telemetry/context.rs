@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tracing::Span;
@@ -18,6 +19,9 @@ const KNOWN_FLAGS: u8 = 0b11;
 tokio::task_local! {
     static SCOPE: TraceContext;
 }
+
+/// Whether anybody has ever opened a scope: a look at this is cheaper than one at the task's own.
+static SCOPES: AtomicBool = AtomicBool::new(false);
 
 /// A place in a distributed trace: what the headers `traceparent` and `tracestate` of
 /// [W3C Trace Context](https://www.w3.org/TR/trace-context/) say.
@@ -104,9 +108,11 @@ impl TraceContext {
 
     /// The context that what is started, sent and answered here belongs to: that of the current `tracing` span, if there is
     /// a [`Tracer`](crate::Tracer) that knows it; else that of the [scope](Self::scope).
+    #[inline]
     pub fn current() -> Option<Self> {
         let of_span = tracer().and_then(|tracer| tracer.context(&Span::current()));
-        of_span.or_else(|| SCOPE.try_with(Clone::clone).ok())
+        // Whoever is in a scope has seen it opened.
+        of_span.or_else(|| SCOPES.load(Ordering::Relaxed).then(|| SCOPE.try_with(Clone::clone).ok())?)
     }
 
     /// Runs a future in this context: runs that are started in it, and events and answers that are sent in it, belong to
@@ -133,6 +139,7 @@ impl TraceContext {
     /// # }
     /// ```
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
+        SCOPES.store(true, Ordering::Relaxed);
         SCOPE.scope(self, future).await
     }
 
