@@ -18,7 +18,6 @@ fn table() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         json!({ "id": "bad", "route": route, "steps": [say("a"), say("b"), say("end")],
                 "edges": [{ "source": "a", "target": "b" }, { "source": "b", "target": "a" }] })
     };
-    let many: Vec<Value> = (0..100_001).map(|at| json!({ "id": format!("s{at}"), "type": "join" })).collect();
     vec![
         ("no steps", json!({ "id": "bad" }), "form", ""),
         ("steps of another type", of(json!(7)), "form", "/steps"),
@@ -56,7 +55,6 @@ fn table() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             "/steps/0/template",
         ),
         ("a circle of all edges", both("all"), "cycle", ""),
-        ("too many steps", of(json!(many)), "too_large", ""),
         (
             "an edge to nobody",
             json!({ "id": "bad", "steps": [say("a")], "edges": [{ "source": "a", "target": "b" }] }),
@@ -75,7 +73,7 @@ fn table() -> Vec<(&'static str, Value, &'static str, &'static str)> {
 #[tokio::test]
 async fn every_bad_document_is_refused_with_all_that_is_wrong() {
     bounded(async {
-        for served in both(&ServerOptions::new().max_body(8 << 20)).await {
+        for served in both(&ServerOptions::new()).await {
             assert_eq!(put(&served, "hello", &greet(1, "one")).await.status, 201);
             for (what, document, code, pointer) in table() {
                 let refused = put(&served, "bad", &document).await;
@@ -126,9 +124,9 @@ async fn errors_and_warnings_come_at_once() {
 #[tokio::test]
 async fn what_is_no_document_is_refused_however_it_is_sent() {
     bounded(async {
-        for served in both(&ServerOptions::new()).await {
-            let deep = "[".repeat(50_000);
-            let dashes = "- ".repeat(50_000);
+        for served in [Whole::memory(ServerOptions::new()).await] {
+            let deep = "[".repeat(5_000);
+            let dashes = "- ".repeat(5_000);
             // Ten anchors, each ten times the one before.
             let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
             for at in 1..12 {
@@ -168,9 +166,13 @@ async fn what_is_no_document_is_refused_however_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_graph_of_ten_thousand_steps_is_taken() {
+async fn a_graph_of_ten_thousand_steps_is_taken_and_one_of_a_hundred_thousand_is_not() {
     bounded(async {
-        let served = Whole::memory(ServerOptions::new()).await;
+        let served = Whole::memory(ServerOptions::new().max_body(8 << 20)).await;
+        let many: Vec<Value> = (0..100_001).map(|at| json!({ "id": format!("s{at}"), "type": "join" })).collect();
+        let refused = put(&served, "bad", &of(json!(many))).await;
+        refused.refused(422, "graph_refused");
+        assert_eq!(refused.body["errors"][0]["code"], "too_large");
         let steps: Vec<Value> =
             (0..10_000).map(|at| json!({ "id": format!("s{at}"), "type": "function", "template": at })).collect();
         let edges: Vec<Value> =
