@@ -268,6 +268,7 @@ fn a_store_of_the_format_before_is_read_and_brought_up_to_date() {
     let folder = Folder::new();
     filled(&folder);
     let before = "DROP INDEX runs_definition; ALTER TABLE runs DROP COLUMN definition; DROP TABLE definitions;
+        ALTER TABLE mailbox DROP COLUMN trace;
         PRAGMA user_version = 2";
     Connection::open(folder.store()).unwrap().execute_batch(before).unwrap();
     let format = || Connection::open(folder.store()).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0));
