@@ -61,7 +61,7 @@ async fn a_state_is_a_part_of_the_chats_message() {
             let frames = served.post("/workflows/cooking/ai-sdk", &body).await.frames().await;
             let state = |data: Value| json!({ "type": "data-state", "id": "state", "data": data });
             let shown = state(json!({ "done": 0, "dishes": ["soup"] }));
-            assert_eq!(of(&frames, "data-state"), [shown.clone()], "{name}");
+            assert_eq!(of(&frames, "data-state"), std::slice::from_ref(&shown), "{name}");
             let replay = served.get("/workflows/cooking/ai-sdk/c/stream").await.frames().await;
             assert_eq!(of(&replay, "data-state"), [shown], "{name}");
             // Nobody can say what in it is secret.
