@@ -174,15 +174,16 @@ impl Machine for AgUi {
         }
     }
 
-    fn state(&mut self, shown: Map<String, Value>, out: &mut Vec<AgEvent>) {
+    fn state(&mut self, mut shown: Map<String, Value>, out: &mut Vec<AgEvent>) {
+        // That member of the client's state is the server's.
+        shown.remove(STATE);
         if shown == self.shown {
             return;
         }
         let has_state = self.state.is_object();
         let mut next = self.state.as_object().cloned().unwrap_or_default();
         next.retain(|name, _| shown.contains_key(name) || !self.shown.contains_key(name));
-        let fields = shown.iter().filter(|(name, _)| *name != STATE);
-        next.extend(fields.map(|(name, value)| (name.clone(), value.clone())));
+        next.extend(shown.iter().map(|(name, value)| (name.clone(), value.clone())));
         let (next, before) = (Value::from(next), std::mem::take(&mut self.state));
         if has_state {
             let delta = json_patch::diff(&before, &next);
