@@ -175,7 +175,8 @@ impl EventMeta {
         self.type_id
     }
 
-    /// Decodes an event from its JSON value.
+    /// Decodes an event from its JSON value. One without fields may come as `null` or as `{}`: serde writes `struct Go;` in
+    /// the one way and `struct Go {}` in the other, and who sends it need not know which it is.
     ///
     /// # Errors
     /// When the value does not fit the type, or nests deeper than a JSON text that is read back may; the error is
@@ -200,9 +201,22 @@ impl EventMeta {
             return Ok(Box::new(super::DataEvent::new(meta, value.clone())));
         }
         serde_code(|| {
-            (self.decode)(&mut <dyn erased_serde::Deserializer<'_>>::erase(value))
-                .map_err(|error| self.with_path(value, &error))
+            let decode = |value: &Value| (self.decode)(&mut <dyn erased_serde::Deserializer<'_>>::erase(value));
+            decode(value).or_else(|error| {
+                let other = self.without_fields(value).and_then(|other| decode(&other).ok());
+                other.ok_or_else(|| self.with_path(value, &error))
+            })
         })
+    }
+
+    /// The other way to write an event without fields.
+    #[cold]
+    fn without_fields(&self, value: &Value) -> Option<Value> {
+        match value {
+            Value::Null if self.fields.is_empty() => Some(Value::Object(serde_json::Map::new())),
+            Value::Object(fields) if self.fields.is_empty() && fields.is_empty() => Some(Value::Null),
+            _ => None,
+        }
     }
 
     /// The lasting description of a type that exists only at run time.
@@ -223,14 +237,17 @@ impl EventMeta {
         }
     }
 
-    /// The JSON Schema of the value: the type's own if it has one, else an object with the fields' names. An event that
-    /// exists only at run time may be anything.
+    /// The JSON Schema of the value: the type's own if it has one, else an object with the fields' names. What has no named
+    /// fields, and an event that exists only at run time, may be anything.
     pub fn schema(&self) -> Value {
         if self.is_data {
             return serde_json::json!({ "title": self.tag });
         }
         if let Some(schema) = (self.schema)() {
             return schema;
+        }
+        if self.fields.is_empty() {
+            return serde_json::json!({ "title": self.type_name });
         }
         let properties: serde_json::Map<String, Value> =
             self.fields.iter().map(|name| ((*name).to_owned(), serde_json::json!({ "title": name }))).collect();
