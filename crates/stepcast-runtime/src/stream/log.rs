@@ -80,16 +80,24 @@ impl StreamLog {
         self.last()
     }
 
-    /// The retained events after `seq`, oldest first, with their times.
-    pub(crate) fn after(&self, seq: u64) -> impl Iterator<Item = (u64, Option<Time>, &AnyEvent)> {
+    /// Whether it keeps when events were logged.
+    pub(crate) fn has_times(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| !kept.times.is_empty())
+    }
+
+    /// When the event with this number was logged.
+    pub(crate) fn time(&self, seq: u64) -> Option<Time> {
+        let place = usize::try_from(seq.checked_sub(self.first)?).ok()?;
+        self.kept.as_ref()?.times.get(place).copied()
+    }
+
+    /// The retained events after `seq`, oldest first.
+    pub(crate) fn after(&self, seq: u64) -> impl Iterator<Item = (u64, &AnyEvent)> {
         let skip = usize::try_from(seq.saturating_add(1).saturating_sub(self.first)).unwrap_or(usize::MAX);
         let skip = skip.min(self.kept.as_ref().map_or(0, |kept| kept.events.len()));
         let first = self.first + skip as u64;
-        let events = self.kept.iter().flat_map(move |kept| {
-            let mut times = kept.times.range(skip.min(kept.times.len())..).copied();
-            kept.events.range(skip..).map(move |event| (times.next(), event))
-        });
-        events.enumerate().map(move |(place, (at, event))| (first + place as u64, at, event))
+        let events = self.kept.iter().flat_map(move |kept| kept.events.range(skip..));
+        events.enumerate().map(move |(at, event)| (first + at as u64, event))
     }
 
     pub(crate) fn listen(&mut self, waker: &Waker) {

@@ -214,7 +214,7 @@ impl EventStream {
                 return;
             }
         }
-        let mut logged = data.log.after(self.cursor);
+        let (mut logged, has_times) = (data.log.after(self.cursor), data.log.has_times());
         let mut more = true;
         while more {
             let frame = data.frames.as_deref().and_then(|frames| {
@@ -230,8 +230,9 @@ impl EventStream {
                     }
                 }
                 _ => {
-                    let Some((seq, at, event)) = logged.next() else { break };
+                    let Some((seq, event)) = logged.next() else { break };
                     self.cursor = seq;
+                    let at = if has_times { data.log.time(seq) } else { None };
                     let event = StreamEvent { seq, kind: EventKind::Logged, at, event: event.clone() };
                     more = give(StreamItem::Event(event));
                 }
