@@ -40,7 +40,7 @@ pub(crate) fn misfit(asked: &NewInput, answer: &Value, def: Option<&WorkflowDef>
     let expected = def.zip(asked.expects.as_deref());
     let expected = expected.and_then(|(def, tag)| def.event_by_tag(tag).map(|ix| def.event(ix)));
     if let Some(meta) = expected
-        && let Err(source) = meta.decode(answer.clone())
+        && let Err(source) = meta.decode_ref(answer)
     {
         return Some(Misfit::Data { tag: meta.tag.to_owned(), source: Arc::new(source) });
     }

@@ -108,7 +108,7 @@ fn no_type() -> String {
 
 fn checked(meta: &EventMeta, value: Value) -> Result<Value, String> {
     let value = flat(meta, value);
-    match meta.decode(value.clone()) {
+    match meta.decode_ref(&value) {
         Ok(_) => Ok(value),
         Err(error) => Err(format!("Failed to deserialize event: {}: {error}", meta.tag)),
     }

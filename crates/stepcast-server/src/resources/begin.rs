@@ -257,7 +257,7 @@ fn bare_of(meta: &EventMeta, data: Value) -> Value {
         Value::Object(members) if members.is_empty() => {}
         _ => return data,
     }
-    let takes = |data: &Value| meta.decode(data.clone()).is_ok();
+    let takes = |data: &Value| meta.decode_ref(data).is_ok();
     [empty(), Value::Null].into_iter().find(takes).unwrap_or_else(empty)
 }
 
