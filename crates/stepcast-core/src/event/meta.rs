@@ -107,22 +107,8 @@ impl EventMeta {
     /// What is shown in place of a secret field.
     pub const COVER: &str = "***";
 
-    /// Puts [`COVER`](EventMeta::COVER) over the secret fields of an event's data.
-    ///
-    /// ```
-    /// use stepcast::Event;
-    ///
-    /// #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, Event)]
-    /// struct Login {
-    ///     user: String,
-    ///     #[event(secret)]
-    ///     password: String,
-    /// }
-    ///
-    /// let mut data = serde_json::json!({ "user": "ann", "password": "swordfish" });
-    /// Login::META.cover(&mut data);
-    /// assert_eq!(data, serde_json::json!({ "user": "ann", "password": "***" }));
-    /// ```
+    /// Puts [`COVER`](EventMeta::COVER) over the secret fields of an event's data, those that are named in
+    /// [`secret`](EventMeta::secret). What is no object has no fields.
     pub fn cover(&self, data: &mut Value) {
         let Some(fields) = data.as_object_mut() else { return };
         for name in self.secret {
