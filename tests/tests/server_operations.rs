@@ -253,6 +253,9 @@ async fn pages_of_other_origins_stay_outside_unless_they_are_listed() {
                 let preflight = preflight.header("access-control-request-method", "POST");
                 let asked = Answer::to(preflight.header("access-control-request-headers", "authorization")).await;
                 assert_eq!(asked.header("access-control-allow-origin"), if named { origin } else { "" });
+                let methods = asked.header("access-control-allow-methods");
+                let all = ["GET", "POST", "PUT", "DELETE"].iter().all(|method| methods.contains(method));
+                assert_eq!(all, in_list || foreign, "{methods}");
             }
             assert_eq!(
                 served.metric(r#"stepcast_runs_started_total{workflow="greet"}"#).await,

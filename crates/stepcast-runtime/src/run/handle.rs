@@ -162,12 +162,17 @@ impl AnyRun {
         self.shared.outcome().map_or(0, |end| end.failures)
     }
 
+    /// Waits until the run has ended, or is gone from memory for good; [`outcome`](Self::outcome) says how.
+    pub async fn ended(&self) {
+        self.shared.ended().await;
+    }
+
     /// The run's last event, once it has ended: its stop event, whatever type that has.
     ///
     /// # Errors
     /// [`RunError`] when the run ended without a stop event.
     pub async fn outcome(&self) -> Result<AnyEvent, RunError> {
-        self.shared.ended().await;
+        self.ended().await;
         match self.shared.outcome().map(RunEnd::result) {
             Some(Ok(stop)) => RunEnd::copy_of(stop).map(AnyEvent::from_payload),
             Some(Err(error)) => Err(error.clone()),

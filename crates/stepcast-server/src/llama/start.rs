@@ -52,7 +52,7 @@ pub(crate) async fn run(
 ) -> Result<Response, ApiError> {
     let run = begin(&app, &name, body).await?;
     // How it ended is in its record.
-    let _ = run.outcome().await;
+    run.ended().await;
     let view = app.runs.find(run.run_id()).await.map_err(in_their_words)?;
     let handler = Handler::of(&view, access);
     let status = handler.outcome();

@@ -28,6 +28,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use tower::ServiceBuilder;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -55,7 +56,7 @@ pub(crate) fn around(router: Router<App>, api: &OpenApi, app: &App) -> Router<Ap
     let layers = ServiceBuilder::new()
         .layer(from_fn_with_state(app.clone(), request::observe))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(origin::cors(&app.options))
+        .layer(option_layer(origin::cors(&app.options)))
         .layer(from_fn_with_state(app.clone(), gate::pass))
         .layer(Extension(Arc::new(description::finished(api))))
         // A body that reaches a handler was measured.

@@ -9,10 +9,13 @@ use super::request::{REQUEST_ID, TRACEPARENT, TRACESTATE};
 use crate::error::{ApiError, RUN_ID};
 use crate::options::{Origins, ServerOptions};
 
-/// Answers what browsers ask before they let a page of another origin in.
-pub(crate) fn cors(options: &ServerOptions) -> CorsLayer {
+/// Answers what browsers ask before they let a page of another origin in; `None` where no page is let in.
+pub(crate) fn cors(options: &ServerOptions) -> Option<CorsLayer> {
+    if matches!(&options.origins, Origins::Listed(listed) if listed.is_empty()) {
+        return None;
+    }
     let (listed, named) = (options.origins.clone(), options.origins.clone());
-    CorsLayer::new()
+    let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| is_listed(&listed, origin)))
         // Nothing here looks at a cookie, but pages ask with them (the debugger's streams do), and a browser keeps the reply
         // to itself without this. Pages of any origin must not use what a proxy before the server knows a visitor by.
@@ -20,7 +23,7 @@ pub(crate) fn cors(options: &ServerOptions) -> CorsLayer {
             Origins::Any => false,
             Origins::Listed(_) => is_listed(&named, origin),
         }))
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([
             ACCEPT,
             AUTHORIZATION,
@@ -31,7 +34,8 @@ pub(crate) fn cors(options: &ServerOptions) -> CorsLayer {
             TRACESTATE,
         ])
         .expose_headers([RUN_ID, REQUEST_ID, RETRY_AFTER])
-        .max_age(std::time::Duration::from_secs(600))
+        .max_age(std::time::Duration::from_secs(600));
+    Some(cors)
 }
 
 fn is_listed(origins: &Origins, origin: &HeaderValue) -> bool {
