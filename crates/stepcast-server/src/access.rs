@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 
 use crate::error::ApiError;
+use crate::ops::Caller;
 
 /// What a request may do and see. Without tokens everybody may do everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,6 @@ impl<S: Sync> FromRequestParts<S> for Access {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().copied().unwrap_or_default())
+        Ok(parts.extensions.get::<Caller>().map(|caller| caller.access).unwrap_or_default())
     }
 }

@@ -75,7 +75,6 @@ fn admit(app: &App, parts: &mut Parts) -> Result<(), ApiError> {
         let refusal = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail);
         return Err(refusal.retry_after(RESTART).header(header::CONNECTION, "close"));
     }
-    parts.extensions.insert(caller.access);
     parts.extensions.insert(caller);
     Ok(())
 }

@@ -37,6 +37,7 @@ use utoipa_axum::routes;
 pub(crate) use description::begun as description;
 pub(crate) use gate::Gate;
 pub(crate) use metrics::{Metrics, OpenStream};
+pub(crate) use token::Caller;
 
 use crate::app::App;
 use crate::error::ApiError;

@@ -80,6 +80,12 @@ fn is_same(origin: &str, host: &str) -> bool {
 }
 
 fn is_local(host: &str) -> bool {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
+    // What nearly everybody says is seen without a parser.
+    if ["localhost", "127.0.0.1", "[::1]"].contains(&name) {
+        return true;
+    }
     let Ok(authority) = host.parse::<uri::Authority>() else { return false };
     let name = authority.host();
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);

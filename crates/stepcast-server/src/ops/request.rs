@@ -22,10 +22,9 @@ pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const LONGEST: usize = 128;
 
 /// Stands around everything else, so that refusals are named, traced and counted too.
-pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = id_of(request.headers());
-    request.headers_mut().insert(REQUEST_ID, id.clone());
     let method = method(request.method());
     // The template, not the path: that holds ids, and the query may hold a ticket.
     let route = request.extensions().get::<MatchedPath>().cloned();
