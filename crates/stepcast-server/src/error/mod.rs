@@ -73,6 +73,12 @@ impl ApiError {
         self
     }
 
+    /// What went wrong is the server's own fault, and for the log of whoever runs it.
+    pub(crate) fn internal() -> Self {
+        let detail = "The server failed at this request. Its log has more under the request's id.";
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
     /// The same with another text for people.
     pub(crate) fn saying(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();

@@ -162,7 +162,6 @@ async fn with<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(move || work(&graphs)).await;
     done.unwrap_or_else(|error| {
         tracing::error!(target: "stepcast", %error, "work on graphs was not finished");
-        let detail = "The server failed at this request. Its log has more under the request's id.";
-        Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail))
+        Err(ApiError::internal())
     })
 }

@@ -4,41 +4,30 @@
 use std::convert::Infallible;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
-use crate::error::extract::check_json;
+use crate::error::extract::{bytes_of, check_json};
 
-/// A body as it was read.
-pub(super) struct Body {
-    bytes: Result<Bytes, BytesRejection>,
-    /// What the content type says against it.
-    typed: Result<(), ApiError>,
-}
+/// A body as it was read, or why it is refused. The refusal waits until the path has been looked at.
+pub(super) struct Body(Result<Bytes, ApiError>);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Infallible;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
-        let says = request.headers().contains_key(header::CONTENT_TYPE);
-        let typed = if says { check_json(request.headers()) } else { Ok(()) };
-        Ok(Body { bytes: Bytes::from_request(request, state).await, typed })
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        let (parts, body) = request.into_parts();
+        let says = parts.headers.contains_key(header::CONTENT_TYPE);
+        let typed = |bytes| if says { check_json(&parts.headers).map(|()| bytes) } else { Ok(bytes) };
+        Ok(Body(bytes_of(body).await.and_then(typed)))
     }
 }
 
 /// The JSON object in a body. `malformed` and `misfit` begin the refusal of what is no JSON, and of what is no object.
 pub(super) fn object(body: Body, malformed: &str, misfit: &str) -> Result<Map<String, Value>, ApiError> {
-    let bytes = body.bytes.map_err(|rejection| {
-        let code = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
-            _ => "invalid_body",
-        };
-        ApiError::new(rejection.status(), code, rejection.body_text())
-    })?;
-    body.typed?;
+    let bytes = body.0?;
     if bytes.is_empty() {
         let detail = format!("{malformed}: Expecting value: line 1 column 1 (char 0)");
         return Err(ApiError::bad_request("invalid_json", detail));

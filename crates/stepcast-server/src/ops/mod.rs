@@ -24,7 +24,6 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use tower::ServiceBuilder;
@@ -68,6 +67,5 @@ pub(crate) fn around(router: Router<App>, api: &OpenApi, app: &App) -> Router<Ap
 /// What a panic says is for the log of whoever runs the server, where the panic hook has put it.
 fn panicked(_: Box<dyn Any + Send>) -> Response {
     tracing::error!(target: "stepcast", "the handler of a request panicked");
-    let detail = "The server failed at this request. Its log has more under the request's id.";
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+    ApiError::internal().into_response()
 }
