@@ -161,16 +161,54 @@ mod own {
         }
     }
 
+    macro_rules! tree {
+        ($item:ident, $ctx:ident) => {{
+            let seen = $ctx.store().get_or("seen", 0).await? + 1;
+            $ctx.store().set("seen", seen).await?;
+            if $item.n > 0 {
+                $ctx.send_now(Item { n: $item.n - 1 }).await?;
+                $ctx.send_now(Item { n: $item.n - 1 }).await?;
+            }
+            Ok(())
+        }};
+    }
+
     /// Parks while it waits for room, so that its successors can start.
     #[step(workers = 1, emits(Item))]
     pub async fn tree(item: Item, ctx: Context) -> Result<()> {
-        let seen = ctx.store().get_or("seen", 0).await? + 1;
-        ctx.store().set("seen", seen).await?;
-        if item.n > 0 {
-            ctx.send_now(Item { n: item.n - 1 }).await?;
-            ctx.send_now(Item { n: item.n - 1 }).await?;
+        tree!(item, ctx)
+    }
+
+    /// The same, kept by the dispatcher since it waited for a clock.
+    #[step(workers = 1, emits(Item))]
+    pub async fn late_tree(item: Item, ctx: Context) -> Result<()> {
+        after(1).await;
+        tree!(item, ctx)
+    }
+
+    /// The same, in a task of its own, for its polls are long.
+    #[step(workers = 1, emits(Item))]
+    pub async fn long_tree(item: Item, ctx: Context) -> Result<()> {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_micros(300) {
+            std::hint::spin_loop();
         }
-        Ok(())
+        tokio::task::yield_now().await;
+        tree!(item, ctx)
+    }
+
+    /// A task of its own making sends, and the execution waits for that.
+    #[step(workers = 1, emits(Item))]
+    pub async fn apart(item: Item, ctx: Context) -> Result<Option<Done>> {
+        let send = tokio::spawn(async move {
+            loop {
+                if let Err(error) = ctx.send_now(Item { n: item.n }).await {
+                    break error;
+                }
+            }
+        });
+        let EmitError::WouldDeadlock { event } = send.await? else { return Ok(None) };
+        Ok(Some(done(event)))
     }
 
     #[step]
@@ -198,15 +236,43 @@ async fn what_had_no_room_was_not_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn senders_that_wait_for_each_others_room_come_through() {
-    let flow = bounded(
+    come_through(bounded(
         |flow| flow.step::<own::begin>().step::<own::tree>().step::<own::end>(),
         |policy| policy.max_queued = 4,
-    );
+    ))
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn senders_that_have_waited_for_something_else_come_through() {
+    come_through(bounded(
+        |flow| flow.step::<own::begin>().step::<own::late_tree>().step::<own::end>(),
+        |policy| policy.max_queued = 4,
+    ))
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn senders_in_tasks_of_their_own_come_through() {
+    come_through(bounded(
+        |flow| flow.step::<own::begin>().step::<own::long_tree>().step::<own::end>(),
+        |policy| policy.max_queued = 4,
+    ))
+    .await;
+}
+
+async fn come_through(flow: BuiltWorkflow<Begin, Done>) {
     let run = flow.run(Begin { n: 8 });
-    after(1_000).await;
+    after(100_000).await;
     assert_eq!(run.store_value("seen"), Some((2_u32.pow(9) - 1).into()), "every node of the tree, once");
     run.send_event(Enough {}).unwrap();
     assert_eq!(within(run.result()).await.unwrap(), done("enough"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn send_now_from_a_task_of_ones_own_gives_up_too() {
+    let flow = bounded(|flow| flow.step::<own::begin>().step::<own::apart>(), |policy| policy.max_queued = 10);
+    assert_eq!(within(flow.run(Begin { n: 1 })).await.unwrap(), done("Item"));
 }
 
 /// What one execution may hold.

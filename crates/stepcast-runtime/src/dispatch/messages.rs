@@ -65,6 +65,8 @@ impl Dispatch {
             Message::Waits { exec, attempt, future } => self.task_waits(core, exec, attempt, future.0),
             Message::Operation { exec, attempt, request } => self.operation(core, exec, attempt, request),
             Message::Letters(letters) => self.letters(core, letters),
+            // The next round sees whom that leaves without room.
+            Message::Stays => {}
             Message::Kept(reply) => core.hold(Held::Reply(reply)),
             Message::Leave => core.leave_soon(),
             Message::Stop(error) => self.stop(core, error),

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use crate::exec::{ExecShared, OpLog};
 use crate::program::Program;
-use crate::run::RunShared;
+use crate::run::{Message, RunShared};
 
 /// A poll that takes longer is worth a task of its own.
 const LONG_POLL_MICROS: u128 = 100;
@@ -33,6 +33,16 @@ pub(crate) struct Entry {
     pub(crate) left: Option<std::time::Duration>,
     pub(crate) shared: Option<Arc<ExecShared>>,
     pub(crate) place: Place,
+}
+
+impl Entry {
+    /// Its shared part, if it is at work where it can be parked.
+    pub(super) fn movable(&mut self) -> Option<&ExecShared> {
+        match self.place {
+            Place::Local(_) | Place::Task(_) => self.shared.as_deref(),
+            Place::Parked(_) | Place::Blocking | Place::Between => None,
+        }
+    }
 }
 
 /// Where an execution's future is.
@@ -339,8 +349,14 @@ pub(crate) fn settle(
     shared: &ExecShared,
     cx: &mut Context<'_>,
 ) -> Settled {
-    if !shared.log().is_waiting() {
-        return Settled::GoesOn;
+    {
+        let mut log = shared.log();
+        if log.is_sending() {
+            log.polled_with(cx.waker());
+        }
+        if !log.is_waiting() {
+            return Settled::GoesOn;
+        }
     }
     let probe = ProbeWaker::default();
     shared.polled_with(probe.waker.data() as usize);
@@ -348,11 +364,19 @@ pub(crate) fn settle(
     shared.polled_with(0);
     match poll {
         Poll::Ready(output) => Settled::Ready(output),
-        Poll::Pending if probe.was_ignored() => Settled::Waits,
+        Poll::Pending if probe.was_ignored() => {
+            shared.log().parks();
+            Settled::Waits
+        }
         // Whoever will wake it has to know the right waker.
         Poll::Pending => match poll_attempt(future, cx) {
             Poll::Ready(output) => Settled::Ready(output),
-            Poll::Pending => Settled::GoesOn,
+            Poll::Pending => {
+                if shared.log().stays() {
+                    shared.run.post(Message::Stays);
+                }
+                Settled::GoesOn
+            }
         },
     }
 }

@@ -7,7 +7,7 @@ use stepcast_core::{Outputs, Payload};
 
 use super::Dispatch;
 use super::core::RunCore;
-use super::place::Place;
+use super::place::{Entry, Place};
 
 /// Events that wait for room in the run's queue, first come, first served.
 pub(crate) type Room = VecDeque<Sending>;
@@ -25,6 +25,11 @@ impl Dispatch {
     pub(crate) fn send_now(&mut self, core: &mut RunCore, exec: ExecKey, attempt: u32, id: OpId, event: Payload) {
         let others = core.more.as_deref().is_some_and(|more| !more.room.is_empty());
         if others || !core.state.has_room(self.env.run.def(), event.meta().hash) {
+            // It may hold the worker that its successors need.
+            let sender = core.entry_of(exec, attempt).and_then(Entry::movable);
+            if let Some(waker) = sender.and_then(|shared| shared.log().ask_to_park(&id)) {
+                waker.wake();
+            }
             core.more().room.push_back(Sending { exec, attempt, id, event });
         } else {
             self.deliver_now(core, exec, id, event);
@@ -59,6 +64,13 @@ impl Dispatch {
         let Some(room) = core.more.as_deref_mut().map(|more| std::mem::take(&mut more.room)) else { return false };
         let Some(first) = room.front().map(|first| first.exec) else { return false };
         let senders: BTreeSet<ExecKey> = room.iter().map(|sending| sending.exec).collect();
+        let may_park = |core: &mut RunCore, key: ExecKey| {
+            core.entry(key).and_then(Entry::movable).is_some_and(|shared| shared.log().may_park())
+        };
+        if senders.iter().any(|sender| may_park(core, *sender)) {
+            core.more().room = room;
+            return false;
+        }
         // A parked sender holds no worker, so it is not among the running ones.
         let at_work = |core: &mut RunCore, key: ExecKey| {
             core.entry(key).is_some_and(|entry| !matches!(entry.place, Place::Parked(_)))

@@ -89,7 +89,7 @@ impl Dispatch {
             let output = std::future::poll_fn(|cx| {
                 let timed = std::mem::take(&mut first).then(Instant::now);
                 if let Some(polled) = &polled {
-                    polled.poll_begins();
+                    polled.poll_begins(cx);
                 }
                 let mut poll = place::poll_attempt(&mut future, cx).map(Some);
                 let long = place::was_long(timed);

@@ -1,3 +1,4 @@
+mod room;
 mod told;
 
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use stepcast_core::engine::{OpId, OpKind, OpResult};
 use stepcast_core::journal::LabelLog;
 use stepcast_core::{Outputs, Payload};
 
+use self::room::Room;
 use super::{ExecLog, Recorded};
 
 /// So many labels are looked through one by one.
@@ -57,6 +59,8 @@ struct More {
     told: Vec<(u32, u32)>,
     /// Whether a journal is going to look.
     touched: bool,
+    /// Wakes the attempt itself, while it is not parked.
+    body: Option<Waker>,
 }
 
 /// Places of labels by their hash; one whose hash is taken has the next free number after it.
@@ -78,6 +82,7 @@ struct Pending {
     predicate: Option<Box<Predicate>>,
     /// Nobody polls for it any more, but whether that is final is not known yet.
     dropped: bool,
+    room: Room,
 }
 
 enum Answer {
@@ -221,6 +226,7 @@ impl OpLog {
             }
         }
         if let Some(more) = &mut self.more {
+            more.body = None;
             for (label, (done, results)) in self.labels.iter().zip(&mut more.told) {
                 *done = label.done.min(*done);
                 *results = (label.results.as_ref().map_or(0, |all| all.len()) as u32).min(*results);
@@ -240,7 +246,13 @@ impl OpLog {
         if self.pending.is_empty() {
             self.pending.reserve_exact(1);
         }
-        self.pending.push(Pending { id, answer: Answer::Open(None), predicate: None, dropped: false });
+        self.pending.push(Pending {
+            id,
+            answer: Answer::Open(None),
+            predicate: None,
+            dropped: false,
+            room: Room::Free,
+        });
     }
 
     /// Gives a wait its predicate.
@@ -263,10 +275,9 @@ impl OpLog {
         }
     }
 
-    /// Whether something may go on for long before its result comes: a wait or a child run.
+    /// Whether something may go on for long before its result comes.
     pub(crate) fn is_waiting(&self) -> bool {
-        let open = |pending: &Pending| !pending.has_result() && !pending.dropped;
-        self.pending.iter().any(|pending| open(pending) && matches!(pending.id.kind, OpKind::Wait | OpKind::Child))
+        self.pending.iter().any(Pending::may_be_long)
     }
 
     /// Whether somebody polls for an operation whose result has not come.

@@ -68,8 +68,9 @@ impl ExecShared {
 
     /// A poll in the attempt's own task begins. What the body stops waiting for during it is withdrawn only if the body
     /// goes on: a failing one drops its waits too, and those are the next attempt's.
-    pub(crate) fn poll_begins(&self) {
+    pub(crate) fn poll_begins(&self, cx: &Context<'_>) {
         self.in_poll.store(true, Ordering::Relaxed);
+        self.log().polled_with(cx.waker());
     }
 
     pub(crate) fn poll_ends(&self, goes_on: bool) {

@@ -56,6 +56,8 @@ pub(crate) enum Message {
     Ended { exec: ExecKey, attempt: u32, output: StepOutput },
     /// An attempt in a task of its own gives its future back: only the run can bring it on.
     Waits { exec: ExecKey, attempt: u32, future: Handed },
+    /// An attempt that was asked to park, for its event has no room, stays where it is.
+    Stays,
     /// An execution asks for something.
     Operation { exec: ExecKey, attempt: u32, request: Request },
     /// End the run.
