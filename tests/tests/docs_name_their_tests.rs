@@ -67,11 +67,18 @@ fn has_test(file: &Path, name: &str) -> bool {
     })
 }
 
+/// The files of a test program: its own, and those of the folder of its name.
+fn files_of(program: &str) -> Vec<PathBuf> {
+    let own = root().join("tests/tests").join(program);
+    let parts = std::fs::read_dir(&own).into_iter().flatten().map(|part| part.unwrap().path());
+    parts.chain([own.with_extension("rs")]).collect()
+}
+
 fn exists(test: &str) -> bool {
     let (file, name) = test.split_once("::").expect("a test is named `file::name`");
     match file.split_once('/') {
         None if file == "ui" => root().join(format!("tests/ui/{name}.rs")).exists(),
-        None => has_test(&root().join(format!("tests/tests/{file}.rs")), name),
+        None => files_of(file).iter().any(|file| has_test(file, name)),
         Some((krate, path)) => has_test(&root().join(format!("crates/{krate}/src/{path}.rs")), name),
     }
 }
