@@ -4,6 +4,8 @@
 
 #[path = "server_graphs/bad.rs"]
 mod bad;
+#[path = "server_graphs/client.rs"]
+mod client;
 #[path = "support/served.rs"]
 mod served;
 #[path = "server_graphs/views.rs"]

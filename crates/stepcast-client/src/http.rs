@@ -49,7 +49,11 @@ impl Client {
         Err(RequestError::refused(status.as_u16(), &body))
     }
 
-    async fn read<T: DeserializeOwned>(&self, what: &'static str, response: Response) -> Result<T, RequestError> {
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        response: Response,
+    ) -> Result<T, RequestError> {
         let body = response.bytes().await.map_err(|source| self.transport(source))?;
         serde_json::from_slice(&body).map_err(|source| RequestError::Answer { what, source })
     }

@@ -33,6 +33,7 @@
 mod client;
 mod error;
 mod frames;
+mod graphs;
 mod http;
 mod model;
 mod run;
@@ -41,6 +42,7 @@ mod views;
 
 pub use client::{Client, ClientBuilder, StartOptions};
 pub use error::{ClientError, RequestError, ResultError, StreamError};
+pub use graphs::{GraphInfo, GraphIssue, GraphReport, PutGraph, RemoteGraph};
 pub use model::{Fault, InputInfo, InputQuery, InputStatus, Page, RunInfo, RunQuery};
 pub use run::RemoteRun;
 pub use stepcast_core::backend::RunStatus;

@@ -7,10 +7,11 @@ use stepcast_graph::Graphs;
 
 use super::document::Document;
 use super::json::{CheckJson, GraphJson, GraphList, Removed};
+use super::named::Named;
 use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::error::extract::{Path, Query};
+use crate::error::extract::Query;
 
 /// Which version is meant.
 #[derive(Debug, Deserialize)]
@@ -46,7 +47,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<GraphList>, ApiE
 pub(super) async fn show(
     State(app): State<App>,
     access: Access,
-    Path(id): Path<String>,
+    Named(id): Named,
     Query(which): Query<Which>,
 ) -> Result<Json<GraphJson>, ApiError> {
     if !access.sees_secrets() {
@@ -86,7 +87,7 @@ pub(super) async fn show(
 pub(super) async fn put(
     State(app): State<App>,
     access: Access,
-    Path(id): Path<String>,
+    Named(id): Named,
     Document(mut document): Document,
 ) -> Result<Response, ApiError> {
     access.may_change()?;
@@ -120,7 +121,7 @@ pub(super) async fn put(
 pub(super) async fn remove(
     State(app): State<App>,
     access: Access,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<Removed>, ApiError> {
     access.may_change()?;
     let remove = move |graphs: &Graphs| match graphs.remove(&id) {
