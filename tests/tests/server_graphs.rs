@@ -8,6 +8,8 @@ mod bad;
 mod client;
 #[path = "support/served.rs"]
 mod served;
+#[path = "server_graphs/sockets.rs"]
+mod sockets;
 #[path = "server_graphs/views.rs"]
 mod views;
 #[path = "support/whole.rs"]

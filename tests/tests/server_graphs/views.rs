@@ -8,17 +8,17 @@ use super::{answer, asking, put};
 use crate::served::{Frame, bounded, frames};
 use crate::whole::{Answer, Whole, both};
 
-const ALL: &str = "values,updates,lifecycle,custom";
+pub(crate) const ALL: &str = "values,updates,lifecycle,custom";
 
 /// A run that has asked.
-async fn waiting(served: &Whole) -> String {
+pub(crate) async fn waiting(served: &Whole) -> String {
     assert!(put(served, "review", &asking("review")).await.status < 300);
     let run = served.start("review", json!({ "topic": "pirates" })).await;
     served.until(&run, "waiting").await;
     run
 }
 
-async fn read(served: &Whole, run: &str, query: &str, last: Option<u64>) -> Vec<Frame> {
+pub(crate) async fn read(served: &Whole, run: &str, query: &str, last: Option<u64>) -> Vec<Frame> {
     let mut request = served.request("GET", &format!("/runs/{run}/stream?{query}"));
     if let Some(last) = last {
         request = request.header("last-event-id", last);
@@ -29,7 +29,7 @@ async fn read(served: &Whole, run: &str, query: &str, last: Option<u64>) -> Vec<
 }
 
 /// What is shown of one mode.
-fn of(frames: &[Frame], mode: &str) -> Vec<Value> {
+pub(crate) fn of(frames: &[Frame], mode: &str) -> Vec<Value> {
     let shown = frames.iter().filter_map(|frame| frame.data.clone());
     shown.filter(|shown| shown["mode"] == mode).collect()
 }

@@ -14,6 +14,7 @@ use super::json::{RunJson, Types};
 use super::reply::about;
 use super::stream::{self, Form};
 use super::texts::chosen_id;
+use super::views::{self, Modes, Shown};
 use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
@@ -29,6 +30,8 @@ pub(crate) struct Begin {
     pub(crate) input: Value,
     pub(crate) run_id: Option<RunId>,
     pub(crate) timeout: Option<Duration>,
+    /// Whether the runtime's own frames are kept from the first on, for who reads them later.
+    pub(crate) record_internal: bool,
 }
 
 /// How the reply waits.
@@ -36,6 +39,18 @@ pub(crate) struct Begin {
 pub(super) struct Manner {
     wait: Option<Wait>,
     timeout: Option<f64>,
+    modes: Option<String>,
+}
+
+/// What the reply is.
+#[derive(Debug)]
+enum Reply {
+    /// The run's stream, in views if it is to be.
+    Stream(Form, Option<Modes>),
+    /// The run once it has ended, or after so long.
+    Result(Duration),
+    /// Its id.
+    Accepted,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,13 +76,15 @@ pub(super) struct Accepted<'a> {
 /// The body is the start event's data. An object with a member `input` (or `start_event`) is a request instead: that member
 /// is the data, `run_id` chooses the run's id and `timeout` bounds the seconds in which the run is busy.
 /// With `Accept: text/event-stream` (or `application/x-ndjson`) the reply is the run's stream; with `wait=result` it is the
-/// run once it has ended; else the run's id at once.
+/// run once it has ended; else the run's id at once. A stream may show views in place of events, with `modes` as for
+/// `GET /runs/{run_id}/stream`.
 #[utoipa::path(
     post, path = "/workflows/{name}", tag = "runs",
     params(
         ("name" = String, Path, description = "The workflow"),
         ("wait" = Option<String>, Query, description = "`result` replies when the run has ended"),
         ("timeout" = Option<f64>, Query, description = "Seconds to wait for the end; then the reply is 202 with the run as it is"),
+        ("modes" = Option<String>, Query, description = "Where the reply is a stream: views in place of events, of `values`, `updates`, `lifecycle`, `custom`, with commas between them. Where the server has graphs"),
     ),
     request_body = Option<Object>,
     responses(
@@ -88,11 +105,11 @@ pub(super) async fn begin(
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, ApiError> {
     access.may_change()?;
-    let patience = manner.patience()?;
+    let manner = manner.reply(&headers)?;
     // An unknown workflow is told before what is wrong with the body.
     app.runs.definition(&name)?;
-    let run = start(&app, &name, Begin::of(body)?).await?;
-    reply(&app, access, &headers, patience, &run, &name, None).await
+    let run = start(&app, &name, Begin::of(body)?.replied(&manner)).await?;
+    reply(&app, access, manner, &run, &name, None).await
 }
 
 /// Starts a run once more: the same workflow with the same start event, or with other members laid over it.
@@ -102,6 +119,7 @@ pub(super) async fn begin(
         ("run_id" = String, Path, description = "The run to repeat"),
         ("wait" = Option<String>, Query, description = "`result` replies when the run has ended"),
         ("timeout" = Option<f64>, Query, description = "Seconds to wait for the end"),
+        ("modes" = Option<String>, Query, description = "Where the reply is a stream: views in place of events, of `values`, `updates`, `lifecycle`, `custom`, with commas between them. Where the server has graphs"),
     ),
     request_body = Option<Object>,
     responses(
@@ -121,11 +139,11 @@ pub(super) async fn rerun(
 ) -> Result<Response, ApiError> {
     let named = |error: ApiError| error.of_run(&before);
     access.may_change().map_err(named)?;
-    let patience = manner.patience().map_err(named)?;
+    let manner = manner.reply(&headers).map_err(named)?;
     let (name, base) = app.runs.start_of(&before).await?;
     let def = app.runs.definition(&name).map_err(named)?;
     let meta = def.event(def.start());
-    let mut begin = Begin::of(body).map_err(named)?;
+    let mut begin = Begin::of(body).map_err(named)?.replied(&manner);
     let given = data_of(&def, begin.input).map_err(named)?;
     begin.input = laid_over(base, given);
     if begin.input.is_null() && meta.decode(Value::Null).is_err() {
@@ -133,10 +151,24 @@ pub(super) async fn rerun(
         return Err(ApiError::conflict("start_not_known", detail).of_run(&before));
     }
     let run = start_bare(&app, &name, begin, &def).await?;
-    reply(&app, access, &headers, patience, &run, &name, Some(&before)).await
+    reply(&app, access, manner, &run, &name, Some(&before)).await
 }
 
 impl Manner {
+    fn reply(&self, headers: &HeaderMap) -> Result<Reply, ApiError> {
+        let patience = self.patience()?;
+        let modes = self.modes.as_deref().map(Modes::read).transpose()?;
+        match (Form::asked(headers), patience) {
+            (Some(form), _) => Ok(Reply::Stream(form, modes)),
+            (None, _) if modes.is_some() => {
+                let detail = "`modes` are views of a stream; ask for one with `Accept: text/event-stream`.";
+                Err(ApiError::bad_request("invalid_query_param", detail).with("param", "modes"))
+            }
+            (None, Some(patience)) => Ok(Reply::Result(patience)),
+            (None, None) => Ok(Reply::Accepted),
+        }
+    }
+
     /// Whether to wait for the end, and for how long at most.
     fn patience(&self) -> Result<Option<Duration>, ApiError> {
         if self.wait.is_none() {
@@ -188,7 +220,13 @@ impl Begin {
         };
         let named = |error: ApiError| error.of_any_run(run_id.as_ref());
         let timeout = timeout_of(members.remove("timeout")).map_err(named)?;
-        Ok(Begin { input, run_id, timeout })
+        Ok(Begin { input, run_id, timeout, record_internal: false })
+    }
+
+    /// The same for a reply of this kind: the reader of a stream is there a moment after the run began.
+    fn replied(mut self, reply: &Reply) -> Self {
+        self.record_internal = matches!(reply, Reply::Stream(_, Some(modes)) if modes.are_internal());
+        self
     }
 }
 
@@ -226,6 +264,9 @@ async fn start_bare(app: &App, workflow: &str, begin: Begin, def: &WorkflowDef) 
     }
     if let Some(timeout) = begin.timeout {
         options = options.timeout(timeout);
+    }
+    if begin.record_internal {
+        options = options.record_internal();
     }
     app.runs.start(workflow, data, options).await
 }
@@ -276,20 +317,30 @@ fn laid_over(base: Value, given: Value) -> Value {
 async fn reply(
     app: &App,
     access: Access,
-    headers: &HeaderMap,
-    patience: Option<Duration>,
+    manner: Reply,
     run: &AnyRun,
     workflow: &str,
     rerun_of: Option<&RunId>,
 ) -> Result<Response, ApiError> {
     let id = run.run_id();
-    if let Some(form) = Form::asked(headers) {
-        return stream::respond(app, access, id, StreamStart::Beginning, Types::default(), false, form).await;
-    }
-    let Some(patience) = patience else {
-        let rerun_of = rerun_of.map(RunId::as_str);
-        let accepted = Accepted { run_id: id.as_str(), status: "accepted", workflow, rerun_of };
-        return Ok(about(id, StatusCode::ACCEPTED, &accepted));
+    let patience = match manner {
+        Reply::Stream(form, None) => {
+            return stream::respond(app, access, id, StreamStart::Beginning, Types::default(), false, form).await;
+        }
+        Reply::Stream(form, Some(modes)) => {
+            let shown = Shown::new(modes, access, false);
+            let follow = match shown.is_internal() {
+                true => app.runs.follow_new(run),
+                false => app.runs.follow(id, StreamStart::Beginning, false).await?,
+            };
+            return Ok(views::respond(app, id, follow, shown, form));
+        }
+        Reply::Accepted => {
+            let rerun_of = rerun_of.map(RunId::as_str);
+            let accepted = Accepted { run_id: id.as_str(), status: "accepted", workflow, rerun_of };
+            return Ok(about(id, StatusCode::ACCEPTED, &accepted));
+        }
+        Reply::Result(patience) => patience,
     };
     let ended = tokio::select! {
         biased;

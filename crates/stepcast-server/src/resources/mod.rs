@@ -8,8 +8,8 @@ mod listed;
 mod reply;
 mod stream;
 pub(crate) mod texts;
-#[cfg(feature = "graphs")]
-mod views;
+#[cfg_attr(not(feature = "graphs"), path = "no_views.rs")]
+pub(crate) mod views;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

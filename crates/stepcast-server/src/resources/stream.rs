@@ -10,6 +10,7 @@ use super::begin::accepts;
 use super::json::{EventJson, Types};
 use super::reply::named;
 use super::texts::{After, wrong};
+use super::views::{self, Modes, Shown};
 use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
@@ -22,7 +23,7 @@ pub(super) const HEARTBEAT: &str = ": heartbeat\n\n";
 
 /// The form of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Sse,
     Ndjson,
 }
@@ -45,7 +46,6 @@ pub(super) struct Asked {
     types: Option<String>,
     #[serde(default)]
     internal: bool,
-    #[cfg(feature = "graphs")]
     modes: Option<String>,
 }
 
@@ -87,31 +87,29 @@ pub(super) async fn stream(
         Some(value) => After::of(value)
             .ok_or_else(|| wrong("Last-Event-ID", value, "the number of an event of this run").of_run(&run))?,
     };
-    #[cfg(feature = "graphs")]
     let shown = asked.views(access).map_err(|error| error.of_run(&run))?;
     if is_drained(&app, &run, after).await? {
         return Ok(named(&run, StatusCode::NO_CONTENT.into_response()));
     }
     let form = Form::asked(&headers).unwrap_or(Form::Sse);
-    #[cfg(feature = "graphs")]
     if let Some(mut shown) = shown {
         let start = shown.begin(&app, &run, after).await?;
-        return super::views::respond(&app, &run, start, shown, form).await;
+        let follow = app.runs.follow(&run, start, shown.is_internal()).await?;
+        return Ok(views::respond(&app, &run, follow, shown, form));
     }
     let types = Types::read(asked.types.as_deref());
     respond(&app, access, &run, after.start(false), types, asked.internal, form).await
 }
 
-#[cfg(feature = "graphs")]
 impl Asked {
-    fn views(&self, access: Access) -> Result<Option<super::views::Shown>, ApiError> {
+    fn views(&self, access: Access) -> Result<Option<Shown>, ApiError> {
         let Some(modes) = &self.modes else { return Ok(None) };
         if self.types.is_some() {
             let detail =
                 "The query has `types` and `modes`; views are made of events of all types, so give one of them.";
             return Err(ApiError::bad_request("invalid_query_param", detail).with("param", "types"));
         }
-        super::views::Shown::read(modes, access, self.internal).map(Some)
+        Ok(Some(Shown::new(Modes::read(modes)?, access, self.internal)))
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn wrong(param: &str, found: &str, expected: &str) -> ApiError {
     ApiError::bad_request("invalid_query_param", detail).with("param", param)
 }
 
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(64) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),

@@ -1,4 +1,4 @@
-//! A run's stream through the views of graphs: `?modes=`.
+//! A run's stream through the views of graphs: `modes` of a query or of a frame.
 
 use axum::response::Response;
 use serde::Serialize;
@@ -8,10 +8,11 @@ use stepcast_graph::{Mode, ViewItem, Views};
 
 use super::reply::named;
 use super::stream::{Form, HEARTBEAT, RETRY, id_line, line, lost};
-use super::texts::{After, list, wrong};
+use super::texts::{After, list, shortened, wrong};
 use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::runs::Follow;
 use crate::wire::envelope;
 use crate::wire::stream::{NDJSON, SSE, respond_after, sse_frame};
 
@@ -29,47 +30,90 @@ pub(super) struct ViewJson<'a> {
     /// The number of the event that it was made of; of what is not in the log, that of the event before it.
     seq: u64,
     payload: Value,
+    /// Another view of the same event follows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
 }
 
-impl<'a> ViewJson<'a> {
-    fn of(run: &'a RunId, view: ViewItem) -> Self {
-        ViewJson { run_id: run.as_str(), mode: view.mode, step: view.step, seq: view.seq, payload: view.payload }
+impl ViewJson<'_> {
+    fn all(run: &RunId, views: Vec<ViewItem>) -> impl Iterator<Item = ViewJson<'_>> {
+        let last = views.len();
+        views.into_iter().enumerate().map(move |(at, view)| ViewJson {
+            run_id: run.as_str(),
+            mode: view.mode,
+            step: view.step,
+            seq: view.seq,
+            payload: view.payload,
+            more: at + 1 < last,
+        })
+    }
+}
+
+/// The views that a reader asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Modes(Vec<Mode>);
+
+const EXPECTED: &str = "one or more of `values`, `updates`, `lifecycle` and `custom`";
+
+impl Modes {
+    /// The views that a query names.
+    pub(crate) fn read(text: &str) -> Result<Self, ApiError> {
+        let wrong = |found: &str| wrong("modes", found, &format!("{EXPECTED}, with commas between them"));
+        Modes::of(list([text])).map_err(|found| wrong(found.unwrap_or(text)))
+    }
+
+    /// The views that a frame names.
+    pub(crate) fn listed(words: &[String]) -> Result<Self, ApiError> {
+        Modes::of(words.iter().map(String::as_str)).map_err(|found| {
+            let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("`{}`", shortened(found)));
+            ApiError::bad_request("invalid_frame", format!("`modes` must be a list of {EXPECTED}, not {found}."))
+        })
+    }
+
+    /// `Err` with the word that is none; without one where there are no words.
+    fn of<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, Option<&'a str>> {
+        let mode = |word: &'a str| match word {
+            "values" => Ok(Mode::Values),
+            "updates" => Ok(Mode::Updates),
+            "lifecycle" => Ok(Mode::Lifecycle),
+            "custom" => Ok(Mode::Custom),
+            other => Err(Some(other)),
+        };
+        let modes = words.map(mode).collect::<Result<Vec<_>, _>>()?;
+        if modes.is_empty() { Err(None) } else { Ok(Modes(modes)) }
+    }
+
+    /// Whether they are made of the runtime's own frames too.
+    pub(crate) fn are_internal(&self) -> bool {
+        self.0.contains(&Mode::Lifecycle)
     }
 }
 
 /// The views of one reader.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     views: Views,
-    modes: Vec<Mode>,
+    modes: Modes,
     access: Access,
     /// Whether the runtime's own frames are asked for.
     internal: bool,
 }
 
 impl Shown {
-    /// The views that a query names.
-    pub(super) fn read(text: &str, access: Access, internal: bool) -> Result<Self, ApiError> {
-        let expected = "one or more of `values`, `updates`, `lifecycle` and `custom`, with commas between them";
-        let mode = |word: &str| match word {
-            "values" => Ok(Mode::Values),
-            "updates" => Ok(Mode::Updates),
-            "lifecycle" => Ok(Mode::Lifecycle),
-            "custom" => Ok(Mode::Custom),
-            other => Err(wrong("modes", other, expected)),
-        };
-        let modes = list([text]).map(mode).collect::<Result<Vec<_>, _>>()?;
-        match modes.is_empty() {
-            true => Err(wrong("modes", text, expected)),
-            false => Ok(Shown { views: Views::new(modes.iter().copied()), modes, access, internal }),
-        }
+    pub(crate) fn new(modes: Modes, access: Access, internal: bool) -> Self {
+        Shown { views: Views::new(modes.0.iter().copied()), modes, access, internal }
+    }
+
+    /// Whether the run has to be followed with the runtime's own frames.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.internal || self.modes.are_internal()
     }
 
     /// Where to begin after an event. The values are those of the whole run, so what was before is read for them.
-    pub(super) async fn begin(&mut self, app: &App, run: &RunId, after: After) -> Result<StreamStart, ApiError> {
+    pub(crate) async fn begin(&mut self, app: &App, run: &RunId, after: After) -> Result<StreamStart, ApiError> {
         let end = match after {
             After::Beginning | After::Seq(0) => return Ok(StreamStart::Beginning),
-            _ if !self.modes.contains(&Mode::Values) => return Ok(after.start(false)),
+            _ if !self.modes.0.contains(&Mode::Values) => return Ok(after.start(false)),
             After::Seq(seq) => seq,
             After::Now => u64::MAX,
         };
@@ -99,43 +143,33 @@ impl Shown {
         }
     }
 
-    fn item(&mut self, item: &StreamEvent) -> Vec<ViewItem> {
-        self.see(&item.event, item.seq, item.kind)
+    /// The views of an event, in their order.
+    pub(crate) fn item<'a>(&mut self, run: &'a RunId, item: &StreamEvent) -> impl Iterator<Item = impl Serialize + 'a> {
+        ViewJson::all(run, self.see(&item.event, item.seq, item.kind))
     }
 }
 
 /// The views of a run as a response. Several may be of one event: only the last has its number as an id, so that a client
 /// that comes back in between sees all of them.
-pub(super) async fn respond(
-    app: &App,
-    run: &RunId,
-    start: StreamStart,
-    mut shown: Shown,
-    form: Form,
-) -> Result<Response, ApiError> {
-    let internal = shown.internal || shown.modes.contains(&Mode::Lifecycle);
-    let follow = app.runs.follow(run, start, internal).await?;
+pub(super) fn respond(app: &App, run: &RunId, follow: Follow, mut shown: Shown, form: Form) -> Response {
     let id = run.clone();
     let response = match form {
         Form::Sse => respond_after(app, RETRY, follow, SSE, Some(HEARTBEAT), move |item, out| match item {
             StreamItem::Event(event) => {
-                let views = shown.item(event);
-                let last = views.len();
-                if last == 0 {
+                let mut views = shown.item(&id, event).peekable();
+                if views.peek().is_none() {
                     id_line(item, out);
                 }
-                for (at, view) in views.into_iter().enumerate() {
-                    sse_frame(item.seq().filter(|_| at + 1 == last), &ViewJson::of(&id, view), out);
+                while let Some(view) = views.next() {
+                    sse_frame(item.seq().filter(|_| views.peek().is_none()), &view, out);
                 }
             }
             _ => lost(item, out),
         }),
         Form::Ndjson => respond_after(app, "", follow, NDJSON, None, move |item, out| {
             let StreamItem::Event(event) = item else { return };
-            for view in shown.item(event) {
-                line(&ViewJson::of(&id, view), out);
-            }
+            shown.item(&id, event).for_each(|view| line(&view, out));
         }),
     };
-    Ok(named(run, response))
+    named(run, response)
 }

@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::error::extract::parse;
 use crate::resources::begin::{Begin, timeout_of};
 use crate::resources::texts::{After, chosen_id};
+use crate::resources::views::Modes;
 
 /// The largest frame that is read, in bytes.
 pub(super) const MAX_FRAME: usize = 1 << 20;
@@ -53,6 +54,8 @@ pub(super) struct Attach {
     pub(super) internal: bool,
     /// Only events of these types; all if there are none.
     pub(super) types: Vec<String>,
+    /// Views in place of events.
+    pub(super) modes: Option<Modes>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +72,7 @@ struct StartFields {
     internal: bool,
     #[serde(default)]
     types: Vec<String>,
+    modes: Option<Vec<String>>,
 }
 
 fn yes() -> bool {
@@ -85,6 +89,7 @@ struct AttachFields {
     internal: bool,
     #[serde(default)]
     types: Vec<String>,
+    modes: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -157,15 +162,21 @@ impl Ask {
         let Some(Value::String(op)) = op else { return Err(invalid("A frame has a member `op`, a text.")) };
         match &*op {
             "start" => {
-                let StartFields { workflow, input, run_id, timeout, attach, internal, types } = fields(&op, members)?;
+                let StartFields { workflow, input, run_id, timeout, attach, internal, types, modes } =
+                    fields(&op, members)?;
                 let run_id = run_id.as_deref().map(chosen_id).transpose()?;
                 let timeout = timeout_of(timeout).map_err(|error| error.of_any_run(run_id.as_ref()))?;
-                let attach = attach.then_some(Attach { after: After::Beginning, internal, types });
-                Ok(Ask::Start(Box::new(Start { workflow, begin: Begin { input, run_id, timeout }, attach })))
+                let modes = modes_of(modes, &types).map_err(|error| error.of_any_run(run_id.as_ref()))?;
+                let record_internal = attach && modes.as_ref().is_some_and(Modes::are_internal);
+                let attach = attach.then_some(Attach { after: After::Beginning, internal, types, modes });
+                let begin = Begin { input, run_id, timeout, record_internal };
+                Ok(Ask::Start(Box::new(Start { workflow, begin, attach })))
             }
             "attach" => {
-                let AttachFields { run_id, after, internal, types } = fields(&op, members)?;
-                Ok(Ask::Attach(named(run_id), Attach { after, internal, types }))
+                let AttachFields { run_id, after, internal, types, modes } = fields(&op, members)?;
+                let run = named(run_id);
+                let modes = modes_of(modes, &types).map_err(|error| error.of_any_run(run.as_ref()))?;
+                Ok(Ask::Attach(run, Attach { after, internal, types, modes }))
             }
             "detach" => Ok(Ask::Detach(named(fields::<RunFields>(&op, members)?.run_id))),
             "event" => {
@@ -199,6 +210,14 @@ impl Ask {
 
 fn named(run: Option<String>) -> Named {
     run.map(RunId::from)
+}
+
+/// Views are made of events of all types.
+fn modes_of(modes: Option<Vec<String>>, types: &[String]) -> Result<Option<Modes>, ApiError> {
+    match modes {
+        Some(_) if !types.is_empty() => Err(invalid("A frame has `types` or `modes`, not both.")),
+        modes => modes.map(|modes| Modes::listed(&modes)).transpose(),
+    }
 }
 
 fn fields<T: DeserializeOwned>(op: &str, members: Map<String, Value>) -> Result<T, ApiError> {

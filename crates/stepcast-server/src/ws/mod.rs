@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::error::extract::{Path, Query};
 use crate::resources::texts::After;
+use crate::resources::views::Modes;
 
 /// A message larger than this ends its socket; one that is larger than [`ask::MAX_FRAME`] is refused.
 const MAX_MESSAGE: usize = 4 << 20;
@@ -53,6 +54,7 @@ struct Asked {
     after: After,
     #[serde(default)]
     internal: bool,
+    modes: Option<String>,
 }
 
 /// A WebSocket that is attached to a run at once.
@@ -62,9 +64,11 @@ struct Asked {
         ("run_id" = String, Path, description = "The run"),
         ("after" = Option<String>, Query, description = "Begin after this event; `now` with what comes. Default: the first"),
         ("internal" = Option<bool>, Query, description = "With the runtime's own frames"),
+        ("modes" = Option<String>, Query, description = "Views in place of events: of `values`, `updates`, `lifecycle`, `custom`, with commas between them. Where the server has graphs"),
     ),
     responses(
         (status = 101, description = "The socket is open and attached"),
+        (status = 400, description = "`after` or another value is none"),
         (status = 404, description = "There is no such run"),
         (status = 426, description = "The request asks for no WebSocket"),
     ),
@@ -78,7 +82,8 @@ async fn open_on_run(
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|error| no_upgrade(&error).of_run(&run_id))?;
     app.runs.find(&run_id).await?;
-    let attach = Attach { after: asked.after, internal: asked.internal, types: Vec::new() };
+    let modes = asked.modes.as_deref().map(Modes::read).transpose().map_err(|error| error.of_run(&run_id))?;
+    let attach = Attach { after: asked.after, internal: asked.internal, types: Vec::new(), modes };
     let socket = Socket::new(app, access, Some(run_id));
     Ok(run(upgrade, socket, Some(attach)))
 }

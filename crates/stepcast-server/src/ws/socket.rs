@@ -22,6 +22,8 @@ use crate::resources::begin;
 use crate::resources::events::Outside;
 use crate::resources::inputs::{give, page_of};
 use crate::resources::json::{EventJson, InputJson, RunJson, Types};
+use crate::resources::texts::After;
+use crate::resources::views::Shown;
 use crate::runs::Follow;
 
 /// The most runs that a socket is attached to at once.
@@ -55,6 +57,27 @@ pub(super) struct Socket {
 struct Attached {
     cursor: AbortHandle,
     types: Types,
+    /// Views in place of events.
+    shown: Option<Shown>,
+}
+
+impl Attached {
+    /// Writes what a client sees of an item.
+    fn write(&mut self, run: &RunId, item: &StreamItem, access: Access, frames: &mut Vec<String>) {
+        match (item, &mut self.shown) {
+            (StreamItem::Event(event), Some(shown)) => {
+                frames.extend(shown.item(run, event).map(|view| frame("view", None, &view)));
+            }
+            (StreamItem::Event(event), None) if self.types.take(&event.event) => {
+                frames.push(frame("event", None, &EventJson::streamed(run, event, access)));
+            }
+            (StreamItem::Event(_), None) => {}
+            (StreamItem::Lagged { from, to } | StreamItem::Unreadable { from, to, .. }, _) => {
+                let lost = json!({ "run_id": run.as_str(), "from": from, "to": to });
+                frames.push(frame("lagged", None, &lost));
+            }
+        }
+    }
 }
 
 impl Socket {
@@ -154,17 +177,9 @@ impl Socket {
                 return self.tell(web, text).await;
             }
         };
-        let Some(attached) = self.attached.get(&run) else { return Ok(()) };
-        let frames = items.iter().filter_map(|item| match item {
-            StreamItem::Event(event) if attached.types.take(&event.event) => {
-                Some(frame("event", None, &EventJson::streamed(&run, event, self.access)))
-            }
-            StreamItem::Event(_) => None,
-            StreamItem::Lagged { from, to } | StreamItem::Unreadable { from, to, .. } => {
-                Some(frame("lagged", None, &json!({ "run_id": run.as_str(), "from": from, "to": to })))
-            }
-        });
-        let frames: Vec<String> = frames.collect();
+        let Some(attached) = self.attached.get_mut(&run) else { return Ok(()) };
+        let mut frames = Vec::new();
+        items.iter().for_each(|item| attached.write(&run, item, self.access, &mut frames));
         let write = async {
             for text in frames {
                 web.feed(Message::Text(text.into())).await?;
@@ -260,11 +275,16 @@ impl Socket {
         if attach.is_some() {
             self.check_room().map_err(|error| error.of_any_run(begin.run_id.as_ref()))?;
         }
-        let run = begin::start(&self.app, &workflow, begin).await?;
-        let run = run.run_id();
+        let started = begin::start(&self.app, &workflow, begin).await?;
+        let run = started.run_id();
         if let Some(attach) = attach {
-            let follow = self.app.runs.follow(run, attach.after.start(false), attach.internal).await?;
-            self.keep(run, follow, attach.types);
+            let shown = attach.modes.map(|modes| Shown::new(modes, self.access, attach.internal));
+            let follow = match &shown {
+                // A stored run may have ended meanwhile, and its store has no frames of the runtime's own.
+                Some(shown) if shown.is_internal() => self.app.runs.follow_new(&started),
+                _ => self.app.runs.follow(run, attach.after.start(false), attach.internal).await?,
+            };
+            self.keep(run, follow, attach.types, shown);
         }
         Ok(frame("started", id, &json!({ "run_id": run.as_str(), "workflow": workflow })))
     }
@@ -277,9 +297,16 @@ impl Socket {
         }
         self.check_room().map_err(|error| error.of_run(&run))?;
         let view = self.app.runs.find(&run).await?;
-        let start = attach.after.start(view.has_ended());
-        let follow = self.app.runs.follow(&run, start, attach.internal).await?;
-        self.keep(&run, follow, attach.types);
+        let mut shown = attach.modes.map(|modes| Shown::new(modes, self.access, attach.internal));
+        let start = match &mut shown {
+            Some(shown) if !view.has_ended() || attach.after != After::Now => {
+                shown.begin(&self.app, &run, attach.after).await?
+            }
+            _ => attach.after.start(view.has_ended()),
+        };
+        let internal = shown.as_ref().map_or(attach.internal, Shown::is_internal);
+        let follow = self.app.runs.follow(&run, start, internal).await?;
+        self.keep(&run, follow, attach.types, shown);
         let run_json = RunJson::of(view, self.access);
         Ok(frame("attached", id, &json!({ "run_id": run.as_str(), "run": run_json })))
     }
@@ -292,10 +319,10 @@ impl Socket {
         Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attached", detail))
     }
 
-    fn keep(&mut self, run: &RunId, follow: Follow, types: Vec<String>) {
+    fn keep(&mut self, run: &RunId, follow: Follow, types: Vec<String>, shown: Option<Shown>) {
         let (cursor, registration) = AbortHandle::new_pair();
         self.cursors.push(Abortable::new(cursor_of(run.clone(), follow), registration));
-        self.attached.insert(run.clone(), Attached { cursor, types: Types::of(types) });
+        self.attached.insert(run.clone(), Attached { cursor, types: Types::of(types), shown });
     }
 }
 
