@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use stepcast::backend::RunRecord;
 use stepcast::{Runtime, RuntimeError};
+use stepcast_client::GraphIssue;
 use stepcast_graph::{Graph, GraphError, Graphs, Host, Issue, PutGraphError, RegisterGraph, parse};
 
 use crate::app::App;
@@ -69,7 +70,7 @@ pub(crate) fn of_run(record: &RunRecord, document: &str, host: Host) -> Result<G
         let text = format!("The run {} is of `{}`, which cannot run here.", short(&record.run), record.workflow);
         let error = match error {
             GraphError::Refused { report, .. } => {
-                report.errors().fold(CliError::new("SC0034", text), |error, issue| error.cause(line(issue)))
+                report.errors().fold(CliError::new("SC0034", text), |error, issue| error.cause(line(&issue.into())))
             }
             error => CliError::new("SC0034", text).cause(error),
         };
@@ -81,7 +82,7 @@ fn refused(file: &Path, error: PutGraphError) -> CliError {
     match error {
         PutGraphError::Graph(GraphError::Refused { id, report }) => {
             let text = format!("The graph `{id}` of {} cannot run.", file.display());
-            report.errors().fold(CliError::new("SC0122", text), |error, issue| error.cause(line(issue)))
+            report.errors().fold(CliError::new("SC0122", text), |error, issue| error.cause(line(&issue.into())))
         }
         PutGraphError::Graph(error) => CliError::new("SC0122", error.to_string()),
         PutGraphError::Runtime(error) => CliError::new(error.code(), error.to_string()),
@@ -89,15 +90,38 @@ fn refused(file: &Path, error: PutGraphError) -> CliError {
     }
 }
 
-/// An issue in a line.
-pub(crate) fn line(issue: &Issue) -> String {
-    let at = if issue.pointer.is_empty() { String::new() } else { format!(" {}", issue.pointer) };
-    format!("[{}]{at}: {} {}", code(issue), issue.message, issue.hint)
+/// What is wrong with a document, as it is told: found here, or by a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    /// The word for what it is about.
+    pub(crate) code: String,
+    pub(crate) pointer: String,
+    pub(crate) message: String,
+    pub(crate) hint: String,
 }
 
-/// The word for what an issue is about.
-pub(crate) fn code(issue: &Issue) -> String {
-    serde_json::to_value(issue.code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()
+impl From<&Issue> for Told {
+    fn from(issue: &Issue) -> Self {
+        let code = serde_json::to_value(issue.code).ok().and_then(|code| code.as_str().map(str::to_owned));
+        Told {
+            code: code.unwrap_or_default(),
+            pointer: issue.pointer.clone(),
+            message: issue.message.clone(),
+            hint: issue.hint.clone(),
+        }
+    }
+}
+
+impl From<GraphIssue> for Told {
+    fn from(issue: GraphIssue) -> Self {
+        Told { code: issue.code, pointer: issue.pointer, message: issue.message, hint: issue.hint }
+    }
+}
+
+/// An issue in a line.
+pub(crate) fn line(issue: &Told) -> String {
+    let at = if issue.pointer.is_empty() { String::new() } else { format!(" {}", issue.pointer) };
+    format!("[{}]{at}: {} {}", issue.code, issue.message, issue.hint)
 }
 
 impl App {

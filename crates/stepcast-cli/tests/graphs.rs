@@ -1,6 +1,8 @@
 //! Files of graphs: checked, run, drawn, taken up by other processes, and served from a folder.
 #![allow(clippy::unwrap_used)]
 
+#[path = "graphs/served.rs"]
+mod served;
 mod support;
 
 use std::io::{BufRead, BufReader};
@@ -185,7 +187,6 @@ fn files_that_are_no_graphs_are_refused() {
     write(&place, "greet.json", &named.to_string());
     // Demos are linked, not registered, so only who serves them has two of one name.
     assert_eq!(result(place.run(&["run", "greet.json"])), json!({ "a": 1 }));
-    place.run(&["--server", "http://127.0.0.1:1", "run", "hello.json"]).exits(2).says("error[SC0112]").says("/graphs/");
 }
 
 #[test]

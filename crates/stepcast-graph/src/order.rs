@@ -5,7 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::check::{Code, Report};
+use crate::document::{Document, read};
 use crate::graph::GraphError;
+
+impl Document {
+    /// The names of the graphs that a document runs, also of one that has errors.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use stepcast_graph::Document;
+    ///
+    /// let outer = json!({ "id": "outer", "steps": [{ "id": "a", "type": "subgraph", "graph": "inner" }] });
+    /// assert!(Document::graphs(&outer).contains("inner"));
+    /// ```
+    pub fn graphs(source: &Value) -> BTreeSet<String> {
+        read(source).document.steps.into_iter().filter_map(|step| step.graph).collect()
+    }
+}
 
 /// The documents, with those that others run before them.
 pub(crate) fn in_order(sources: &[Value]) -> Result<Vec<usize>, GraphError> {

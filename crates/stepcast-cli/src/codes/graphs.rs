@@ -53,4 +53,32 @@ pub(super) const CODES: &[CodeDoc] = &[
          told of and left as they are; the others are served all the same.",
         "stepcast serve --graphs graphs/",
     ),
+    CodeDoc::new(
+        "SC0126",
+        "the server has another graph of this name",
+        "A file is run, or put, on a server that has a graph of this name which says something else. It is left as it is, \
+         because others may start runs of it. With `--replace` the file becomes a version of its own, with the next number \
+         if its own is taken; the name stands for it from then on, and runs that began go on with the version they have.",
+        "stepcast --server http://localhost:8080 graph get review\nstepcast --server http://localhost:8080 run review.json --replace",
+    )
+    .exit(Exit::Usage)
+    .help("`--replace` puts the file as a version of its own"),
+    CodeDoc::new(
+        "SC0127",
+        "the command works on a server",
+        "Graphs to begin runs of are listed, put and removed on a server. On this machine a file is run as it is, and a \
+         folder of files is served with `stepcast serve --graphs`.",
+        "stepcast --server http://localhost:8080 graph list\nstepcast run review.json",
+    )
+    .exit(Exit::Usage)
+    .help("name the server with `--server URL` or STEPCAST_SERVER"),
+    CodeDoc::new(
+        "SC0128",
+        "there is no such graph",
+        "The server has no graph of this name, or not in this version. It may have been removed; runs of it are there all \
+         the same, and `graph --run RUN --document` shows what they run.",
+        "stepcast --server http://localhost:8080 graph list",
+    )
+    .exit(Exit::NotFound)
+    .help("`stepcast graph list` shows which there are"),
 ];

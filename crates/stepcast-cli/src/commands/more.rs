@@ -27,7 +27,7 @@ pub(crate) enum MoreCommand {
 
 pub(super) async fn execute(app: &App, command: MoreCommand) -> Outcome {
     match command {
-        MoreCommand::Graph(args) => graph::execute(app, &args),
+        MoreCommand::Graph(args) => graph::execute(app, &args).await,
         MoreCommand::Explain(args) => explain::execute(app, &args),
         MoreCommand::Report(args) => report::execute(app, &args),
         MoreCommand::Export(args) => export::execute(app, &args),

@@ -1,11 +1,12 @@
 //! `stepcast run WORKFLOW`: starts a run and drives it.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use stepcast::RunOptions;
-use stepcast_client::StartOptions;
+use stepcast_client::{Client, StartOptions};
 
 use super::{Outcome, detach};
 use crate::app::App;
@@ -13,7 +14,10 @@ use crate::drive::{Manner, drive};
 use crate::error::CliError;
 use crate::graphs::{GraphArgs, is_file};
 use crate::input::{Given, InputArgs};
-use crate::remote;
+use crate::remote::{
+    self,
+    graphs::{Taken, put_all},
+};
 use crate::text::{now, parse_length, relative};
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,9 @@ pub(crate) struct Args {
     detach: bool,
     #[command(flatten)]
     graphs: GraphArgs,
+    /// With `--server`: put the graph's file there even where another graph has its name, as a version of its own
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     manner: MannerArgs,
 }
@@ -57,22 +64,11 @@ impl MannerArgs {
 }
 
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
-    if app.server().is_some() && is_file(&args.workflow) {
-        return Err(not_there(app, &args.workflow));
+    if let Some(client) = app.server() {
+        return there(app, client, args).await;
     }
     let workflow = app.workflow_of(&args.workflow, &args.graphs)?;
     let given = args.input.read()?;
-    if let Some(client) = app.server() {
-        let run_id = args.id.as_deref().map(check_id).transpose()?.map(str::to_owned);
-        let options = StartOptions { run_id, timeout: args.timeout.map(|timeout| timeout.as_secs_f64()) };
-        // What the workflow takes is known there.
-        let input = if given.is_empty() { Value::Object(Map::new()) } else { given.value()? };
-        if args.detach {
-            let run = client.start_value(&args.workflow, input, options).await?;
-            return detach::tell(app, &args.workflow, run.run_id());
-        }
-        return remote::start(app, client, &args.workflow, input, options, args.manner.here(app, true)).await;
-    }
     let mut options = RunOptions::new().record_internal();
     if let Some(id) = &args.id {
         options = options.run_id(check_id(id)?);
@@ -90,13 +86,36 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     start(app, &workflow, &given, options, args.manner).await
 }
 
-/// A server runs the graphs that it has.
-fn not_there(app: &App, file: &str) -> CliError {
-    let text = "A file of this machine is no workflow of the server; a graph is put there before it is run.";
-    let url = app.store.name();
-    let put =
-        format!("curl -X PUT {}/graphs/ID -H 'content-type: application/json' -d @{file}", url.trim_end_matches('/'));
-    CliError::new("SC0112", text).help(put)
+/// Starts a run on a server, which is to have the graph of a file.
+async fn there(app: &App, client: &Client, args: &Args) -> Outcome {
+    let run_id = args.id.as_deref().map(check_id).transpose()?.map(str::to_owned);
+    let given = args.input.read()?;
+    // What the workflow takes is known there.
+    let input = if given.is_empty() { Value::Object(Map::new()) } else { given.value()? };
+    let workflow = match is_file(&args.workflow) {
+        true => put(app, client, args).await?,
+        false if args.graphs.graphs.is_empty() => args.workflow.clone(),
+        false => {
+            let text = "`--graph` names what the graph of a file runs; a workflow of the server has what it runs.";
+            return Err(CliError::new("SC0112", text).help("put the files there with `stepcast graph put`"));
+        }
+    };
+    let options = StartOptions { run_id, timeout: args.timeout.map(|timeout| timeout.as_secs_f64()) };
+    if args.detach {
+        let run = client.start_value(&workflow, input, options).await?;
+        return detach::tell(app, &workflow, run.run_id());
+    }
+    remote::start(app, client, &workflow, input, options, args.manner.here(app, true)).await
+}
+
+/// Puts the file on the server, unless it is there, and gives the workflow that is this version of it.
+async fn put(app: &App, client: &Client, args: &Args) -> Result<String, CliError> {
+    let own = PathBuf::from(&args.workflow);
+    let others = args.graphs.graphs.iter().filter(|file| **file != own).cloned();
+    let files: Vec<PathBuf> = std::iter::once(own.clone()).chain(others).collect();
+    let taken = if args.replace { Taken::Replace } else { Taken::Refuse };
+    let served = put_all(app, client, &files, taken).await?;
+    Ok(served[0].workflow())
 }
 
 /// Starts a run and drives it.

@@ -1,6 +1,7 @@
 //! A server in place of a store: what it has is read as a store is, and its runs are driven there.
 
 mod drive;
+pub(crate) mod graphs;
 mod records;
 mod store;
 
@@ -30,6 +31,10 @@ impl From<RequestError> for CliError {
             (_, Some("run_ended")) => "SC0031",
             (_, Some("run_exists")) => "SC0038",
             (_, Some("workflow_not_found")) => "SC0040",
+            (_, Some("workflow_exists")) => "SC0123",
+            (_, Some("workflow_removed")) => "SC0124",
+            (_, Some("graph_version_exists")) => "SC0126",
+            (_, Some("graph_not_found")) => "SC0128",
             (_, Some("invalid_start_event")) => "SC0045",
             (_, Some("input_not_found")) => "SC0050",
             (_, Some("answer_does_not_fit" | "answer_filtered")) => "SC0058",

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stepcast::Runtime;
-use stepcast_graph::{Graph, Graphs, Host, Issue, Report};
+use stepcast_client::GraphReport;
+use stepcast_graph::{Graph, Graphs, Host, Report};
 
 use crate::app::App;
 use crate::commands::Outcome;
 use crate::commands::validate::count;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::graphs::{code, read};
+use crate::graphs::{Told, read};
 use crate::out::{self, BOLD, DIM, GREEN, RED, YELLOW, paint};
+use crate::remote;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -23,7 +25,8 @@ pub(crate) struct Args {
     /// Warnings are faults
     #[arg(long)]
     strict: bool,
-    /// Look up runners, functions, steps, workflows and graphs in this binary [default: if it has any for graphs]
+    /// Look up runners, functions, steps, workflows and graphs in this binary [default: if it has any for graphs]; with
+    /// `--server` they are looked up there
     #[arg(long)]
     names: bool,
     /// Look at the documents alone, whatever they name
@@ -36,34 +39,47 @@ struct Finding<'a> {
     file: &'a Path,
     name: String,
     version: u64,
-    report: Report,
+    errors: Vec<Told>,
+    warnings: Vec<Told>,
 }
 
-pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
+/// What is wrong with a document, and what is strange.
+type Reported = (Vec<Told>, Vec<Told>);
+
+pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let sources = args.files.iter().map(|file| read(file)).collect::<Result<Vec<Value>, CliError>>()?;
+    let server = app.server().filter(|_| !args.no_names && !args.names);
     let host = app.own_host().filter(|_| !args.no_names).or_else(|| args.names.then(Host::new));
-    let alone = host.is_none();
-    let reports: Vec<Report> = match host {
-        None => sources.iter().map(|source| Graph::check(source, &Host::any())).collect(),
-        Some(host) => {
+    let alone = server.is_none() && host.is_none();
+    let reports: Vec<Reported> = match (server, host) {
+        (Some(client), _) => {
+            let mut reports = Vec::new();
+            for source in &sources {
+                reports.push(there(remote::graphs::check(client, source, &sources).await?));
+            }
+            reports
+        }
+        (None, None) => sources.iter().map(|source| here(&Graph::check(source, &Host::any()))).collect(),
+        (None, Some(host)) => {
             let graphs = Graphs::new(&Runtime::new(), host);
             // Those that are right are known to the others.
             drop(graphs.put_each(&sources));
-            sources.iter().map(|source| graphs.check(source)).collect()
+            sources.iter().map(|source| here(&graphs.check(source))).collect()
         }
     };
     let text = |source: &Value, name: &str| source.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
     let files = args.files.iter().zip(&sources).zip(reports);
     let found: Vec<Finding<'_>> = files
-        .map(|((file, source), report)| Finding {
+        .map(|((file, source), (errors, warnings))| Finding {
             file,
             name: text(source, "id"),
             version: source.get("version").and_then(Value::as_u64).unwrap_or(1),
-            report,
+            errors,
+            warnings,
         })
         .collect();
-    let errors: usize = found.iter().map(|finding| finding.report.errors().count()).sum();
-    let warnings: usize = found.iter().map(|finding| finding.report.warnings().count()).sum();
+    let errors: usize = found.iter().map(|finding| finding.errors.len()).sum();
+    let warnings: usize = found.iter().map(|finding| finding.warnings.len()).sum();
     if app.json {
         found.iter().try_for_each(|finding| out::json(&finding.json()))?;
     } else {
@@ -77,34 +93,43 @@ pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
     Ok(if errors > 0 || (args.strict && warnings > 0) { Exit::Failed } else { Exit::Completed })
 }
 
+fn here(report: &Report) -> Reported {
+    (report.errors().map(Told::from).collect(), report.warnings().map(Told::from).collect())
+}
+
+fn there(report: GraphReport) -> Reported {
+    let told = |issues: Vec<_>| issues.into_iter().map(Told::from).collect();
+    (told(report.errors), told(report.warnings))
+}
+
 impl Finding<'_> {
     fn show(&self) -> io::Result<()> {
         let name = paint(BOLD, format!("{}@{}", self.name, self.version));
         let file = self.file.display();
-        match self.report.is_ok() {
+        match self.errors.is_empty() {
             true => out::line(format!("{}  {name}  {file}", paint(GREEN, "ok   ")))?,
             false => out::line(format!("{}  {name}  {file}", paint(RED, "fault")))?,
         }
-        for error in self.report.errors() {
-            show(error, &paint(RED, format!("error[{}]", code(error))))?;
+        for error in &self.errors {
+            show(error, &paint(RED, format!("error[{}]", error.code)))?;
         }
-        for warning in self.report.warnings() {
-            show(warning, &paint(YELLOW, format!("warning[{}]", code(warning))))?;
+        for warning in &self.warnings {
+            show(warning, &paint(YELLOW, format!("warning[{}]", warning.code)))?;
         }
         Ok(())
     }
 
     fn json(&self) -> Value {
-        let issue = |issue: &Issue| json!({ "code": code(issue), "pointer": issue.pointer, "message": issue.message, "hint": issue.hint });
+        let issue = |issue: &Told| json!({ "code": issue.code, "pointer": issue.pointer, "message": issue.message, "hint": issue.hint });
         json!({
-            "file": self.file, "id": self.name, "version": self.version, "ok": self.report.is_ok(),
-            "errors": self.report.errors().map(issue).collect::<Vec<_>>(),
-            "warnings": self.report.warnings().map(issue).collect::<Vec<_>>(),
+            "file": self.file, "id": self.name, "version": self.version, "ok": self.errors.is_empty(),
+            "errors": self.errors.iter().map(issue).collect::<Vec<_>>(),
+            "warnings": self.warnings.iter().map(issue).collect::<Vec<_>>(),
         })
     }
 }
 
-fn show(issue: &Issue, what: &str) -> io::Result<()> {
+fn show(issue: &Told, what: &str) -> io::Result<()> {
     let at = if issue.pointer.is_empty() { "the document" } else { &issue.pointer };
     out::line(format!("       {what} {at}: {}", issue.message))?;
     out::line(format!("             {}", paint(DIM, &issue.hint)))

@@ -1,6 +1,8 @@
 //! `stepcast graph`: a workflow as a drawing, and the documents of graphs.
 
 mod check;
+mod document;
+mod served;
 
 use std::path::{Path, PathBuf};
 
@@ -46,6 +48,16 @@ enum DocumentCommand {
     Check(check::Args),
     /// Writes the JSON Schema of such documents, for editors
     Schema,
+    /// Lists the graphs of a server
+    #[command(visible_alias = "ls")]
+    List,
+    /// Writes the document of a server's graph
+    Get(served::GetArgs),
+    /// Puts files on a server, for whoever starts runs there
+    Put(served::PutArgs),
+    /// Removes graphs from a server; runs that began go on
+    #[command(visible_alias = "rm")]
+    Remove(served::RemoveArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,9 +77,13 @@ struct Form {
     ascii: bool,
 }
 
-pub(crate) fn execute(app: &App, args: &Args) -> Outcome {
+pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     match &args.document {
-        Some(DocumentCommand::Check(args)) => return check::execute(app, args),
+        Some(DocumentCommand::Check(args)) => return check::execute(app, args).await,
+        Some(DocumentCommand::List) => return served::list(app).await,
+        Some(DocumentCommand::Get(args)) => return served::get(app, args).await,
+        Some(DocumentCommand::Put(args)) => return served::put(app, args).await,
+        Some(DocumentCommand::Remove(args)) => return served::remove(app, args).await,
         Some(DocumentCommand::Schema) => {
             let schema = serde_json::to_string_pretty(&stepcast_graph::json_schema()).unwrap_or_default();
             deliver(&format!("{schema}\n"), None)?;
