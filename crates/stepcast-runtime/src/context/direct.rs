@@ -3,7 +3,7 @@ use stepcast_core::{AnyEvent, StepCall};
 
 use super::Context;
 use crate::dispatch::RunnerEnv;
-use crate::stream::StreamLog;
+use crate::stream::{StreamLog, Times};
 
 /// What the body of a step that is data reaches of its run without a [`Context`]: the store and the stream, under one lock
 /// and without a record of what it did. So there is one only where nothing of that could be done twice: in the first
@@ -19,7 +19,7 @@ pub struct Direct<'a> {
 #[derive(Debug)]
 pub struct Told<'a> {
     log: &'a mut StreamLog,
-    has_times: bool,
+    times: Times,
 }
 
 impl<'a> Direct<'a> {
@@ -49,7 +49,7 @@ impl<'a> Direct<'a> {
                 return None;
             }
             let data = &mut *data;
-            let mut told = Told { log: &mut data.log, has_times: data.has_times };
+            let mut told = Told { log: &mut data.log, times: data.times };
             let result = write(data.store.get_or_insert_default(), &mut told);
             (result, data.log.take_wakers())
         };
@@ -66,8 +66,7 @@ impl<'a> Direct<'a> {
 impl Told<'_> {
     /// Adds an event to the stream.
     pub fn push(&mut self, event: AnyEvent) {
-        let at = self.has_times.then(crate::clock::now);
-        self.log.push(event, at);
+        self.log.push(event, self.times.now());
     }
 }
 

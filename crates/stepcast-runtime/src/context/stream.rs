@@ -24,7 +24,7 @@ impl<S: SendSet> Context<S> {
             }
             match self.exec.run.keeping() {
                 None => {
-                    let at = data.has_times.then(crate::clock::now);
+                    let at = data.times.now();
                     data.log.push(event, at);
                     data.log.take_wakers()
                 }

@@ -7,7 +7,7 @@ use stepcast_core::state_cell::State;
 use stepcast_core::store::CellMap;
 
 use super::lock;
-use crate::stream::{Frames, StreamLog};
+use crate::stream::{Frames, StreamLog, Times};
 
 /// What the steps of a run share: stream, store and state cells. One lock, so that a snapshot sees one moment.
 #[derive(Debug)]
@@ -17,8 +17,7 @@ pub(crate) struct RunData {
     pub(crate) store: Option<Box<CellMap>>,
     cells: Option<Box<Cells>>,
     pub(crate) ended: bool,
-    /// Whether events are logged with their times, where that is asked for: it costs a look at the clock for each.
-    pub(crate) has_times: bool,
+    pub(crate) times: Times,
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +82,8 @@ impl<S> std::fmt::Debug for Cell<S> {
 
 impl RunData {
     pub(crate) fn new(bound: usize) -> Self {
-        RunData { log: StreamLog::new(bound), frames: None, store: None, cells: None, ended: false, has_times: false }
+        let (log, times) = (StreamLog::new(bound), Times::default());
+        RunData { log, frames: None, store: None, cells: None, ended: false, times }
     }
 
     /// The cells that the run's steps have asked for.

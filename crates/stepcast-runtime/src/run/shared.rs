@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inbox, Message, RunData, RunEnd, RunId, RunOptions, Task};
-use crate::clock;
 use crate::dispatch::{First, RunTask};
 use crate::durable::Keeping;
 use crate::program::Program;
@@ -321,7 +320,7 @@ impl RunShared {
             if data.ended {
                 return;
             }
-            let at = at.or_else(|| data.has_times.then(clock::now));
+            let at = at.or_else(|| data.times.now());
             data.log.push(event, at);
             data.log.take_wakers()
         };

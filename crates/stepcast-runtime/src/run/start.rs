@@ -18,7 +18,7 @@ use crate::durable::Keeping;
 use crate::program::Program;
 use crate::runtime::RuntimeLink;
 use crate::snapshot::{RestoreRunError, Restored, RunSnapshot};
-use crate::stream::Frames;
+use crate::stream::{Frames, Times};
 use crate::telemetry::TraceContext;
 
 /// Starts runs of a workflow, or of an `Arc` of one. In the prelude.
@@ -253,7 +253,7 @@ fn set_options(shared: &RunShared, mut options: RunOptions, begin: &Begin) {
     if let (true, Some(store)) = (new, store) {
         store.fill(&mut shared.data());
     }
-    shared.data().has_times = times;
+    shared.data().times = Times(times);
     if record {
         shared.data().frames = Some(Box::new(Frames::recording()));
         shared.observe(1);

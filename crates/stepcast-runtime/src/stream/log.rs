@@ -4,7 +4,19 @@ use std::task::Waker;
 use stepcast_core::AnyEvent;
 use stepcast_core::engine::Time;
 
+use crate::clock;
 use crate::wakers::WakerSet;
+
+/// Whether events are logged with their times, where that is asked for: it costs a look at the clock for each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times(pub(crate) bool);
+
+impl Times {
+    /// The time now, where it is asked for.
+    pub(crate) fn now(self) -> Option<Time> {
+        self.0.then(clock::now)
+    }
+}
 
 /// The logged events of a run. A bound drops the oldest; numbers go on.
 #[derive(Debug)]

@@ -7,6 +7,6 @@ mod reader;
 
 pub(crate) use frames::{Frame, Frames};
 pub use item::{EventKind, StreamEvent, StreamItem, StreamReadError};
-pub(crate) use log::StreamLog;
+pub(crate) use log::{StreamLog, Times};
 pub(crate) use reader::Wanted;
 pub use reader::{EventStream, StreamStart};
