@@ -102,6 +102,19 @@ pub async fn cook(_: Ask, ctx: Context) -> Result<Told> {
 
 flow!(pub Cooking: Ask => Told { cook });
 
+/// Shows a draft until it is answered, and then asks once more.
+#[step(waits(Number))]
+pub async fn tidy(_: Ask, ctx: Context) -> Result<Told> {
+    ctx.store().set("ui", serde_json::json!({ "draft": "Hello", "kept": true })).await?;
+    let asked = || HowMany { prompt: "How many?".to_owned(), account: "42".to_owned() };
+    ctx.wait_for_event::<Number>().announce(asked()).await?;
+    ctx.store().set("ui", serde_json::json!({ "kept": true })).await?;
+    let answer = ctx.wait_for_event::<Number>().announce(asked()).await?;
+    Ok(Told { number: answer.number })
+}
+
+flow!(pub Tidying: Ask => Told { tidy });
+
 #[event(start)]
 pub struct Deploy {}
 
@@ -150,6 +163,7 @@ impl Served {
         runtime.register_as("deploy", Deploying, None).unwrap();
         runtime.register_as("outer", Outer, None).unwrap();
         runtime.register_as("cooking", Cooking, None).unwrap();
+        runtime.register_as("tidying", Tidying, None).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let options = ServerOptions::new().heartbeat(Duration::from_millis(20)).token(FULL).read_only_token(READER);

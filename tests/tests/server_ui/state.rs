@@ -14,7 +14,8 @@ async fn a_state_is_shared_with_a_client_of_ag_ui() {
     bounded(async {
         for served in both().await {
             let name = served.name;
-            let shown = json!({ "done": 0, "dishes": ["soup"] });
+            let ours = json!({ "run_id": "t", "ui": ["dishes", "done"] });
+            let shown = json!({ "done": 0, "dishes": ["soup"], "stepcast": ours });
             let ag_ui = |segment: &str, more: Value| {
                 let mut input = json!({ "threadId": "t", "runId": segment });
                 input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -37,6 +38,7 @@ async fn a_state_is_shared_with_a_client_of_ag_ui() {
             let [delta] = &of(&back, "STATE_DELTA")[..] else { panic!("{name}: {back:?}") };
             let adds = json!([
                 { "op": "add", "path": "/dishes", "value": ["soup"] }, { "op": "add", "path": "/done", "value": 0 },
+                { "op": "add", "path": "/stepcast/ui", "value": ["dishes", "done"] },
             ]);
             assert_eq!(delta["delta"], adds, "{name}");
 
@@ -46,6 +48,54 @@ async fn a_state_is_shared_with_a_client_of_ag_ui() {
             let [delta] = &of(&ended, "STATE_DELTA")[..] else { panic!("{name}: {ended:?}") };
             assert_eq!(delta["delta"], json!([{ "op": "replace", "path": "/done", "value": 4 }]), "{name}");
             assert_eq!(ended.last().unwrap()["type"], "RUN_FINISHED", "{name}");
+        }
+    })
+    .await;
+}
+
+/// The state of a client that has done what it was told of its state.
+fn after(mut state: Value, frames: &[Value]) -> Value {
+    for frame in frames {
+        match frame["type"].as_str() {
+            Some("STATE_SNAPSHOT") => state = frame["snapshot"].clone(),
+            Some("STATE_DELTA") => {
+                let delta: json_patch::Patch = serde_json::from_value(frame["delta"].clone()).unwrap();
+                json_patch::patch(&mut state, &delta).unwrap();
+            }
+            _ => {}
+        }
+    }
+    state
+}
+
+#[tokio::test]
+async fn what_a_run_shows_no_more_leaves_the_state_of_a_client_that_was_away() {
+    bounded(async {
+        for served in both().await {
+            let name = served.name;
+            let ask = |segment: &str, more: Value| {
+                let mut input = json!({ "threadId": "t", "runId": segment });
+                input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+                let served = &served;
+                async move { served.post("/workflows/tidying/ag-ui", &input).await.frames().await }
+            };
+            let said = json!([{ "id": "u", "role": "user", "content": "Go" }]);
+            let frames = ask("s1", json!({ "messages": said, "state": { "theme": "dark" } })).await;
+            let known = after(json!({ "theme": "dark" }), &frames);
+            assert_eq!((&known["theme"], &known["draft"]), (&json!("dark"), &json!("Hello")), "{name}: {frames:?}");
+
+            // Somebody else answers, and the run takes the draft away.
+            let pending = async || served.get("/runs/t/inputs?status=pending").await.json().await["inputs"].clone();
+            let first = pending().await[0]["input"].clone();
+            let answer = json!({ "response": { "number": 4 } });
+            served.post(&format!("/runs/t/inputs/{first}"), &answer).await.json().await;
+            while !pending().await[0]["input"].as_u64().is_some_and(|input| Some(input) != first.as_u64()) {
+                tokio::task::yield_now().await;
+            }
+            let frames = ask("s2", json!({ "state": known })).await;
+            let known = after(known, &frames);
+            assert_eq!(known.get("draft"), None, "{name}: {frames:?}");
+            assert_eq!((&known["theme"], &known["kept"]), (&json!("dark"), &json!(true)), "{name}: {frames:?}");
         }
     })
     .await;

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use stepcast::backend::RunStatus;
 use stepcast::{EventKind, RunId, StepState, StepStateChanged, StreamEvent, StreamItem};
 
-use super::STATE;
 use super::event::{AgEvent, Interrupt, Outcome, PROTOCOL};
+use super::shared::{Shared, Told};
 use crate::access::Access;
 use crate::runs::RunFault;
 use crate::ui::text::{Texts, last_message, last_word};
@@ -25,10 +25,7 @@ pub(super) struct AgUi {
     seq: u64,
     /// What the client is told before anything new.
     opening: Vec<AgEvent>,
-    /// The state as the client has it.
-    state: Value,
-    /// What of it is the run's.
-    shown: Map<String, Value>,
+    state: Shared,
     texts: Texts,
     /// Executions that run, by step: the protocol knows a step once.
     active: BTreeMap<String, BTreeSet<u64>>,
@@ -45,8 +42,7 @@ impl AgUi {
             access,
             seq,
             opening: Vec::new(),
-            state: Value::Null,
-            shown: Map::new(),
+            state: Shared::default(),
             texts: Texts::default(),
             active: BTreeMap::new(),
             over: false,
@@ -55,7 +51,7 @@ impl AgUi {
 
     /// For a client that has this state.
     pub(super) fn knowing(mut self, state: Value) -> Self {
-        self.state = state;
+        self.state = Shared::of(state, &self.run);
         self
     }
 
@@ -63,7 +59,7 @@ impl AgUi {
     pub(super) fn opening(mut self, events: Vec<AgEvent>) -> Self {
         for event in &events {
             if let AgEvent::StateSnapshot { snapshot } = event {
-                self.state = snapshot.clone();
+                self.state = Shared::of(snapshot.clone(), &self.run);
             }
         }
         self.opening = events;
@@ -174,26 +170,11 @@ impl Machine for AgUi {
         }
     }
 
-    fn state(&mut self, mut shown: Map<String, Value>, out: &mut Vec<AgEvent>) {
-        // That member of the client's state is the server's.
-        shown.remove(STATE);
-        if shown == self.shown {
-            return;
-        }
-        let has_state = self.state.is_object();
-        let mut next = self.state.as_object().cloned().unwrap_or_default();
-        next.retain(|name, _| shown.contains_key(name) || !self.shown.contains_key(name));
-        next.extend(shown.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let (next, before) = (Value::from(next), std::mem::take(&mut self.state));
-        if has_state {
-            let delta = json_patch::diff(&before, &next);
-            if !delta.is_empty() {
-                out.push(AgEvent::StateDelta { delta });
-            }
-        } else {
-            out.push(AgEvent::StateSnapshot { snapshot: next.clone() });
-        }
-        (self.state, self.shown) = (next, shown);
+    fn state(&mut self, shown: Map<String, Value>, out: &mut Vec<AgEvent>) {
+        out.extend(self.state.show(&self.run, shown).map(|told| match told {
+            Told::Snapshot(snapshot) => AgEvent::StateSnapshot { snapshot },
+            Told::Delta(delta) => AgEvent::StateDelta { delta },
+        }));
     }
 
     fn paused(&mut self, asked: &[Question], out: &mut Vec<AgEvent>) {

@@ -4,6 +4,7 @@ mod event;
 mod input;
 mod machine;
 mod past;
+mod shared;
 #[cfg(test)]
 mod tests;
 

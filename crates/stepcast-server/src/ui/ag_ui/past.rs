@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::STATE;
 use super::event::AgEvent;
+use super::shared::{UI, names};
 use crate::access::Access;
 use crate::error::ApiError;
 use crate::runs::{Logged, RunFault, RunView, Runs};
@@ -65,12 +66,16 @@ impl Past {
 
     /// The snapshots: the client's own state with ours under one name, and its messages with the run's.
     pub(super) fn snapshots(self, run: &RunView, state: Value, messages: Vec<Value>) -> Vec<AgEvent> {
-        let ours = json!({
+        let mut ours = json!({
             "run_id": run.id.as_str(),
             "workflow": run.workflow,
             "seq": self.seq,
             "events": self.events,
         });
+        // What of the client's state is the run's stays that, until it is seen what the run shows now.
+        if let Some(names) = names(&state, &run.id) {
+            ours[UI] = names.clone();
+        }
         let mut state = if let Value::Object(state) = state { state } else { Map::new() };
         state.insert(STATE.to_owned(), ours);
         let mut all = messages;

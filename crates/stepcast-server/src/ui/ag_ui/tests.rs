@@ -193,31 +193,77 @@ fn the_last_user_message_is_read_in_both_forms() {
     assert_eq!(text(json!([])), None);
 }
 
+/// What a machine tells of the state that its run shows.
+fn shows(machine: &mut AgUi, shown: Value) -> Vec<Value> {
+    let mut out = Vec::new();
+    machine.state(shown.as_object().unwrap().clone(), &mut out);
+    out.iter().map(|event| serde_json::to_value(event).unwrap()).collect()
+}
+
+/// Our own member of the state, of a run that shows these.
+fn ours(names: &[&str]) -> Value {
+    json!({ "run_id": "r", "ui": names })
+}
+
 #[test]
 fn a_changed_state_is_a_snapshot_for_who_has_none_and_else_a_difference() {
-    let shows = |machine: &mut AgUi, shown: Value| {
-        let mut out = Vec::new();
-        machine.state(shown.as_object().unwrap().clone(), &mut out);
-        out.iter().map(|event| serde_json::to_value(event).unwrap()).collect::<Vec<_>>()
-    };
     let mut new = machine(Access::Full);
     assert!(shows(&mut new, json!({})).is_empty());
     let first = json!({ "done": 1, "list": ["a"] });
-    assert_eq!(shows(&mut new, first.clone()), [json!({ "type": "STATE_SNAPSHOT", "snapshot": first })]);
+    let snapshot = json!({ "done": 1, "list": ["a"], "stepcast": ours(&["done", "list"]) });
+    assert_eq!(shows(&mut new, first.clone()), [json!({ "type": "STATE_SNAPSHOT", "snapshot": snapshot })]);
     assert!(shows(&mut new, first).is_empty(), "nothing changed");
+    let delta = json!([{ "op": "add", "path": "/list/1", "value": "b" }]);
+    let longer = json!({ "done": 1, "list": ["a", "b"] });
+    assert_eq!(shows(&mut new, longer), [json!({ "type": "STATE_DELTA", "delta": delta })], "the names stay");
     let delta = json!([
         { "op": "add", "path": "/~1x", "value": 1 },
-        { "op": "add", "path": "/list/1", "value": "b" },
+        { "op": "replace", "path": "/stepcast/ui/0", "value": "/x" },
         { "op": "remove", "path": "/done" },
     ]);
     let next = json!({ "list": ["a", "b"], "/x": 1 });
     assert_eq!(shows(&mut new, next), [json!({ "type": "STATE_DELTA", "delta": delta })]);
 
     // The client's own fields stay, and ours.
-    let mut knowing = machine(Access::Full).knowing(json!({ "theme": "dark", "stepcast": { "seq": 1 } }));
-    let delta = json!([{ "op": "add", "path": "/done", "value": 1 }]);
+    let mut knowing =
+        machine(Access::Full).knowing(json!({ "theme": "dark", "stepcast": { "run_id": "r", "seq": 1 } }));
+    let delta = json!([
+        { "op": "add", "path": "/done", "value": 1 },
+        { "op": "add", "path": "/stepcast/ui", "value": ["done"] },
+    ]);
     let shown = json!({ "done": 1, "stepcast": "mine" });
     assert_eq!(shows(&mut knowing, shown), [json!({ "type": "STATE_DELTA", "delta": delta })]);
-    let delta = json!([{ "op": "remove", "path": "/done" }]);
+    let delta = json!([{ "op": "remove", "path": "/stepcast/ui/0" }, { "op": "remove", "path": "/done" }]);
     assert_eq!(shows(&mut knowing, json!({})), [json!({ "type": "STATE_DELTA", "delta": delta })]);
+}
+
+#[test]
+fn what_vanished_between_two_segments_is_removed_where_it_was_the_runs() {
+    let known = json!({ "theme": "dark", "done": 1, "list": [], "stepcast": ours(&["done", "gone", "list"]) });
+    let mut next = machine(Access::Full).knowing(known.clone());
+    assert!(shows(&mut next, json!({ "done": 1, "list": [] })).is_empty(), "the client has it");
+    let mut next = machine(Access::Full).knowing(known.clone());
+    let [told] = &shows(&mut next, json!({ "list": [] }))[..] else { panic!("one difference") };
+    let mut state = known.clone();
+    let delta: json_patch::Patch = serde_json::from_value(told["delta"].clone()).unwrap();
+    json_patch::patch(&mut state, &delta).unwrap();
+    assert_eq!(state, json!({ "theme": "dark", "list": [], "stepcast": ours(&["list"]) }));
+
+    // What another run of the thread showed is the client's own by now.
+    let mut other = known;
+    other["stepcast"]["run_id"] = "before".into();
+    let mut next = machine(Access::Full).knowing(other.clone());
+    assert!(shows(&mut next, json!({})).is_empty());
+    let [told] = &shows(&mut next, json!({ "list": [1] }))[..] else { panic!("one difference") };
+    let delta: json_patch::Patch = serde_json::from_value(told["delta"].clone()).unwrap();
+    json_patch::patch(&mut other, &delta).unwrap();
+    assert_eq!(other, json!({ "theme": "dark", "done": 1, "list": [1], "stepcast": ours(&["list"]) }));
+
+    // A client may say anything of what is whose.
+    for odd in
+        [json!(1), json!({ "run_id": "r", "ui": { "done": 1 } }), json!({ "run_id": "r", "ui": [1, "stepcast"] })]
+    {
+        let mut next = machine(Access::Full).knowing(json!({ "done": 1, "stepcast": odd }));
+        assert!(shows(&mut next, json!({})).is_empty());
+    }
 }
