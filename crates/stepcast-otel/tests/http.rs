@@ -10,48 +10,12 @@ use axum::http::Request;
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value, json};
-use stepcast::prelude::*;
 use stepcast::{Runtime, TraceContext};
 use stepcast_server::Server;
 use stepcast_sqlite::SqliteBackend;
+use support::review::Review;
 use support::*;
 use tower::ServiceExt;
-
-#[event(start)]
-struct Draft {
-    text: String,
-}
-
-#[event(input_required)]
-struct Question {
-    text: String,
-}
-
-#[event(human_response)]
-struct Approval {
-    yes: bool,
-}
-
-#[event(external)]
-struct Note {
-    text: String,
-}
-
-#[event(stop)]
-struct Published {
-    traceparent: Option<String>,
-}
-
-#[step(waits(Approval))]
-async fn review(draft: Draft, ctx: Context) -> Result<Published> {
-    ctx.wait_for_event::<Approval>().announce(Question { text: draft.text }).await?;
-    Ok(Published { traceparent: ctx.trace_context().map(|context| context.traceparent()) })
-}
-
-#[step]
-async fn take(_note: Note) {}
-
-flow!(Review: Draft => Published { review, take });
 
 /// A server over memory alone, and one over a file.
 fn servers(folder: &tempfile::TempDir) -> [(&'static str, Router, Runtime); 2] {

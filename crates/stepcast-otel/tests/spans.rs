@@ -12,6 +12,7 @@ use stepcast::backend::{InputFilter, MemoryBackend};
 use stepcast::prelude::*;
 use stepcast::{RunId, Runtime, TraceContext, Usage};
 use stepcast_sqlite::SqliteBackend;
+use support::review::{Approval, Note, Review, draft};
 use support::*;
 
 #[event(start)]
@@ -94,46 +95,6 @@ async fn steps_and_calls_lie_in_the_run_and_the_run_in_the_trace_that_started_it
     }
     assert_eq!(number(&traces.one("call metered"), "workflow.usage.tokens_in"), Some(7));
     assert_eq!(traces.spans().len(), 7, "{:?}", traces.names());
-}
-
-#[event(start)]
-struct Draft {
-    text: String,
-}
-
-#[event(input_required)]
-struct Question {
-    text: String,
-}
-
-#[event(human_response)]
-struct Approval {
-    yes: bool,
-}
-
-#[event(external)]
-struct Note {
-    text: String,
-}
-
-#[event(stop)]
-struct Published {
-    yes: bool,
-}
-
-#[step(waits(Approval))]
-async fn review(draft: Draft, ctx: Context) -> Result<Published> {
-    let answer = ctx.wait_for_event::<Approval>().announce(Question { text: draft.text }).await?;
-    Ok(Published { yes: answer.yes })
-}
-
-#[step]
-async fn take(_note: Note) {}
-
-flow!(Review: Draft => Published { review, take });
-
-fn draft() -> Draft {
-    Draft { text: "Hello".into() }
 }
 
 /// What is right of the spans of a run that was started in trace 1, paused, and answered in trace 2.

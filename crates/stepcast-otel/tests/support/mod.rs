@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod review;
+
 use std::future::Future;
 use std::time::Duration;
 
