@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use fuse_events::{Begin, Done, Fuse, begin, done, fuse};
 use serde_json::json;
-use stepcast::backend::{Backend, Holder, RunRecord, RunStatus, WriteError};
+use stepcast::backend::{Backend, Batch, Holder, RunRecord, RunStatus, WriteError};
 use stepcast::prelude::*;
 use stepcast::{RunError, RunId, Runtime};
 use support::failing::Failing;
@@ -45,10 +45,10 @@ impl Chain {
     }
 }
 
-async fn ended(runtime: &Runtime) -> RunRecord {
+async fn ended(runtime: &Runtime, run: &RunId) -> RunRecord {
     within(async {
         loop {
-            match runtime.find_run(&RunId::from(RUN)).await.expect("it is read") {
+            match runtime.find_run(run).await.expect("it is read") {
                 Some(record) if record.status.is_end() => return record,
                 _ => tokio::task::yield_now().await,
             }
@@ -84,7 +84,7 @@ fn a_run_that_could_not_be_written_goes_on_by_itself_where_its_workflow_is_regis
             runtime.register(Chain { begun: Arc::clone(&begun) }).expect("it is registered");
             stopped(&failing, &runtime, flow).await;
             failing.heal();
-            let record = ended(&runtime).await;
+            let record = ended(&runtime, &RunId::from(RUN)).await;
             assert_eq!(record.status, RunStatus::Completed, "{}", store.name());
             assert_eq!(begun.load(Ordering::SeqCst), 1, "what was recorded is not done again");
         });
@@ -101,8 +101,34 @@ fn a_run_that_could_not_be_written_goes_on_elsewhere() {
             let runtime = Runtime::on(Arc::clone(&failing) as Arc<dyn Backend>).only_attached();
             stopped(&failing, &runtime, Chain::default()).await;
             failing.heal();
-            assert_eq!(ended(&other).await.status, RunStatus::Completed, "{}", store.name());
+            assert_eq!(ended(&other, &RunId::from(RUN)).await.status, RunStatus::Completed, "{}", store.name());
         });
+    }
+}
+
+/// Leaves out a number, as a fault of the runtime itself would.
+fn leave_out(batch: &mut Batch) {
+    batch.rows.iter_mut().for_each(|row| row.n += 1);
+}
+
+#[test]
+fn a_run_whose_batch_the_store_found_wrong_goes_on_from_what_is_stored() {
+    for store in Store::all() {
+        for elsewhere in [false, true] {
+            store.process(async {
+                let id = RunId::from(format!("run-{elsewhere}").as_str());
+                let failing = Failing::once_spoilt(store.open(), 1, leave_out);
+                let runtime = Runtime::on(failing as Arc<dyn Backend>);
+                // Nobody asks for the run: whoever has its workflow takes it up.
+                let taker = if elsewhere { Runtime::on(store.open()) } else { runtime.clone() };
+                taker.register(Chain::default()).expect("it is registered");
+                let run = runtime.run(Chain::default(), begin("well"), RunOptions::new().run_id(id.as_str()));
+                let error = within(run.result()).await.expect_err("it stops");
+                assert!(error.to_string().contains("next journal row"), "{error}");
+                let record = ended(&taker, &id).await;
+                assert_eq!(record.status, RunStatus::Completed, "{} {elsewhere}", store.name());
+            });
+        }
     }
 }
 
@@ -121,7 +147,7 @@ fn a_batch_that_can_never_be_written_is_the_runs_recorded_end() {
             let error = within(run.result()).await.expect_err("it ends");
             assert!(matches!(error, RunError::NotKept { .. }), "{error:?}");
             assert!(error.to_string().contains("2000000000 bytes"), "{error}");
-            let record = ended(&runtime).await;
+            let record = ended(&runtime, &RunId::from(RUN)).await;
             assert_eq!(record.status, RunStatus::Failed, "{}", store.name());
             assert!(record.error.expect("an error").contains("2000000000 bytes"));
         });

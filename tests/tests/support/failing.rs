@@ -20,7 +20,15 @@ pub struct Failing {
     pub failed: AtomicU64,
     /// So many writes fail at the most.
     pub most: AtomicU64,
-    error: fn(&Batch) -> WriteError,
+    how: How,
+}
+
+#[derive(Debug)]
+enum How {
+    /// The store does not hear of the batch.
+    Error(fn(&Batch) -> WriteError),
+    /// The store gets the batch as this leaves it, and refuses it.
+    Spoilt(fn(&mut Batch)),
 }
 
 impl Failing {
@@ -41,8 +49,19 @@ impl Failing {
         only: &'static str,
         error: fn(&Batch) -> WriteError,
     ) -> Arc<Failing> {
+        Failing::made(inner, writes, only, How::Error(error))
+    }
+
+    /// One write is handed on in a form that the store itself refuses.
+    pub fn once_spoilt(inner: Arc<dyn Backend>, writes: u64, spoil: fn(&mut Batch)) -> Arc<Failing> {
+        let failing = Failing::made(inner, writes, "", How::Spoilt(spoil));
+        failing.most.store(1, Ordering::SeqCst);
+        failing
+    }
+
+    fn made(inner: Arc<dyn Backend>, writes: u64, only: &'static str, how: How) -> Arc<Failing> {
         let (left, failed, most) = (AtomicU64::new(writes), AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        Arc::new(Failing { inner, left, only, failed, most, error })
+        Arc::new(Failing { inner, left, only, failed, most, how })
     }
 
     /// From now on, all writes succeed.
@@ -52,7 +71,7 @@ impl Failing {
 }
 
 impl Backend for Failing {
-    fn write(&self, batch: Batch, done: Done) {
+    fn write(&self, mut batch: Batch, done: Done) {
         if !batch.run.contains(self.only) {
             return self.inner.write(batch, done);
         }
@@ -63,7 +82,13 @@ impl Backend for Failing {
                 if self.failed.fetch_add(1, Ordering::SeqCst) + 1 >= self.most.load(Ordering::SeqCst) {
                     self.heal();
                 }
-                done.call(Err((self.error)(&batch)));
+                match self.how {
+                    How::Error(error) => done.call(Err(error(&batch))),
+                    How::Spoilt(spoil) => {
+                        spoil(&mut batch);
+                        self.inner.write(batch, done);
+                    }
+                }
             }
         }
     }

@@ -86,7 +86,7 @@ impl Dispatch {
             }
             error => {
                 tracing::error!(target: "stepcast", run, %error, "a run stopped because it could not be written");
-                if let (WriteError::Storage(_), Some(link)) = (&error, self.env.run.link()) {
+                if let (true, Some(link)) = (leaves_lease(&error), self.env.run.link()) {
                     link.give_back_later(id);
                 }
                 RunError::Storage { source: Arc::new(error) }
@@ -128,6 +128,12 @@ impl RunCore {
             _ => None,
         }
     }
+}
+
+/// Whether the lease is still ours after this: the store takes nothing more under it, not even that it is given back.
+fn leaves_lease(error: &WriteError) -> bool {
+    use WriteError::{Ended, FencedOff, RunExists, UnknownRun};
+    !matches!(error, FencedOff { .. } | RunExists { .. } | UnknownRun { .. } | Ended { .. })
 }
 
 fn completed(end: &RunEnd, stop: &Value) -> StatusChange {
