@@ -104,6 +104,8 @@ struct Key {
     user: String,
     #[event(secret)]
     token: String,
+    #[event(secret)]
+    pin: String,
 }
 
 #[event(stop)]
@@ -114,7 +116,7 @@ struct Opened {
 #[step(waits(Key))]
 async fn ask(_ev: Begin, ctx: Context) -> Result<Opened> {
     let key = ctx.wait_for_event::<Key>().announce(WhoAreYou { prompt: "Who are you?".into() }).await?;
-    Ok(Opened { text: format!("{} gave {} characters", key.user, key.token.len()) })
+    Ok(Opened { text: format!("{} gave {} and {} characters", key.user, key.token.len(), key.pin.len()) })
 }
 
 flow!(Vault: Begin => Opened { ask }, name = "vault");
@@ -122,10 +124,11 @@ flow!(Vault: Begin => Opened { ask }, name = "vault");
 #[test]
 fn a_secret_field_is_answered_without_being_shown_and_others_are_shown() {
     let place = Place::new();
-    let lines = [("user (text): ", "Ada\n"), ("token (text): ", "hush\n")];
+    let lines = [("user (text): ", "Ada\n"), ("token (text): ", "hush\n"), ("pin (text): ", "73519\n")];
     let Some(out) = typed_at(&place, &own("--store memory run vault"), &lines) else { return };
     assert!(out.contains("user (text): Ada"), "{out}");
-    assert!(out.contains("Ada gave 4 characters") && !out.contains("hush"), "{out}");
+    assert!(out.contains("Ada gave 4 and 5 characters"), "{out}");
+    assert!(!out.contains("hush") && !out.contains("73519"), "{out}");
 }
 
 #[step]

@@ -41,6 +41,8 @@ impl Asking {
 
     fn prompt(&mut self) {
         let is_secret = self.prompts.get(self.at).is_some_and(|field| field.secret);
+        // The one before ends first: it restores what it found.
+        self.hidden = None;
         self.hidden = is_secret.then(NoEcho::begin);
         let mut out = anstream::stderr().lock();
         let text = match self.prompts.get(self.at) {
