@@ -3,65 +3,12 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command};
-use std::time::Duration;
+use std::io::BufRead;
+use std::net::TcpListener;
 
 use serde_json::Value;
-use support::{Place, Ran, finish};
-
-/// A server of this binary's workflows. It is killed at the end.
-struct Served {
-    place: Place,
-    url: String,
-    child: Child,
-}
-
-impl Served {
-    fn begin(options: &[&str]) -> Served {
-        let place = Place::new();
-        let command = place.command(&[&["serve", "--port", "0"], options].concat());
-        Served::by(place, command)
-    }
-
-    fn by(place: Place, mut command: Command) -> Served {
-        let mut child = command.spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Served { place, url: url.trim_end().to_owned(), child }
-    }
-
-    /// Sends a GET request with further lines in its head.
-    fn ask(&self, path: &str, lines: &str) -> BufReader<TcpStream> {
-        let port = self.url.rsplit(':').next().unwrap();
-        let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nconnection: close\r\n{lines}\r\n").unwrap();
-        BufReader::new(stream)
-    }
-
-    /// The whole reply.
-    fn reply(&self, path: &str, lines: &str) -> String {
-        let mut reply = String::new();
-        self.ask(path, lines).read_to_string(&mut reply).unwrap();
-        reply
-    }
-
-    /// A command on the server, from a folder that has no store.
-    fn run(&self, args: &[&str]) -> Ran {
-        let mut command = self.place.command(args);
-        command.env_remove("STEPCAST_STORE").env("STEPCAST_SERVER", &self.url).env("HOME", "/nonexistent");
-        finish(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use support::Place;
+use support::served::Served;
 
 #[test]
 fn runs_are_started_shown_and_repeated() {
@@ -214,4 +161,13 @@ fn nobody_is_there() {
     place.run(&["--server", "http://127.0.0.1:1", "run", "greet"]).exits(1).says("error[SC0110]");
     place.run(&["--server", "localhost", "runs"]).exits(1).says("error[SC0110]");
     place.run(&["serve", "--host", "0.0.0.0", "--port", "0"]).exits(1).says("error[SC0113]").says("--token");
+}
+
+/// With the feature it works: see `serve_otlp.rs`.
+#[cfg(not(feature = "otel"))]
+#[test]
+fn without_opentelemetry_nobody_is_told_that_spans_are_sent() {
+    let ran = Place::new().run(&["serve", "--port", "0", "--otlp", "http://localhost:4318"]).exits(2);
+    let ran = ran.says("error[SC0114]").says("the feature `otel`");
+    assert_eq!(ran.out, "", "it serves nothing: {ran:?}");
 }

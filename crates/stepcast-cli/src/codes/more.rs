@@ -69,8 +69,9 @@ pub(super) const CODES: &[CodeDoc] = &[
     CodeDoc::new(
         "SC0114",
         "spans cannot be sent",
-        "The address after `--otlp` is none, or the variables OTEL_EXPORTER_OTLP_* say something that does not work. A \
-         collector that cannot be reached is no error: its spans are lost, and the server goes on.",
+        "The address after `--otlp` is none, the variables OTEL_EXPORTER_OTLP_* say something that does not work, or the \
+         command was built without the feature `otel`. A collector that cannot be reached is no error: its spans are \
+         lost, and the server goes on.",
         "stepcast serve --otlp http://localhost:4318",
     )
     .exit(Exit::Usage)

@@ -43,7 +43,6 @@ pub(crate) struct Args {
     #[arg(long)]
     record_internal: bool,
     /// Send spans to an OpenTelemetry collector, by OTLP over HTTP, as http://localhost:4318
-    #[cfg(feature = "otel")]
     #[arg(long, value_name = "URL")]
     otlp: Option<String>,
 }
@@ -52,6 +51,7 @@ impl Args {
     fn options(&self, token: Option<&str>) -> ServerOptions {
         let mut options =
             ServerOptions::new().default_cursor_start(self.from_start).record_internal(self.record_internal);
+    #[cfg_attr(not(feature = "otel"), arg(hide = true))]
         if let Some(token) = token {
             options = options.token(token);
         }
@@ -78,6 +78,11 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         Ok(listener) => {
             tell(app, &workflows, listener.local_addr()?)?;
             server.serve_on(listener).await
+    #[cfg(not(feature = "otel"))]
+    if args.otlp.is_some() {
+        let told = "this binary cannot send spans: it was built without OpenTelemetry";
+        return Err(CliError::new("SC0114", told).help("build it with the feature `otel` of `stepcast-cli`"));
+    }
         }
         Err(source) => {
             let address = SocketAddr::new(args.host, args.port);
