@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use stepcast::RunId;
+use stepcast::{RunId, TraceContext};
 
 use crate::error::ApiError;
 use crate::error::extract::parse;
@@ -21,6 +21,8 @@ const MAX_ID: usize = 256;
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) id: Option<Value>,
+    /// The trace that it belongs to, if that is not the one of its socket.
+    pub(super) trace: Option<TraceContext>,
     pub(super) ask: Result<Ask, ApiError>,
 }
 
@@ -136,7 +138,7 @@ struct InputsFields {
 
 impl Request {
     pub(super) fn read(text: &str) -> Self {
-        let refused = |error| Request { id: None, ask: Err(error) };
+        let refused = |error| Request { id: None, trace: None, ask: Err(error) };
         if text.len() > MAX_FRAME {
             let detail = format!("A frame has at most {MAX_FRAME} bytes, not {}.", text.len());
             return refused(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "frame_too_large", detail));
@@ -152,8 +154,16 @@ impl Request {
             Some(Value::String(id)) if id.len() <= MAX_ID => Some(id.into()),
             Some(_) => return refused(invalid("The `id` of a frame is a number or a text of at most 256 bytes.")),
         };
-        Request { ask: Ask::of(members), id }
+        let trace = trace_of(&mut members);
+        Request { ask: Ask::of(members), id, trace }
     }
+}
+
+/// The trace that a frame says it belongs to. As with headers, what is no such text is passed over.
+fn trace_of(members: &mut Map<String, Value>) -> Option<TraceContext> {
+    let (parent, state) = (members.remove("traceparent"), members.remove("tracestate"));
+    let context: TraceContext = parent?.as_str()?.trim().parse().ok()?;
+    Some(context.with_tracestate(state.as_ref().and_then(Value::as_str).unwrap_or_default()))
 }
 
 impl Ask {

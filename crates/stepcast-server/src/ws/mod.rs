@@ -39,7 +39,7 @@ type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 #[utoipa::path(
     get, path = "/ws", tag = "websocket",
     responses(
-        (status = 101, description = "The socket is open; see docs/server-websocket.md for its frames"),
+        (status = 101, description = "The socket is open; see docs/server-websocket.md for its frames. What a frame asks belongs to the trace of its `traceparent`, or else of the request's"),
         (status = 426, description = "The request asks for no WebSocket"),
     ),
 )]

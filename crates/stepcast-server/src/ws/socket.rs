@@ -207,9 +207,11 @@ impl Socket {
 
     async fn reply(&mut self, web: &mut WebSocket, request: Request) -> Result<(), Gone> {
         let id = request.id.as_ref();
-        let reply = match request.ask {
-            Ok(ask) => self.answer(ask, id).await,
-            Err(error) => Err(error),
+        let reply = match (request.ask, request.trace) {
+            (Ok(ask), None) => self.answer(ask, id).await,
+            // Boxed: most frames come without.
+            (Ok(ask), Some(trace)) => Box::pin(trace.scope(self.answer(ask, id))).await,
+            (Err(error), _) => Err(error),
         };
         self.tell(web, reply.unwrap_or_else(|error| refusal(id, &error))).await
     }
