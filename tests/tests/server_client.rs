@@ -2,17 +2,22 @@
 
 #[path = "support/served.rs"]
 mod served;
+#[path = "support/traced.rs"]
+mod traced;
 
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use served::{Served, both, bounded, breaking};
+use served::{Served, both, bounded, breaking, runtimes};
+use stepcast::TraceContext;
 use stepcast_client::{
     Client, ClientError, InputQuery, InputStatus, RemoteRun, RequestError, ResultError, RunQuery, RunStatus,
-    StartOptions, StreamError,
+    StartOptions, StreamError, TraceHeaders,
 };
 use stepcast_examples::flows::{Answered, Approval, Countdown, Draft, Liftoff, Published, Question, Tick};
+use stepcast_server::ServerOptions;
 use tokio::net::TcpListener;
+use traced::{Begin, Given, Note, Over, Place, Traced, context};
 
 fn client(server: &Served) -> Client {
     Client::builder(&server.url).answers_as("ada").build().unwrap()
@@ -173,6 +178,68 @@ async fn a_stream_gives_up_where_nobody_is() {
         assert!(matches!(Client::new(wrong), Err(ClientError::Url { .. })), "{wrong}");
     }
     assert!(matches!(Client::builder("http://localhost").token("a\nb").build(), Err(ClientError::Token)));
+}
+
+/// The headers of a place in a trace.
+fn headers(n: u8, state: Option<&str>) -> TraceHeaders {
+    TraceHeaders::new(context(n).traceparent(), state).unwrap()
+}
+
+/// Which trace the run's steps say they are in, in their order.
+async fn places(run: &RemoteRun) -> Vec<(String, Option<String>, Option<String>)> {
+    let events = run.events(0, 100).await.unwrap();
+    let places = events.iter().filter_map(|event| event.event.decode::<Place>().ok());
+    places.map(|place| (place.at, place.traceparent, place.tracestate)).collect()
+}
+
+async fn asks(run: &RemoteRun) -> u64 {
+    loop {
+        match &run.inputs().await.unwrap()[..] {
+            [input] if run.info().await.unwrap().status == RunStatus::Waiting => return input.input,
+            _ => tokio::task::yield_now().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_belong_to_the_trace_that_the_client_says() {
+    bounded(async {
+        let place = |at: &str, n: u8| (at.to_owned(), Some(context(n).traceparent()), None);
+        for (name, runtime, _folder) in runtimes() {
+            runtime.register(Traced).unwrap();
+            let server = Served::with(name, runtime, ServerOptions::new()).await;
+            // Each call in a trace of its own, in that of the client otherwise.
+            let always = Client::builder(&server.url).trace_context(|| Some(headers(9, None))).build().unwrap();
+            let run = always.in_trace(headers(1, Some("v=1"))).start("Traced", &Begin {}).await.unwrap();
+            let input = asks(&run).await;
+            always.run(run.run_id()).send_event(Note {}).await.unwrap();
+            while places(&run).await.len() < 2 {
+                tokio::task::yield_now().await;
+            }
+            run.in_trace(headers(3, None)).answer(input, &Given {}).await.unwrap();
+            let Over {} = run.result().await.unwrap();
+            let first = (place("start", 1).0, place("start", 1).1, Some("v=1".to_owned()));
+            assert_eq!(places(&run).await, [first, place("note", 9), place("answer", 3)], "{name}");
+
+            // The trace in which the program is when it asks.
+            let current = Client::builder(&server.url).trace_context(|| {
+                let context = TraceContext::current()?;
+                TraceHeaders::new(context.traceparent(), context.tracestate()).ok()
+            });
+            let current = current.build().unwrap();
+            let run = context(5).scope(current.start("Traced", &Begin {})).await.unwrap();
+            let input = asks(&run).await;
+            context(6).scope(run.answer(input, &Given {})).await.unwrap();
+            let Over {} = run.result().await.unwrap();
+            assert_eq!(places(&run).await, [place("start", 5), place("answer", 6)], "{name}");
+
+            // And none, if nobody says one.
+            let run = current.start("Traced", &Begin {}).await.unwrap();
+            asks(&run).await;
+            assert_eq!(places(&run).await, [("start".to_owned(), None, None)], "{name}");
+        }
+    })
+    .await;
 }
 
 async fn ticks(run: &RemoteRun) -> Vec<u32> {

@@ -1,5 +1,6 @@
 //! The client of one server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -11,6 +12,7 @@ use stepcast_core::Event;
 use crate::error::{ClientError, RequestError};
 use crate::model::{InputInfo, InputQuery, Page, RunInfo, RunQuery};
 use crate::run::RemoteRun;
+use crate::trace::{TraceHeaders, Traces};
 
 /// The client of one server. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -19,6 +21,7 @@ pub struct Client {
     http: reqwest::Client,
     pub(crate) answers_as: Option<String>,
     pub(crate) reconnects: u32,
+    pub(crate) traces: Traces,
 }
 
 /// How a [`Client`] differs from the default one.
@@ -29,6 +32,7 @@ pub struct ClientBuilder {
     answers_as: Option<String>,
     reconnects: u32,
     connect: Duration,
+    traces: Traces,
 }
 
 /// How a run is started.
@@ -59,7 +63,14 @@ impl Client {
             answers_as: None,
             reconnects: 10,
             connect: Duration::from_secs(10),
+            traces: Traces::None,
         }
+    }
+
+    /// The same client, whose requests belong to this trace: to begin a single run in it, or a few of them.
+    #[must_use]
+    pub fn in_trace(&self, trace: TraceHeaders) -> Client {
+        Client { traces: Traces::One(Box::new(trace)), ..self.clone() }
     }
 
     /// Starts a run of a workflow.
@@ -195,6 +206,30 @@ impl ClientBuilder {
         self
     }
 
+    /// Which trace requests belong to: it is asked for each request, where that is made. [`Client::in_trace`] goes before it.
+    /// None by default.
+    ///
+    /// In a process that has the runtime, that of the current span:
+    ///
+    /// ```
+    /// use stepcast::TraceContext;
+    /// use stepcast_client::{Client, TraceHeaders};
+    ///
+    /// let client = Client::builder("http://localhost:8080")
+    ///     .trace_context(|| {
+    ///         let context = TraceContext::current()?;
+    ///         TraceHeaders::new(context.traceparent(), context.tracestate()).ok()
+    ///     })
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok::<(), stepcast_client::ClientError>(())
+    /// ```
+    #[must_use]
+    pub fn trace_context(mut self, current: impl Fn() -> Option<TraceHeaders> + Send + Sync + 'static) -> Self {
+        self.traces = Traces::Asked(Arc::new(current));
+        self
+    }
+
     /// How long to wait for a connection. Default 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -220,6 +255,7 @@ impl ClientBuilder {
         }
         let http = reqwest::Client::builder().default_headers(headers).connect_timeout(self.connect);
         let http = http.build().map_err(ClientError::Http)?;
-        Ok(Client { base, http, answers_as: self.answers_as, reconnects: self.reconnects })
+        let ClientBuilder { answers_as, reconnects, traces, .. } = self;
+        Ok(Client { base, http, answers_as, reconnects, traces })
     }
 }

@@ -33,6 +33,18 @@ pub enum ClientError {
     Http(#[source] reqwest::Error),
 }
 
+/// A text is no `traceparent`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` is no traceparent; expected is a text like 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 (W3C \
+     Trace Context)."
+)]
+#[non_exhaustive]
+pub struct TraceError {
+    /// The text.
+    pub text: String,
+}
+
 /// A request had no success.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -15,7 +15,11 @@ impl Client {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        self.http().request(method, url)
+        let request = self.http().request(method, url);
+        match self.traces.headers() {
+            None => request,
+            Some(headers) => request.headers(headers),
+        }
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(

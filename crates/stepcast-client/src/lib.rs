@@ -38,15 +38,17 @@ mod http;
 mod model;
 mod run;
 mod stream;
+mod trace;
 mod views;
 
 pub use client::{Client, ClientBuilder, StartOptions};
-pub use error::{ClientError, RequestError, ResultError, StreamError};
+pub use error::{ClientError, RequestError, ResultError, StreamError, TraceError};
 pub use graphs::{GraphInfo, GraphIssue, GraphReport, PutGraph, RemoteGraph};
 pub use model::{Fault, InputInfo, InputQuery, InputStatus, Page, RunInfo, RunQuery};
 pub use run::RemoteRun;
 pub use stepcast_core::backend::RunStatus;
 pub use stream::{RemoteEvent, RemoteStream};
+pub use trace::TraceHeaders;
 pub use views::{RemoteView, RemoteViews, ViewMode};
 
 /// The programs of the client's page are compiled.

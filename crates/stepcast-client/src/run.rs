@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::error::{RequestError, ResultError};
 use crate::model::{Fault, InputInfo, InputQuery, RunInfo};
 use crate::stream::{Frame, RemoteEvent, RemoteStream};
+use crate::trace::TraceHeaders;
 use crate::views::{RemoteViews, ViewMode};
 
 /// The handle of a run on a server. Dropping it changes nothing.
@@ -26,6 +27,12 @@ impl RemoteRun {
     /// The run's id.
     pub fn run_id(&self) -> &str {
         &self.id
+    }
+
+    /// The same handle, whose requests belong to this trace: for an answer or an event from another place than the run's start.
+    #[must_use]
+    pub fn in_trace(&self, trace: TraceHeaders) -> RemoteRun {
+        RemoteRun { client: self.client.in_trace(trace), id: self.id.clone() }
     }
 
     fn path<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
