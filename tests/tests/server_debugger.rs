@@ -13,10 +13,14 @@ mod program;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::http::header::{CONTENT_TYPE, COOKIE, ORIGIN};
+use axum::middleware::{self, Next};
 use axum::response::Html;
 use axum::routing::get;
 use clients::installed;
@@ -169,9 +173,42 @@ async fn the_debugger_is_the_page_of_an_application() {
     for store in [None, Some(file.as_path())] {
         let (listener, origin) = free().await;
         let options = ServerOptions::new().default_cursor_start(true).record_internal(true);
-        let router = debugger.routes().merge(Server::new(runtime(store)).with_options(options).router());
-        let app = tokio::spawn(axum::serve(listener, router).into_future());
+        let app = tokio::spawn(axum::serve(listener, router(&debugger, store, options)).into_future());
         debugger.drive(&format!("{origin}/"), &["form"]).await;
         app.abort();
     }
+}
+
+/// An application with the debugger's page and a server.
+fn router(debugger: &Debugger, store: Option<&Path>, options: ServerOptions) -> Router {
+    debugger.routes().merge(Server::new(runtime(store)).with_options(options).router())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_debugger_is_the_page_of_an_application_whose_user_signs_in() {
+    let Some(debugger) = Debugger::installed() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (listener, origin) = free().await;
+    let (next_door, neighbour) = free().await;
+    let page = Router::new().route("/", get(async || Html("<!doctype html>")));
+    let next_door = tokio::spawn(axum::serve(next_door, page).into_future());
+    let options = ServerOptions::new().default_cursor_start(true).record_internal(true);
+    let options = options.token("t-full").browser_sign_in(Duration::from_secs(3600));
+    // What comes from next door, and whether it brings the cookie: else nothing would be shown.
+    let came: Arc<Mutex<Vec<(Method, bool)>>> = Arc::default();
+    let (note, from) = (Arc::clone(&came), neighbour.clone());
+    let noted = middleware::from_fn(move |request: Request, next: Next| {
+        let cookie =
+            request.headers().get(COOKIE).is_some_and(|cookie| cookie.as_bytes().starts_with(b"stepcast-session="));
+        if request.headers().get(ORIGIN).is_some_and(|origin| origin.as_bytes() == from.as_bytes()) {
+            note.lock().unwrap().push((request.method().clone(), cookie));
+        }
+        next.run(request)
+    });
+    let app = router(&debugger, Some(&folder.path().join("runs.db")), options).layer(noted);
+    let app = tokio::spawn(axum::serve(listener, app).into_future());
+    debugger.drive(&format!("{origin}/"), &["form", "t-full", &format!("{neighbour}/")]).await;
+    assert_eq!(*came.lock().unwrap(), [(Method::POST, true), (Method::GET, true), (Method::GET, true)]);
+    app.abort();
+    next_door.abort();
 }

@@ -4,6 +4,8 @@
 
 #[path = "support/served.rs"]
 mod served;
+#[path = "server_operations/sign_in.rs"]
+mod sign_in;
 #[path = "support/whole.rs"]
 mod whole;
 

@@ -76,6 +76,20 @@ fn a_token_may_come_from_the_environment() {
     server.run(&["--token", "secret", "run", "greet"]).exits(0);
 }
 
+#[cfg(unix)]
+#[test]
+fn people_sign_in_where_it_is_told() {
+    let tokens = ["--token", "secret"];
+    for (options, status) in [(&[][..], 401), (&["--browser-sign-in"][..], 200)] {
+        let server = Served::begin(&[&tokens, options].concat());
+        let reply = server.reply("/sign-in", "host: localhost\r\n");
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status}")), "{options:?}: {reply}");
+    }
+    let open = Served::begin(&["--browser-sign-in"]);
+    assert!(open.reply("/sign-in", "host: localhost\r\n").starts_with("HTTP/1.1 404"), "nobody is asked for a token");
+    open.end().exits(0).says("nobody has to sign in");
+}
+
 #[test]
 fn it_listens_where_it_is_told_to() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -31,6 +31,7 @@ pub struct ServerOptions {
     /// Set by a server without tokens that listens on a loopback address.
     pub(crate) only_local_names: bool,
     pub(crate) ticket_life: Duration,
+    pub(crate) sign_in: Option<Duration>,
     pub(crate) origins: Origins,
     pub(crate) rate: Option<Rate>,
     pub(crate) max_body: usize,
@@ -65,6 +66,7 @@ impl Default for ServerOptions {
             insecure: false,
             only_local_names: false,
             ticket_life: Duration::from_secs(30),
+            sign_in: None,
             origins: Origins::Listed(Vec::new()),
             rate: None,
             max_body: 2 << 20,
@@ -159,6 +161,15 @@ impl ServerOptions {
     #[must_use]
     pub fn ticket_life(mut self, life: Duration) -> Self {
         self.ticket_life = life;
+        self
+    }
+
+    /// Lets people sign in with a token on the page `/sign-in`. For this time, or until `/sign-out`, a cookie then stands for the
+    /// token in what their browser sends for pages of the server's own origin: for pages that cannot send a token. It counts for
+    /// no other origin, listed or not. Off by default; where the server has no tokens it does nothing.
+    #[must_use]
+    pub fn browser_sign_in(mut self, life: Duration) -> Self {
+        self.sign_in = Some(life);
         self
     }
 

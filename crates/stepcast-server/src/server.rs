@@ -142,6 +142,10 @@ pub(crate) fn routes(app: &App) -> Router {
         Some(_) => router.merge(crate::graphs::routes()),
         None => router,
     };
+    let router = match app.gate.sessions {
+        Some(_) => router.merge(ops::sign_in::routes()),
+        None => router,
+    };
     let (router, api) = router.split_for_parts();
     let router = router.method_not_allowed_fallback(no_method).fallback(no_path);
     ops::around(router, &api, app).with_state(app.clone())

@@ -1,11 +1,12 @@
 // Drives the published debugger in a browser, as a person does: every workflow is chosen, started and looked at.
 //
-// Usage: drive.mjs CHROMIUM PROFILE PAGE, where PAGE shows the debugger. With FORM after it the workflow `form` is there too.
+// Usage: drive.mjs CHROMIUM PROFILE PAGE, where PAGE shows the debugger. With FORM after it the workflow `form` is there too, and with
+// TOKEN and NEIGHBOUR after that somebody has to sign in first, and NEIGHBOUR is a page of another origin on the same host.
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
-const [executablePath, profile, url, form] = process.argv.slice(2);
+const [executablePath, profile, url, form, token, neighbour] = process.argv.slice(2);
 const browser = await chromium.launchPersistentContext(profile, {
   executablePath,
   headless: true,
@@ -95,8 +96,58 @@ async function send(dialog) {
   await dialog.waitFor({ state: 'hidden' });
 }
 
-async function drive() {
+/** Without a token the debugger gets nothing; on the sign-in page a person shows it. */
+async function signIn() {
+  const refused = page.waitForResponse((reply) => reply.url().endsWith('/workflows'));
   await page.goto(url);
+  assert.equal((await refused).status(), 401);
+  const enter = async (shown) => {
+    await page.getByLabel('Token').fill(shown);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+  };
+  await page.goto(new URL('/sign-in', url).href);
+  await enter('nobody');
+  await page.getByText('not valid here').waitFor();
+  await enter(token);
+  await page.getByText('Signed in with full access').waitFor();
+  assert.ok(faults.splice(0).every((fault) => fault.startsWith('401 ')), 'nothing but refusals');
+  const [cookie] = await browser.cookies();
+  assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, 'Strict']);
+  await page.getByRole('link', { name: 'Go on' }).click();
+  await page.locator('#workflow').waitFor();
+  // A socket is the page's too.
+  const opened = await page.evaluate(() => new Promise((done) => {
+    const socket = new WebSocket(location.origin.replace('http', 'ws') + '/ws');
+    socket.onerror = () => done(false);
+    socket.onopen = () => { socket.close(); done(true); };
+  }));
+  assert.equal(opened, true);
+  await fromNextDoor();
+}
+
+/** A page of another port is of the same site, so that the browser sends the cookie; it counts for nothing there. */
+async function fromNextDoor() {
+  const next = await browser.newPage();
+  await next.goto(neighbour);
+  const came = await next.evaluate(async (server) => {
+    await fetch(`${server}/workflows/greet/run-nowait`, { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}' });
+    const read = await fetch(`${server}/handlers`, { credentials: 'include' }).then(() => true, () => false);
+    const socket = new WebSocket(`${server.replace('http', 'ws')}/ws`);
+    const opened = await new Promise((done) => {
+      socket.onerror = () => done(false);
+      socket.onopen = () => done(true);
+    });
+    return { read, opened };
+  }, api);
+  assert.deepEqual(came, { read: false, opened: false });
+  const runs = await page.evaluate(() => fetch('/handlers').then((reply) => reply.json()));
+  assert.deepEqual(runs.handlers, [], 'nothing was started');
+  await next.close();
+}
+
+async function drive() {
+  if (token) await signIn();
+  else await page.goto(url);
   await page.locator('#workflow').click();
   const offered = await page.getByRole('option').allInnerTexts();
   assert.deepEqual(offered, ['approval', 'countdown', 'failing', ...(form ? ['form'] : []), 'greet', 'typed']);

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
 use stepcast::{Catalogue, Runtime};
@@ -15,6 +16,9 @@ use crate::app::App;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::{self, BOLD, DIM, YELLOW, paint};
+
+/// How long a browser that signed in has access.
+const SIGNED_IN: Duration = Duration::from_secs(12 * 3600);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -30,6 +34,9 @@ pub(crate) struct Args {
     /// Pages of this origin may use the server, as https://app.example; can be repeated
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// People may sign in with a token at /sign-in, for pages beside the server that can send none
+    #[arg(long)]
+    browser_sign_in: bool,
     /// Serve the graphs of this folder, and keep there what clients put
     #[arg(long, value_name = "FOLDER")]
     graphs: Option<PathBuf>,
@@ -44,6 +51,7 @@ pub(crate) struct Args {
     record_internal: bool,
     /// Send spans to an OpenTelemetry collector, by OTLP over HTTP, as http://localhost:4318
     #[arg(long, value_name = "URL")]
+    #[cfg_attr(not(feature = "otel"), arg(hide = true))]
     otlp: Option<String>,
 }
 
@@ -51,7 +59,6 @@ impl Args {
     fn options(&self, token: Option<&str>) -> ServerOptions {
         let mut options =
             ServerOptions::new().default_cursor_start(self.from_start).record_internal(self.record_internal);
-    #[cfg_attr(not(feature = "otel"), arg(hide = true))]
         if let Some(token) = token {
             options = options.token(token);
         }
@@ -61,6 +68,9 @@ impl Args {
         if self.insecure {
             options = options.insecure();
         }
+        if self.browser_sign_in {
+            options = options.browser_sign_in(SIGNED_IN);
+        }
         self.allow_origin.iter().fold(options, ServerOptions::allow_origin)
     }
 }
@@ -68,21 +78,24 @@ impl Args {
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     #[cfg(feature = "otel")]
     let otel = args.otlp.as_deref().map(otel).transpose()?;
-    let store = app.store.write()?;
-    let runtime = app.server_runtime(store.clone())?;
-    register_linked(&runtime).await?;
-    let graphs = graphs(app, args, &runtime)?;
-    let workflows = runtime.workflows();
-    let server = Server::new(runtime).with_options(args.options(app.token.as_deref()).graphs(graphs));
-    let served = match TcpListener::bind(SocketAddr::new(args.host, args.port)).await {
-        Ok(listener) => {
-            tell(app, &workflows, listener.local_addr()?)?;
-            server.serve_on(listener).await
     #[cfg(not(feature = "otel"))]
     if args.otlp.is_some() {
         let told = "this binary cannot send spans: it was built without OpenTelemetry";
         return Err(CliError::new("SC0114", told).help("build it with the feature `otel` of `stepcast-cli`"));
     }
+    let store = app.store.write()?;
+    let runtime = app.server_runtime(store.clone())?;
+    register_linked(&runtime).await?;
+    let graphs = graphs(app, args, &runtime)?;
+    let workflows = runtime.workflows();
+    if args.browser_sign_in && app.token.is_none() && args.read_only_token.is_none() {
+        out::note(paint(YELLOW, "nobody has to sign in: the server asks for no token"));
+    }
+    let server = Server::new(runtime).with_options(args.options(app.token.as_deref()).graphs(graphs));
+    let served = match TcpListener::bind(SocketAddr::new(args.host, args.port)).await {
+        Ok(listener) => {
+            tell(app, &workflows, listener.local_addr()?)?;
+            server.serve_on(listener).await
         }
         Err(source) => {
             let address = SocketAddr::new(args.host, args.port);

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::rate::{Payer, RateLimit};
 use super::ticket::{self, Tickets};
 use super::token::{self, Caller};
-use super::{body, origin};
+use super::{body, origin, sign_in};
 use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
@@ -31,12 +31,15 @@ const RESTART: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) tickets: Tickets,
+    /// What stands in the cookies of browsers that signed in, where they may.
+    pub(crate) sessions: Option<Tickets>,
     rate: Option<RateLimit>,
 }
 
 impl Gate {
     pub(crate) fn new(options: &ServerOptions) -> Self {
-        Gate { tickets: Tickets::default(), rate: options.rate.map(RateLimit::new) }
+        let sessions = sign_in::life(options).map(|_| Tickets::default());
+        Gate { tickets: Tickets::default(), sessions, rate: options.rate.map(RateLimit::new) }
     }
 }
 
@@ -47,10 +50,16 @@ pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -
         Ok(()) => body::read(&parts.headers, body, &app.options).await,
         Err(refusal) => Err(refusal),
     };
-    match read {
+    let mut response = match read {
         Ok(body) => next.run(Request::from_parts(parts, body)).await,
         Err(refusal) => refusal.of_any_run(run_of(&mut parts, &()).await.as_ref()).into_response(),
+    };
+    if app.gate.sessions.is_some() {
+        // Unlike what is asked with a token, a cache on the way could keep what is asked with a cookie.
+        let no_store = HeaderValue::from_static("no-store");
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
     }
+    response
 }
 
 fn admit(app: &App, parts: &mut Parts) -> Result<(), ApiError> {
@@ -64,6 +73,9 @@ fn admit(app: &App, parts: &mut Parts) -> Result<(), ApiError> {
         let token = caller.as_ref().ok().and_then(|caller| caller.token);
         let payer = token.map_or_else(|| Payer::at(peer()), Payer::Token);
         rate.take(payer).map_err(too_many)?;
+    }
+    if sign_in::is_at(parts, app) {
+        return Ok(());
     }
     let caller = caller?;
     let looks = parts.method == Method::GET || parts.method == Method::HEAD || parts.uri.path() == TICKETS;
@@ -90,7 +102,7 @@ fn caller(app: &App, parts: &Parts) -> Result<Caller, ApiError> {
     // In a link or a form of another page, a ticket must not be able to do anything.
     match ticket::shown(parts.uri.query()).filter(|_| parts.method == Method::GET) {
         Some(shown) => app.gate.tickets.redeem(shown).ok_or_else(|| token::unauthorized(true)),
-        None => Err(token::unauthorized(false)),
+        None => sign_in::caller(app, parts).ok_or_else(|| token::unauthorized(false)),
     }
 }
 

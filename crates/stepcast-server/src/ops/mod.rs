@@ -11,6 +11,7 @@ mod metrics;
 mod origin;
 pub(crate) mod rate;
 mod request;
+pub(crate) mod sign_in;
 pub(crate) mod signals;
 mod slow;
 #[cfg(test)]

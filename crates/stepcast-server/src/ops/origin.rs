@@ -1,6 +1,6 @@
 //! Which web pages may use the server, and under which names it is asked.
 
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, UPGRADE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, uri};
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
@@ -8,6 +8,9 @@ use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 use super::request::{REQUEST_ID, TRACEPARENT, TRACESTATE};
 use crate::error::{ApiError, RUN_ID};
 use crate::options::{Origins, ServerOptions};
+
+/// What a browser says of the page that it asks for. It does so where a network cannot change it.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Answers what browsers ask before they let a page of another origin in; `None` where no page is let in.
 pub(crate) fn cors(options: &ServerOptions) -> Option<CorsLayer> {
@@ -17,8 +20,9 @@ pub(crate) fn cors(options: &ServerOptions) -> Option<CorsLayer> {
     let (listed, named) = (options.origins.clone(), options.origins.clone());
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| is_listed(&listed, origin)))
-        // Nothing here looks at a cookie, but pages ask with them (the debugger's streams do), and a browser keeps the reply
-        // to itself without this. Pages of any origin must not use what a proxy before the server knows a visitor by.
+        // No cookie counts for a page of another origin, but pages ask with them (the debugger's streams do), and a browser
+        // keeps the reply to itself without this. Pages of any origin must not use what a proxy before the server knows a
+        // visitor by.
         .allow_credentials(AllowCredentials::predicate(move |origin, _| match &named {
             Origins::Any => false,
             Origins::Listed(_) => is_listed(&named, origin),
@@ -60,11 +64,27 @@ pub(crate) fn check(parts: &Parts, options: &ServerOptions) -> Result<(), ApiErr
     let same = || host.is_some_and(|host| origin.to_str().is_ok_and(|origin| is_same(origin, host)));
     match is_listed(&options.origins, origin) || same() {
         true => Ok(()),
-        false => {
-            let detail = "Pages of this origin may not use this server. List the origin in the server's options.";
-            Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail))
-        }
+        false => Err(refused()),
     }
+}
+
+/// Whether a browser sends this for a page of the server's own origin. One of another port or name may be of the same site,
+/// and then has the same cookies. Where something may be changed the browser has to say so: it does for whatever is no plain GET.
+pub(crate) fn is_own(parts: &Parts) -> bool {
+    let site = parts.headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+        return false;
+    }
+    match (parts.headers.get(ORIGIN), host_of(parts)) {
+        (Some(origin), Some(host)) => origin.to_str().is_ok_and(|origin| is_same(origin, host)),
+        (Some(_), None) => false,
+        (None, _) => matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(UPGRADE),
+    }
+}
+
+pub(crate) fn refused() -> ApiError {
+    let detail = "Pages of this origin may not use this server. List the origin in the server's options.";
+    ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail)
 }
 
 fn host_of(parts: &Parts) -> Option<&str> {

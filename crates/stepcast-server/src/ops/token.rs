@@ -64,6 +64,9 @@ pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
+/// What a refusal asks for.
+pub(crate) const CHALLENGE: &str = "Bearer realm=\"stepcast\"";
+
 /// The request showed no token that counts.
 pub(crate) fn unauthorized(shown: bool) -> ApiError {
     let (code, detail, challenge) = match shown {
@@ -71,7 +74,7 @@ pub(crate) fn unauthorized(shown: bool) -> ApiError {
             "token_missing",
             "This server wants a token: send `Authorization: Bearer <token>`, or a ticket from `POST /tickets` as \
              `?ticket=` where headers cannot be set.",
-            "Bearer realm=\"stepcast\"",
+            CHALLENGE,
         ),
         true => (
             "token_unknown",
