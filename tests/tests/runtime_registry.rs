@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use stepcast::prelude::*;
 use stepcast::testing::{advance, settle};
-use stepcast::{RunError, RunId, RunSnapshot, Runtime, RuntimeError};
+use stepcast::{HeldRun, Payload, RunError, RunId, RunSnapshot, Runtime, RuntimeError, StartWith, TraceContext};
 use tokio::time::sleep;
 
 #[event(start)]
@@ -294,4 +294,120 @@ async fn many_runs_at_once_leave_nothing_behind() {
     }
     assert!(runtime.runs().is_empty());
     assert_eq!(runtime.shutdown(Duration::from_secs(60)).await, 0);
+}
+
+fn held(runtime: &Runtime, workflow: &str, id: &str, seconds: u64) -> HeldRun {
+    let data = json!({ "name": id, "seconds": seconds });
+    runtime.hold(workflow, StartWith::Data(&data), RunOptions::new().run_id(id)).unwrap()
+}
+
+/// A runtime with a worker whose log is given as well.
+fn with_worker() -> (Runtime, Arc<Worker>) {
+    let (runtime, flow) = (Runtime::new(), Arc::new(Worker::default()));
+    runtime.register_as("Worker", Arc::clone(&flow), None).unwrap();
+    runtime.register_as("waiter", Waiting, None).unwrap();
+    runtime.register_as("instant", Instant, None).unwrap();
+    (runtime, flow)
+}
+
+/// Is over at once.
+#[derive(Default)]
+struct Instant;
+
+#[workflow(Begin => Done)]
+impl Instant {
+    #[step]
+    async fn work(&self, ev: Begin) -> Done {
+        Done { name: ev.name }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_run_is_known_and_does_nothing_until_it_is_let_go() {
+    let (runtime, flow) = with_worker();
+    let run = held(&runtime, "Worker", "a", 3);
+    settle().await;
+    assert_eq!((ids(&runtime), run.is_done()), (vec!["a".to_owned()], false));
+    assert!(flow.log.lock().unwrap().is_empty());
+    assert!(matches!(within(held(&runtime, "Worker", "a", 3).outcome()).await, Err(RunError::DuplicateRunId { .. })));
+    assert_eq!(run.kept_as(), "Worker");
+    let run = run.begin();
+    assert_eq!(within(run.outcome()).await.unwrap().get::<Done>().unwrap().name, "a");
+    assert_eq!(*flow.log.lock().unwrap(), ["+a", "-a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_holds_a_run_for_good() {
+    let (runtime, flow) = with_worker();
+    drop(held(&runtime, "Worker", "dropped", 0));
+    settle().await;
+    assert_eq!(*flow.log.lock().unwrap(), ["+dropped", "-dropped"]);
+    // Word from outside lets it go too.
+    let told = held(&runtime, "waiter", "told", 0);
+    told.send_event(Go {}).unwrap();
+    assert_eq!(within(told.outcome()).await.unwrap().get::<Done>().unwrap().name, "told");
+    let cancelled = held(&runtime, "Worker", "cancelled", 5);
+    cancelled.cancel();
+    assert!(matches!(within(cancelled.outcome()).await, Err(RunError::Cancelled)));
+    // That it was let go before does no harm.
+    assert!(cancelled.begin_here().is_done());
+    assert_eq!(within(runtime.shutdown(Duration::from_secs(1))).await, 0);
+    assert!(matches!(within(held(&runtime, "Worker", "late", 0).outcome()).await, Err(RunError::ShuttingDown)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_begins_in_a_task_is_over_at_once_if_it_can_be() {
+    let (runtime, flow) = with_worker();
+    let here = tokio::spawn({
+        let (runtime, flow) = (runtime.clone(), Arc::clone(&flow));
+        async move {
+            let short = held(&runtime, "instant", "short", 0).begin_here();
+            assert!(short.is_done());
+            assert_eq!(short.outcome().await.unwrap().get::<Done>().unwrap().name, "short");
+            let traced =
+                TraceContext::scope(trace(), async { held(&runtime, "instant", "traced", 0).begin_here() }).await;
+            assert!(!traced.is_done(), "its steps would be in the caller's trace");
+            // What has to wait goes on in a task of its own, whoever goes away.
+            let long = held(&runtime, "Worker", "long", 7).begin_here();
+            assert!(!long.is_done());
+            assert_eq!(*flow.log.lock().unwrap(), ["+long"]);
+            let waiting = held(&runtime, "waiter", "waiting", 0).begin_here();
+            assert!(waiting.is_waiting());
+        }
+    });
+    within(here).await.unwrap();
+    settle().await;
+    assert_eq!(ids(&runtime), ["long", "waiting"]);
+    let (long, waiting) = (runtime.get(&RunId::from("long")).unwrap(), runtime.get(&RunId::from("waiting")).unwrap());
+    assert!(within(long.outcome()).await.is_ok());
+    waiting.send_event(Go {}).unwrap();
+    assert!(within(waiting.outcome()).await.is_ok());
+    assert_eq!(*flow.log.lock().unwrap(), ["+long", "-long"]);
+}
+
+fn trace() -> TraceContext {
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_run_is_started_with_data_or_with_its_event() {
+    let (runtime, _) = with_worker();
+    let hold = |start| runtime.hold("instant", start, RunOptions::new());
+    let run = hold(StartWith::Event(Payload::new(begin("a", 0)))).unwrap().begin();
+    assert_eq!(within(run.outcome()).await.unwrap().get::<Done>().unwrap().name, "a");
+    for bad in [StartWith::Data(&json!({ "name": 3 })), StartWith::Event(Payload::new(Done { name: String::new() }))] {
+        let error = hold(bad).unwrap_err();
+        assert!(matches!(&error, RuntimeError::Start { event: "Begin", .. }), "{error}");
+    }
+    let nobody = runtime.hold("nobody", StartWith::Data(&json!({})), RunOptions::new()).unwrap_err();
+    assert!(matches!(nobody, RuntimeError::UnknownWorkflow { .. }), "{nobody}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bounded_workflow_is_not_held() {
+    let runtime = Runtime::new();
+    runtime.register_as("Worker", Worker::default(), Some(1)).unwrap();
+    let (first, second) = (held(&runtime, "Worker", "a", 1), held(&runtime, "Worker", "b", 1));
+    assert!(within(first.outcome()).await.is_ok());
+    assert!(within(second.outcome()).await.is_ok());
 }

@@ -34,7 +34,7 @@ pub use run::{
     AnyRun, DispatchOutcome, Dispatched, Mailbox, RespondError, Run, RunError, RunId, RunOptions, RunWorkflow,
     SendError, SharedError, Stepped, StoredError,
 };
-pub use runtime::{RunCounts, Runtime, RuntimeError, WorkflowCounts};
+pub use runtime::{HeldRun, RunCounts, Runtime, RuntimeError, StartWith, WorkflowCounts};
 pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
 pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamReadError, StreamStart};
 pub use telemetry::{

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde_json::Value;
 use stepcast_core::engine::{ExecKey, FailureChoice, Filter, OpId, SenderSeq, Time};
 use stepcast_core::{AnyEvent, BoxFuture, ErrorInfo, EventIx, Payload, StepIx, StepOutput};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::{RespondError, RunError, Stepped};
@@ -35,10 +36,20 @@ pub(crate) enum Task {
     Asleep(Waker),
     /// Gone for now: the run has nothing to do.
     PutAway(Box<PutAway>),
+    /// Not begun yet: somebody holds the run back.
+    Held(Box<Held>),
     /// As `PutAway`, of a large run.
     Idle(Box<RunCore>),
     /// Gone with the run's end.
     Ended,
+}
+
+/// A run that is held back.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) start: Payload,
+    /// Where it goes on.
+    pub(crate) tokio: Handle,
 }
 
 /// Word for the dispatcher.

@@ -18,7 +18,7 @@ pub(crate) use end::RunEnd;
 pub use error::{RespondError, RunError, SendError, SharedError, StoredError};
 pub use handle::{AnyRun, Run};
 pub use id::RunId;
-pub(crate) use inbox::{Deadline, Given, Handed, Inbox, Message, Request, Task};
+pub(crate) use inbox::{Deadline, Given, Handed, Held, Inbox, Message, Request, Task};
 pub use options::{Mailbox, RunOptions};
 pub(crate) use outside::{NotTaken, from_outside, single_takers, taken_from_outside};
 pub(crate) use shared::{RunShared, lock};

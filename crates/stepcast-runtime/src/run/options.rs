@@ -30,6 +30,8 @@ pub struct RunOptions {
     pub(crate) record_times: bool,
     pub(crate) max_running: Option<usize>,
     pub(crate) stepwise: bool,
+    /// Its launcher says when it begins.
+    pub(crate) held: bool,
     pub(crate) grace: Option<Duration>,
     pub(crate) budget: Option<Budget>,
     pub(crate) call_cache: Option<CallCache>,
@@ -70,6 +72,7 @@ impl RunOptions {
             record_times: false,
             max_running: None,
             stepwise: false,
+            held: false,
             grace: None,
             budget: None,
             call_cache: None,

@@ -8,7 +8,7 @@ use stepcast_core::{AnyEvent, UnhandledEvent, WorkflowDef};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Inbox, Message, RunData, RunEnd, RunId, RunOptions, Task};
+use super::{Held, Inbox, Message, RunData, RunEnd, RunId, RunOptions, Task};
 use crate::dispatch::{First, RunTask};
 use crate::durable::Keeping;
 use crate::program::Program;
@@ -197,6 +197,11 @@ impl RunShared {
                 if let Some(tokio) = away.tokio() {
                     tokio.spawn(RunTask::new(Arc::clone(self), First::PutAway(away)));
                 }
+            }
+            Task::Held(held) => {
+                drop(inbox);
+                let Held { start, tokio } = *held;
+                tokio.spawn(RunTask::new(Arc::clone(self), First::Start(start)));
             }
             Task::Idle(mut core) => {
                 drop(inbox);

@@ -10,7 +10,7 @@ use stepcast_core::{DefinitionError, Payload, SharedWorkflow, Workflow, Workflow
 use tokio::runtime::Handle;
 
 use super::shared::STREAM_BOUND;
-use super::{AnyRun, Message, Run, RunEnd, RunError, RunId, RunOptions, RunShared, lock};
+use super::{AnyRun, Held, Message, Run, RunEnd, RunError, RunId, RunOptions, RunShared, Task, lock};
 use crate::clock;
 use crate::context::set_up_calls;
 use crate::dispatch::{Dispatch, First, RunCore, RunTask};
@@ -192,13 +192,16 @@ pub(crate) fn launch(
     if let Some(parent) = parent {
         *lock(&shared.extra().parent) = Arc::downgrade(parent);
     }
-    let needs_prelude = link.is_some()
-        || options.as_ref().is_some_and(|options| options.resources.is_some())
-        || !shared.def().needs().is_empty();
+    let needs_prelude = link.as_ref().is_some_and(RuntimeLink::is_bounded) || !shared.def().needs().is_empty();
+    // What a backend keeps begins with a write.
+    let held = keeping.is_none() && options.as_ref().is_some_and(|options| options.held);
     if let Some(keeping) = keeping {
         let _ = shared.extra().keeping.set(Box::new(keeping));
     }
     let mut options = options;
+    if let Some(options) = &mut options {
+        options.held = false;
+    }
     let given = options.as_mut().and_then(|options| options.trace.take()).map(|trace| *trace);
     if let Some(options) = options {
         set_options(&shared, options, &begin);
@@ -218,7 +221,7 @@ pub(crate) fn launch(
         (Ok(first), Some(tokio)) => (first, tokio),
         (first, _) => {
             let end = first.err().unwrap_or_else(|| RunEnd::refused(RunError::NoRuntime, clock::now()));
-            lock(&shared.inbox).task = super::Task::Ended;
+            lock(&shared.inbox).task = Task::Ended;
             shared.finish(end);
             return Arc::new(shared);
         }
@@ -228,11 +231,12 @@ pub(crate) fn launch(
         let _ = shared.extra().runtime.set(link);
     }
     let shared = Arc::new(shared);
-    let run = Arc::clone(&shared);
-    if needs_prelude {
-        tokio.spawn(prelude(run, first));
-    } else {
-        tokio.spawn(RunTask::new(run, first));
+    match first {
+        First::Start(start) if held && !needs_prelude => {
+            lock(&shared.inbox).task = Task::Held(Box::new(Held { start, tokio }));
+        }
+        first if needs_prelude => drop(tokio.spawn(prelude(Arc::clone(&shared), first))),
+        first => drop(tokio.spawn(RunTask::new(Arc::clone(&shared), first))),
     }
     shared
 }

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use stepcast_core::EventMeta;
+
 use crate::snapshot::RestoreRunError;
 
 /// A workflow could not be registered or started.
@@ -60,4 +62,8 @@ pub enum RuntimeError {
     /// The snapshot cannot go on.
     #[error("{0}")]
     Restore(#[from] RestoreRunError),
+}
+
+pub(super) fn unfit(workflow: &str, meta: &EventMeta, source: serde_json::Error) -> RuntimeError {
+    RuntimeError::Start { workflow: workflow.to_owned(), event: meta.tag, source }
 }

@@ -24,6 +24,11 @@ impl RuntimeLink {
         self.inner().map(Runtime::of)
     }
 
+    /// Whether the workflow's concurrent runs are bounded.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// Waits for a place among the workflow's concurrent runs.
     pub(crate) async fn admit(&self) {
         if let Some(limit) = &self.limit

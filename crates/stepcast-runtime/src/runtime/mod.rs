@@ -2,6 +2,7 @@
 
 mod counts;
 mod error;
+mod held;
 mod link;
 mod shutdown;
 
@@ -21,6 +22,8 @@ use tokio::sync::{Notify, Semaphore};
 use self::counts::Tally;
 pub use self::counts::{RunCounts, WorkflowCounts};
 pub use self::error::RuntimeError;
+use self::error::unfit;
+pub use self::held::{HeldRun, StartWith};
 pub(crate) use self::link::RuntimeLink;
 
 use crate::built::BuiltWorkflow;
@@ -88,6 +91,11 @@ impl Registered {
 
     fn kept_name(&self, name: &str) -> String {
         if self.own_name { self.program.def.name() } else { name }.to_owned()
+    }
+
+    fn start_meta(&self) -> &'static EventMeta {
+        let def = &self.program.def;
+        def.event(def.start())
     }
 
     /// A workflow that was put together at run time.
@@ -295,17 +303,9 @@ impl Runtime {
     /// When there is no such workflow, or no more, or the data does not fit its start event. What goes wrong later is the
     /// run's error.
     pub fn start(&self, name: &str, start: Value, options: RunOptions) -> Result<AnyRun, RuntimeError> {
-        let found = self.find(name)?;
-        if found.retired {
-            return Err(RuntimeError::Retired { name: name.to_owned() });
-        }
-        let def = &found.program.def;
-        let meta: &'static EventMeta = def.event(def.start());
-        let event = meta.decode(start).map_err(|source| RuntimeError::Start {
-            workflow: name.to_owned(),
-            event: meta.tag,
-            source,
-        })?;
+        let found = self.find_open(name)?;
+        let meta = found.start_meta();
+        let event = meta.decode(start).map_err(|source| unfit(name, meta, source))?;
         let stored_as = found.kept_name(name);
         Ok(self.launch(&stored_as, found, Begin::Start(Payload::from_box(event)), options, None))
     }
@@ -346,6 +346,14 @@ impl Runtime {
             return Err(RestoreRunError::Children { run: id, children }.into());
         }
         Ok(self.launch(&name, found, Begin::Restored(Box::new(restored)), options, Some(id)))
+    }
+
+    /// A workflow that new runs may be of.
+    fn find_open(&self, name: &str) -> Result<Registered, RuntimeError> {
+        match self.find(name)? {
+            found if found.retired => Err(RuntimeError::Retired { name: name.to_owned() }),
+            found => Ok(found),
+        }
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Registered, RuntimeError> {
@@ -391,9 +399,8 @@ impl Runtime {
         keeping: Option<Keeping>,
         parent: Option<&Arc<RunShared>>,
     ) -> AnyRun {
-        let name = found.program.def.name().to_owned();
         if self.inner.closing.load(Ordering::Acquire) {
-            return AnyRun::first(refused(&name, RunError::ShuttingDown));
+            return AnyRun::first(refused(found.program.def.name(), RunError::ShuttingDown));
         }
         options.run_id = Some(id.clone());
         if options.resources.is_none() {
@@ -401,7 +408,8 @@ impl Runtime {
         }
         match self.inner.runs.entry(id.clone()) {
             Entry::Occupied(taken) if !taken.get().is_done() => {
-                AnyRun::first(refused(&name, RunError::DuplicateRunId { id: taken.key().to_string() }))
+                let name = found.program.def.name();
+                AnyRun::first(refused(name, RunError::DuplicateRunId { id: taken.key().to_string() }))
             }
             free => {
                 if matches!(begin, Begin::Start(_)) {
