@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
 use stepcast::backend::{Backend, RunRecord};
 use stepcast::{Catalogue, CatalogueWorkflow, Result as StepResult, Runtime, WorkflowDef};
 
@@ -36,6 +37,29 @@ pub(crate) struct App {
     host: Option<Host>,
     /// Graphs that were named on the command line.
     graphs: Mutex<Vec<Graph>>,
+    /// Those of them that may run what the binary's own code registers: they are made once that is there.
+    pending: Mutex<Vec<Pending>>,
+}
+
+/// A document that is yet to become a graph.
+enum Pending {
+    File(PathBuf, Value),
+    OfRun(Box<RunRecord>, Arc<str>),
+}
+
+impl Pending {
+    /// The name of its workflow.
+    fn name(&self) -> String {
+        match self {
+            Pending::File(_, source) => graphs::name_of(source),
+            Pending::OfRun(record, _) => record.workflow.clone(),
+        }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        let own = self.name();
+        own == name || own.rsplit_once('@').is_some_and(|(id, _)| id == name)
+    }
 }
 
 impl App {
@@ -59,6 +83,7 @@ impl App {
             register: Mutex::new(setup.register),
             host: setup.host,
             graphs: Mutex::default(),
+            pending: Mutex::default(),
         })
     }
 
@@ -87,9 +112,40 @@ impl App {
             None | Some(Ok(())) => {}
             Some(Err(error)) => return Err(CliError::setup(&error)),
         }
-        runtime.take_up_graphs(self.own_host().unwrap_or_default());
+        let host = self.own_host().unwrap_or_default();
+        runtime.take_up_graphs(host.clone());
+        self.make_pending(host.workflows_of(&runtime))?;
         graphs::register(&runtime, &self.graphs.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(runtime)
+    }
+
+    fn make_pending(&self, host: Host) -> Result<(), CliError> {
+        let pending = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut made = Vec::new();
+        let mut files = Vec::new();
+        for one in pending {
+            match one {
+                Pending::File(file, source) => files.push((file, source)),
+                Pending::OfRun(record, document) => made.push(graphs::of_run(&record, &document, host.clone())?),
+            }
+        }
+        made.extend(graphs::load(&files, host)?);
+        self.graphs.lock().unwrap_or_else(PoisonError::into_inner).extend(made);
+        Ok(())
+    }
+
+    /// Adds graphs, now or with what the binary's own code registers.
+    fn add(&self, graphs: Vec<Pending>) -> Result<(), CliError> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).extend(graphs);
+        match self.has_own_code() {
+            true => Ok(()),
+            false => self.make_pending(self.own_host().unwrap_or_default()),
+        }
+    }
+
+    /// Whether the binary's own code is yet to register workflows.
+    pub(crate) fn has_own_code(&self) -> bool {
+        self.register.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// What the binary has for graphs, if it has anything.
@@ -97,36 +153,36 @@ impl App {
         self.host.clone()
     }
 
-    /// Lets every runtime of this invocation run the graphs of these files.
-    pub(crate) fn add_files(&self, files: &[PathBuf]) -> Result<Vec<Graph>, CliError> {
-        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let graphs = graphs::load(&files, self.own_host().unwrap_or_default())?;
-        self.graphs.lock().unwrap_or_else(PoisonError::into_inner).extend(graphs.iter().cloned());
-        Ok(graphs)
+    /// Lets every runtime of this invocation run the graphs of these files, and gives the names of their workflows.
+    pub(crate) fn add_files(&self, files: &[PathBuf]) -> Result<Vec<String>, CliError> {
+        let read = |file: &PathBuf| Ok(Pending::File(file.clone(), graphs::read(file)?));
+        let pending = files.iter().map(read).collect::<Result<Vec<_>, CliError>>()?;
+        let names = pending.iter().map(Pending::name).collect();
+        self.add(pending)?;
+        Ok(names)
     }
 
     /// Lets every runtime of this invocation run the graph of a stored run.
     pub(crate) fn add_graph_of(&self, record: &RunRecord, store: &dyn Backend) -> Result<(), CliError> {
-        let Some(document) = record.definition.as_deref().map(|hash| store.definition(hash)).transpose()?.flatten()
-        else {
-            return Ok(());
-        };
-        let graph = graphs::of_run(record, &document, self.own_host().unwrap_or_default())?;
-        self.graphs.lock().unwrap_or_else(PoisonError::into_inner).push(graph);
-        Ok(())
+        match record.definition.as_deref().map(|hash| store.definition(hash)).transpose()?.flatten() {
+            Some(document) => self.add(vec![Pending::OfRun(Box::new(record.clone()), document)]),
+            None => Ok(()),
+        }
     }
 
     /// Whether this is a graph that was named on the command line.
     fn has_graph(&self, name: &str) -> bool {
         let graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);
+        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         graphs.iter().any(|graph| graph.id() == name || graph.definition().name() == name)
+            || pending.iter().any(|pending| pending.is(name))
     }
 
     /// The definition of a workflow that is linked in, before anything is opened. `None` where only the binary's own
     /// code can know it.
     pub(crate) fn linked(&self, name: &str) -> Result<Option<WorkflowDef>, CliError> {
         let catalogue = Catalogue::global()?;
-        let own = self.register.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let own = self.has_own_code();
         match catalogue.workflow(name) {
             Some(linked) => (linked.define)().map(Some).map_err(|error| CliError::definition(&error)),
             None if own || self.has_graph(name) => Ok(None),

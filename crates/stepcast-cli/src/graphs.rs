@@ -45,12 +45,18 @@ pub(crate) fn read(file: &Path) -> Result<Value, CliError> {
     parse(&text).map_err(|error| CliError::new("SC0121", format!("{}: {error}", file.display())))
 }
 
-/// Graphs that may run each other, from their files, in the order of the files.
-pub(crate) fn load(files: &[&Path], host: Host) -> Result<Vec<Graph>, CliError> {
-    let sources = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+/// The name that the workflow of a document has.
+pub(crate) fn name_of(source: &Value) -> String {
+    let id = source.get("id").and_then(Value::as_str).unwrap_or_default();
+    format!("{id}@{}", source.get("version").and_then(Value::as_u64).unwrap_or(1))
+}
+
+/// Graphs that may run each other, of documents from files, in their order.
+pub(crate) fn load(files: &[(PathBuf, Value)], host: Host) -> Result<Vec<Graph>, CliError> {
+    let sources: Vec<Value> = files.iter().map(|(_, source)| source.clone()).collect();
     let graphs = Graphs::new(&Runtime::new(), host);
     let put = graphs.put_each(&sources).into_iter().zip(files);
-    put.map(|(put, file)| put.map_err(|error| refused(file, error))).collect()
+    put.map(|(put, (file, _))| put.map_err(|error| refused(file, error))).collect()
 }
 
 /// Lets a runtime run graphs; their ids stand for them in this order.
@@ -134,7 +140,6 @@ impl App {
         }
         let own = PathBuf::from(name);
         let others = more.graphs.iter().filter(|file| **file != own).cloned().collect::<Vec<_>>();
-        let graphs = self.add_files(&[vec![own], others].concat())?;
-        Ok(graphs[0].definition().name().to_owned())
+        Ok(self.add_files(&[vec![own], others].concat())?.swap_remove(0))
     }
 }

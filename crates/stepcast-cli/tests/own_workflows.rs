@@ -76,6 +76,37 @@ fn a_workflow_that_cannot_be_made_is_registered_by_hand() {
 }
 
 #[test]
+fn graphs_run_linked_workflows_and_those_registered_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (graph, typo) = (file("calls.json"), file("typo.json"));
+    let calls = |workflow: &str| {
+        let steps = serde_json::json!([
+            { "id": "a", "type": "subgraph", "workflow": workflow, "input": { "n": "{{input.n}}" } },
+            { "id": "b", "type": "subgraph", "workflow": "Echo", "input": "{{a}}" },
+        ]);
+        serde_json::json!({ "id": "calls", "steps": steps, "edges": [{ "source": "a", "target": "b" }] }).to_string()
+    };
+    std::fs::write(&graph, calls("Scaled")).unwrap();
+    std::fs::write(&typo, calls("Scalde")).unwrap();
+    let scaled = |runtime: &stepcast::Runtime| Ok(runtime.register(Scaled { by: 3 })?);
+    let kept = |rest: &[&str]| [&["own", "--store", &file("runs.db")], rest].concat().join(" ");
+    let kept = |rest: &[&str]| kept(rest).split(' ').map(str::to_owned).collect::<Vec<_>>();
+
+    let run = args(&["run", &graph, "--arg", "n=7"]);
+    assert_eq!(run_from(run.clone()), Exit::Usage, "nobody has made a `Scaled`");
+    assert_eq!(run_from_with(run, scaled), Exit::Completed);
+    assert_eq!(run_from_with(args(&["run", &typo, "--arg", "n=7"]), scaled), Exit::Usage);
+    assert_eq!(run_from_with(args(&["graph", "check", &graph]), scaled), Exit::Completed);
+    assert_eq!(run_from_with(args(&["graph", "check", &typo]), scaled), Exit::Failed);
+    assert_eq!(run_from(args(&["graph", "check", "--names", &graph])), Exit::Failed);
+    // What is stored goes on with what this binary registers, too.
+    assert_eq!(run_from_with(kept(&["run", &graph, "--arg", "n=7", "--id", "r1"]), scaled), Exit::Completed);
+    assert_eq!(run_from_with(kept(&["rerun", "r1"]), scaled), Exit::Completed);
+    assert_eq!(run_from(kept(&["rerun", "r1"])), Exit::Failed);
+}
+
+#[test]
 fn what_goes_wrong_while_workflows_are_made_is_told() {
     assert_eq!(run_from(args(&["run", "Remote", "--arg", "n=7"])), Exit::Failed);
     let broken = |_: &stepcast::Runtime| Err(StepError::msg("no configuration"));

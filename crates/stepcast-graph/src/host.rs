@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 use stepcast_core::{BoxFuture, Catalogue, SharedWorkflow, Step, StepError, StepSpec, Workflow};
-use stepcast_runtime::Context;
+use stepcast_runtime::{Context, NamedWorkflow, NamedWorkflows, Runtime};
 
 use crate::graph::Graph;
 
@@ -83,6 +83,15 @@ type RunFlow = Arc<dyn Fn(Context, Value) -> BoxFuture<'static, Result<Value, St
 #[derive(Clone)]
 pub(crate) struct ChildFlow(pub(crate) RunFlow);
 
+impl ChildFlow {
+    fn named(flow: NamedWorkflow) -> Self {
+        ChildFlow(Arc::new(move |ctx: Context, input: Value| {
+            let flow = flow.clone();
+            Box::pin(async move { Ok(ctx.run_named(&flow, input).await?) })
+        }))
+    }
+}
+
 impl fmt::Debug for ChildFlow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ChildFlow")
@@ -96,8 +105,9 @@ pub(crate) struct KnownRunner {
     pub(crate) runner: Arc<dyn Runner>,
 }
 
-/// What the graphs of a program may use by name. Free `#[step]` functions that are linked into the program are there by
-/// themselves; runners, functions and workflows are added.
+/// What the graphs of a program may use by name. Free `#[step]` functions and workflows that are linked into the program are
+/// there by themselves, and so are the compiled workflows of the runtime that the graphs are of; runners, functions and
+/// other workflows are added.
 ///
 /// ```
 /// use serde_json::{Value, json};
@@ -115,13 +125,17 @@ pub struct Host {
     runners: BTreeMap<String, KnownRunner>,
     functions: BTreeMap<String, Arc<dyn Function>>,
     workflows: BTreeMap<String, ChildFlow>,
+    /// Those of runtimes, looked up when they are named.
+    registered: Vec<NamedWorkflows>,
+    /// Linked ones that were named: each is made once for all graphs of the host.
+    linked: Arc<Mutex<BTreeMap<&'static str, NamedWorkflow>>>,
     graphs: BTreeMap<String, Graph>,
     /// References are not looked up.
     anything: bool,
 }
 
 impl Host {
-    /// A host with nothing but the linked steps.
+    /// A host with nothing but the linked steps and workflows.
     pub fn new() -> Self {
         Host::default()
     }
@@ -174,6 +188,14 @@ impl Host {
             })
         };
         self.workflows.insert(name.into(), ChildFlow(Arc::new(run)));
+        self
+    }
+
+    /// Adds the compiled workflows of a runtime, also those that are registered later, under the names that they are
+    /// registered by. It does not hold the runtime. [`Graphs`](crate::Graphs) do so by themselves.
+    #[must_use]
+    pub fn workflows_of(mut self, runtime: &Runtime) -> Self {
+        self.registered.push(runtime.named());
         self
     }
 
@@ -245,12 +267,35 @@ impl Host {
         self.functions.keys()
     }
 
-    pub(crate) fn workflow_named(&self, name: &str) -> Option<&ChildFlow> {
-        self.workflows.get(name)
+    /// A workflow by its name: one that was added, else one of a runtime, else a linked one that can be made.
+    pub(crate) fn workflow_named(&self, name: &str) -> Option<ChildFlow> {
+        if let Some(flow) = self.workflows.get(name) {
+            return Some(flow.clone());
+        }
+        self.registered.iter().find_map(|known| known.get(name)).or_else(|| self.linked(name)).map(ChildFlow::named)
     }
 
-    pub(crate) fn workflow_names(&self) -> impl Iterator<Item = &String> {
-        self.workflows.keys()
+    fn linked(&self, name: &str) -> Option<NamedWorkflow> {
+        let entry = Catalogue::global().ok()?.workflow(name)?;
+        let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = linked.get(name) {
+            return Some(known.clone());
+        }
+        let flow = NamedWorkflow::linked(entry).ok()?;
+        linked.insert(entry.name, flow.clone());
+        Some(flow)
+    }
+
+    /// Whether a workflow of this name is linked that nobody can make by its name.
+    pub(crate) fn is_only_linked(&self, name: &str) -> bool {
+        Catalogue::global().ok().and_then(|all| all.workflow(name)).is_some_and(|flow| flow.create.is_none())
+    }
+
+    pub(crate) fn workflow_names(&self) -> BTreeSet<String> {
+        let linked = Catalogue::global().ok().into_iter().flat_map(Catalogue::workflows);
+        let linked = linked.filter(|flow| flow.create.is_some()).map(|flow| flow.name.to_owned());
+        let registered = self.registered.iter().flat_map(NamedWorkflows::names);
+        self.workflows.keys().cloned().chain(registered).chain(linked).collect()
     }
 
     pub(crate) fn graph_named(&self, name: &str) -> Option<&Graph> {

@@ -29,7 +29,7 @@ impl RegisterGraph for Runtime {
     }
 
     fn take_up_graphs(&self, host: Host) {
-        self.define_with(Arc::new(Stored(host)));
+        self.define_with(Arc::new(Stored(host.workflows_of(self))));
     }
 }
 

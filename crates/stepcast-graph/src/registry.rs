@@ -80,8 +80,10 @@ pub enum PutGraphError {
 
 impl Graphs {
     /// No graphs yet, for this runtime. Stored runs of graphs that are not here any more, or have another document by now,
-    /// are taken up too, as with [`take_up_graphs`](RegisterGraph::take_up_graphs).
+    /// are taken up too, as with [`take_up_graphs`](RegisterGraph::take_up_graphs). They may run the compiled workflows of
+    /// this runtime.
     pub fn new(runtime: &Runtime, host: Host) -> Self {
+        let host = host.workflows_of(runtime);
         let inner = Inner { host, known: BTreeMap::new(), removed: BTreeMap::new(), folder: None };
         let inner = Arc::new(Mutex::new(inner));
         runtime.define_with(Arc::new(Stored(Arc::clone(&inner))));

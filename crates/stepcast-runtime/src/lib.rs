@@ -7,6 +7,7 @@ mod context;
 mod dispatch;
 mod durable;
 mod exec;
+mod named;
 mod params;
 mod program;
 mod resources;
@@ -28,6 +29,7 @@ pub use context::{
     StoreEditError, Told, WaitError, WaitForEvent, Waiting,
 };
 pub use durable::{AnswerRunError, AttachError, DefineError, Definitions, SendRunError};
+pub use named::{NamedWorkflow, NamedWorkflows};
 pub use params::{Attempt, CancelToken, EditStateError, Res, State};
 pub use resources::*;
 pub use run::{

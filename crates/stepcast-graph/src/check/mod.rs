@@ -1,5 +1,6 @@
 //! The check of a document: everything that is wrong with it at once, in a time linear in its size.
 
+mod child;
 mod flow;
 mod issue;
 mod names;

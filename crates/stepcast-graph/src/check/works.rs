@@ -274,40 +274,6 @@ impl Check<'_> {
         }
     }
 
-    fn child(&mut self, at: usize, step: &GraphStep) -> Option<Work> {
-        let (input, _) = self.input(at, step, None);
-        let (field, name) = match (&step.graph, &step.workflow) {
-            (Some(name), None) => ("graph", name),
-            (None, Some(name)) => ("workflow", name),
-            _ => {
-                let text = format!("The step `{}` names a `graph` or a `workflow`, one of the two.", step.id);
-                self.report.error(Code::MissingField, self.at(at, "graph"), text, "Name what it runs.");
-                return None;
-            }
-        };
-        let place = self.at(at, field);
-        if field == "graph" && *name == self.document.id {
-            let text = format!("The graph `{name}` would run itself.");
-            self.report.error(Code::Recursion, place, text, "Let an edge lead back instead.");
-            return None;
-        }
-        if self.host.allows_anything() {
-            return None;
-        }
-        let flow = match field {
-            "graph" => self.host.graph_named(name).map(crate::graph::Graph::child_flow),
-            _ => self.host.workflow_named(name).cloned(),
-        };
-        if flow.is_none() {
-            let text = format!("There is no {field} `{name}`");
-            match field {
-                "graph" => self.unknown(place, &text, name, self.host.graph_names()),
-                _ => self.unknown(place, &text, name, self.host.workflow_names()),
-            }
-        }
-        flow.map(|flow| Work::Child { flow, input })
-    }
-
     fn unknown<'n>(&mut self, place: String, text: &str, name: &str, known: impl Iterator<Item = &'n String>) {
         let hint = match nearest(name, known) {
             Some(near) => format!("Did you mean `{near}`?"),
@@ -317,7 +283,7 @@ impl Check<'_> {
     }
 
     /// What a step works on, and what its aliases stand for.
-    fn input(&mut self, at: usize, step: &GraphStep, task: Option<&Task>) -> (Input, Aliases) {
+    pub(super) fn input(&mut self, at: usize, step: &GraphStep, task: Option<&Task>) -> (Input, Aliases) {
         let mut bindings = task.map(|task| task.input_bindings.clone()).unwrap_or_default();
         bindings.extend(step.input_bindings.clone());
         let mut aliases = Aliases::new();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepcast_core::engine::{OpId, OpKind, OpResult};
-use stepcast_core::{BoxFuture, ErrorInfo, Event, Payload, SharedWorkflow, Workflow};
+use stepcast_core::{BoxFuture, ErrorInfo, Event, EventMeta, Payload, SharedWorkflow, Workflow};
 
 use super::call::{child_ended, tell_parent};
 use super::op::{Gone, OpFuture};
@@ -11,6 +11,7 @@ use super::{Context, SendSet};
 use crate::built::BuiltWorkflow;
 use crate::durable::Keeping;
 use crate::exec::{ExecShared, Recorded};
+use crate::named::NamedWorkflow;
 use crate::run::{ChildFlow, Message, NewChild, Request, RunEnd, RunError, RunId, RunOptions, RunShared, start_child};
 use crate::runtime::RuntimeLink;
 use crate::telemetry::TraceContext;
@@ -48,6 +49,25 @@ pub enum ChildError {
         /// What serde found.
         #[source]
         source: Arc<serde_json::Error>,
+    },
+    /// The data is no start event of the workflow.
+    #[error("The data does not fit `{event}`, the start event of `{workflow}`: {source}.")]
+    Start {
+        /// The child's workflow.
+        workflow: String,
+        /// Tag of its start event.
+        event: &'static str,
+        /// What serde found.
+        #[source]
+        source: Arc<serde_json::Error>,
+    },
+    /// A linked workflow could not be made.
+    #[error("No value of the workflow `{workflow}` could be made: {}", error.exception_message)]
+    NotMade {
+        /// The child's workflow.
+        workflow: String,
+        /// What its constructor said.
+        error: ErrorInfo,
     },
     /// The execution has recorded as many results as it may.
     #[error("The execution has recorded {bound} results, the most it may; split the step.")]
@@ -94,6 +114,36 @@ impl<S: SendSet> Context<S> {
         let name = Arc::clone(&flow.name);
         let ended_as = run_child(Arc::clone(&self.exec), flow, Payload::new(event), RunOptions::default()).await?;
         ended(&name, ended_as.0, ended_as.1)
+    }
+
+    /// As [`run_child`](Self::run_child), for a workflow that is known by its name: from the JSON form of its start event
+    /// to that of its stop event.
+    ///
+    /// ```
+    /// # use stepcast_core::StepError;
+    /// # use stepcast_runtime::{Context, NamedWorkflows};
+    /// async fn ask(ctx: Context, known: NamedWorkflows) -> Result<serde_json::Value, StepError> {
+    ///     let Some(flow) = known.get("echo") else { return Err(StepError::msg("there is no echo")) };
+    ///     Ok(ctx.run_named(&flow, serde_json::json!({ "n": 7 })).await?)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// When the data does not fit the start event, the workflow cannot be made, or as the error values of a child.
+    pub async fn run_named(&self, flow: &NamedWorkflow, start: Value) -> Result<Value, ChildError> {
+        let workflow = || flow.name().to_owned();
+        let def = flow.definition();
+        let meta: &'static EventMeta = def.event(def.start());
+        let start = meta.decode(start).map_err(|source| ChildError::Start {
+            workflow: workflow(),
+            event: meta.tag,
+            source: Arc::new(source),
+        })?;
+        let child =
+            flow.as_child().await.map_err(|error| ChildError::NotMade { workflow: workflow(), error: error.info() })?;
+        let start = Payload::from_box(start);
+        let (run_id, end) = run_child(Arc::clone(&self.exec), child, start, RunOptions::default()).await?;
+        end.map_err(|error| ChildError::Failed { workflow: workflow(), run_id, error })
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) use self::link::RuntimeLink;
 
 use crate::built::BuiltWorkflow;
 use crate::durable::{Host, Keeping};
+use crate::named::NamedWorkflow;
 use crate::program::Program;
 use crate::resources::Resources;
 use crate::run::{AnyRun, Begin, Run, RunError, RunId, RunOptions, RunShared, Ties, launch, lock, refused};
@@ -105,6 +106,19 @@ impl Registered {
 }
 
 impl Inner {
+    /// A compiled workflow that is registered.
+    pub(crate) fn compiled(&self, name: &str) -> Option<NamedWorkflow> {
+        let found = self.workflows.get(name).filter(|known| !known.own_name)?;
+        Some(NamedWorkflow::registered(name, Arc::clone(&found.program), Arc::clone(&found.instance)))
+    }
+
+    pub(crate) fn compiled_names(&self) -> Vec<String> {
+        let compiled = self.workflows.iter().filter(|entry| !entry.own_name);
+        let mut names: Vec<String> = compiled.map(|entry| entry.key().clone()).collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }

@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stepcast::Runtime;
 use stepcast_client::GraphReport;
 use stepcast_graph::{Graph, Graphs, Host, Report};
 
@@ -25,7 +24,7 @@ pub(crate) struct Args {
     /// Warnings are faults
     #[arg(long)]
     strict: bool,
-    /// Look up runners, functions, steps, workflows and graphs in this binary [default: if it has any for graphs]; with
+    /// Look up runners, functions, steps, workflows and graphs in this binary [default: if its own code adds any]; with
     /// `--server` they are looked up there
     #[arg(long)]
     names: bool,
@@ -49,7 +48,8 @@ type Reported = (Vec<Told>, Vec<Told>);
 pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
     let sources = args.files.iter().map(|file| read(file)).collect::<Result<Vec<Value>, CliError>>()?;
     let server = app.server().filter(|_| !args.no_names && !args.names);
-    let host = app.own_host().filter(|_| !args.no_names).or_else(|| args.names.then(Host::new));
+    let own = || app.own_host().or_else(|| app.has_own_code().then(Host::new)).filter(|_| !args.no_names);
+    let host = own().or_else(|| args.names.then(Host::new));
     let alone = server.is_none() && host.is_none();
     let reports: Vec<Reported> = match (server, host) {
         (Some(client), _) => {
@@ -61,7 +61,8 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         }
         (None, None) => sources.iter().map(|source| here(&Graph::check(source, &Host::any()))).collect(),
         (None, Some(host)) => {
-            let graphs = Graphs::new(&Runtime::new(), host);
+            let runtime = app.runtime(None)?;
+            let graphs = Graphs::new(&runtime, host);
             // Those that are right are known to the others.
             drop(graphs.put_each(&sources));
             sources.iter().map(|source| here(&graphs.check(source))).collect()
