@@ -6,6 +6,8 @@
 mod bad;
 #[path = "server_graphs/client.rs"]
 mod client;
+#[path = "server_graphs/definitions.rs"]
+mod definitions;
 #[path = "support/served.rs"]
 mod served;
 #[path = "server_graphs/sockets.rs"]

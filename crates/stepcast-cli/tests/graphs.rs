@@ -214,6 +214,48 @@ fn documents_are_drawn_and_described() {
 }
 
 #[test]
+fn what_a_run_was_started_with_is_shown() {
+    let place = place();
+    let shown = |args: &[&str]| -> Value {
+        let ran = place.run(&[&["graph", "--document", "--run"], args].concat()).exits(0);
+        serde_json::from_str(&ran.out).unwrap()
+    };
+    place.run(&["run", "outer.json", "--graph", "hello.json", "--id", "o1"]).exits(0);
+    let mut whole: Value = serde_json::from_str(&std::fs::read_to_string(place.file("outer.json")).unwrap()).unwrap();
+    whole["$graphs"] = json!([serde_json::from_str::<Value>(&std::fs::read_to_string(place.file("hello.json")).unwrap()).unwrap()]);
+    // Whatever the file says by now.
+    write(&place, "outer.json", "{}");
+    assert_eq!((shown(&["o1"]), shown(&["o1", "--json"])), (whole.clone(), whole.clone()));
+    place.run(&["graph", "--run", "o1", "--document", "-o", "got.json"]).exits(0).says("written to got.json");
+    let got: Value = serde_json::from_str(&std::fs::read_to_string(place.file("got.json")).unwrap()).unwrap();
+    assert_eq!(got, whole);
+    // It runs again from what was got.
+    place.run(&["run", "got.json", "--graph", "hello.json"]).exits(0);
+    place.run(&["run", "greet", "--id", "g1"]).exits(0);
+    let structure = shown(&["g1"]);
+    assert_eq!((&structure["name"], &structure["steps"][0]["name"]), (&json!("greet"), &json!("write")), "{structure}");
+    place.run(&["graph", "--run", "nobody", "--document"]).exits(4).says("error[SC0030]");
+    for wrong in [&["graph", "--document"][..], &["graph", "greet", "--run", "g1", "--document"], &["graph", "--run", "g1", "--document", "--dot"]] {
+        place.run(wrong).exits(2);
+    }
+}
+
+#[test]
+fn a_graph_runs_linked_workflows() {
+    let place = place();
+    let calls = |workflow: &str| {
+        json!({ "id": "calls", "steps": [{ "id": "hi", "type": "subgraph", "workflow": workflow, "input": { "name": "Ada" } }] }).to_string()
+    };
+    write(&place, "calls.json", &calls("greet"));
+    place.run(&["graph", "check", "--names", "calls.json"]).exits(0);
+    assert_eq!(result(place.run(&["run", "calls.json"])), json!({ "hi": { "text": "Hello, Ada!" } }));
+    write(&place, "typo.json", &calls("gret"));
+    let found = place.run(&["graph", "check", "--names", "typo.json"]).exits(1).out;
+    assert!(found.contains("There is no workflow `gret`.") && found.contains("Did you mean `greet`?"), "{found}");
+    place.run(&["run", "typo.json"]).exits(2).says("/steps/0/workflow").says("Did you mean `greet`?");
+}
+
+#[test]
 fn a_binary_of_ones_own_has_runners_for_graphs() {
     let place = place();
     let file = |name: &str| place.file(name).display().to_string();

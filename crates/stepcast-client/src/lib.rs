@@ -44,7 +44,7 @@ mod views;
 pub use client::{Client, ClientBuilder, StartOptions};
 pub use error::{ClientError, RequestError, ResultError, StreamError, TraceError};
 pub use graphs::{GraphInfo, GraphIssue, GraphReport, PutGraph, RemoteGraph};
-pub use model::{Fault, InputInfo, InputQuery, InputStatus, Page, RunInfo, RunQuery};
+pub use model::{Fault, InputInfo, InputQuery, InputStatus, Page, RunDefinition, RunInfo, RunQuery};
 pub use run::RemoteRun;
 pub use stepcast_core::backend::RunStatus;
 pub use stream::{RemoteEvent, RemoteStream};

@@ -37,6 +37,18 @@ pub struct RunInfo {
     pub ended_at: Option<String>,
 }
 
+/// What a run was started with.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct RunDefinition {
+    /// Its workflow; of a graph the version, as `id@version`.
+    pub workflow: String,
+    /// The document of its graph, with those of the graphs that it runs as `$graphs`; `None` of a compiled workflow.
+    pub document: Option<Value>,
+    /// The workflow's structural description: its steps and what they take, its events, its bounds.
+    pub description: Value,
+}
+
 /// Why a run ended without a stop event.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[non_exhaustive]

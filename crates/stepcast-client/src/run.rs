@@ -7,7 +7,7 @@ use stepcast_core::{AnyEvent, Event};
 
 use crate::client::Client;
 use crate::error::{RequestError, ResultError};
-use crate::model::{Fault, InputInfo, InputQuery, RunInfo};
+use crate::model::{Fault, InputInfo, InputQuery, RunDefinition, RunInfo};
 use crate::stream::{Frame, RemoteEvent, RemoteStream};
 use crate::trace::TraceHeaders;
 use crate::views::{RemoteViews, ViewMode};
@@ -45,6 +45,23 @@ impl RemoteRun {
     /// When the server is not reached or has no such run.
     pub async fn info(&self) -> Result<RunInfo, RequestError> {
         self.client.get("a run", &self.path(&[]), &[(); 0]).await
+    }
+
+    /// What the run was started with: its own document, whatever became of its graph since.
+    ///
+    /// ```no_run
+    /// # async fn example(run: stepcast_client::RemoteRun) -> Result<(), Box<dyn std::error::Error>> {
+    /// if let Some(document) = run.definition().await?.document {
+    ///     println!("{} steps", document["steps"].as_array().map_or(0, Vec::len));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the server is not reached or has no such run, or the token may not read documents.
+    pub async fn definition(&self) -> Result<RunDefinition, RequestError> {
+        self.client.get("a run's definition", &self.path(&["definition"]), &[(); 0]).await
     }
 
     /// The run's events from the first on. Every logged event comes exactly once, whatever the connection does; passing

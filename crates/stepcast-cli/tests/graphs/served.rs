@@ -200,3 +200,23 @@ fn files_are_checked_against_what_the_server_has() {
     server.run(&["--token", "look", "run", "hello.json"]).exits(1).says("error[SC0111]");
     assert_eq!(server.run(&["--token", "look", "graph", "ls", "--json"]).exits(0).json().len(), 1);
 }
+
+#[test]
+fn a_run_of_the_server_shows_its_document_after_its_graph_is_gone() {
+    let server = Served::begin(&[]);
+    let calls = json!({ "id": "calls", "steps": [
+        { "id": "hi", "type": "subgraph", "workflow": "greet", "input": { "name": "Ada" } },
+    ] });
+    write(&server.place, "calls.json", &calls.to_string());
+    // The server's compiled workflows are there for its graphs.
+    let ran = server.run(&["run", "calls.json", "--id", "c1"]);
+    assert_eq!(result(ran)["hi"]["text"], "Hello, Ada!");
+    server.run(&["graph", "remove", "calls"]).exits(0);
+    let shown = |run: &str| -> Value {
+        serde_json::from_str(&server.run(&["graph", "--run", run, "--document"]).exits(0).out).unwrap()
+    };
+    assert_eq!(shown("c1"), calls);
+    server.run(&["run", "greet", "--id", "g1"]).exits(0);
+    assert_eq!(shown("g1")["name"], "greet");
+    server.run(&["graph", "--run", "nobody", "--document"]).exits(4).says("error[SC0030]");
+}

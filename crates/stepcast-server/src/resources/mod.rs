@@ -1,6 +1,7 @@
 //! Runs as resources.
 
 pub(crate) mod begin;
+mod definition;
 pub(crate) mod events;
 pub(crate) mod inputs;
 pub(crate) mod json;
@@ -21,6 +22,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(begin::begin))
         .routes(routes!(listed::list))
         .routes(routes!(listed::show, listed::purge))
+        .routes(routes!(definition::show))
         .routes(routes!(listed::cancel))
         .routes(routes!(listed::resume))
         .routes(routes!(begin::rerun))

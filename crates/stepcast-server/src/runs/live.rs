@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use serde_json::Value;
+use stepcast::journal::describe;
 use stepcast::{AnyEvent, AnyRun, RunError, RunId, RunOptions, Runtime, StreamItem, StreamStart, TraceContext};
 
 use super::live_run::{LiveRun, lock};
-use super::{InputQuery, InputView, Logged, RunQuery, RunView};
+use super::{InputQuery, InputView, Logged, RunDefinition, RunQuery, RunView};
 use crate::error::ApiError;
 
 /// Runs that live in memory. Clones are the same.
@@ -142,6 +143,16 @@ impl LiveRuns {
     pub(super) fn start_of(&self, run: &RunId) -> Result<(String, Value), ApiError> {
         let live = self.get(run)?;
         Ok((live.workflow.clone(), live.start.clone().unwrap_or_default()))
+    }
+
+    pub(super) fn definition_of(&self, run: &RunId) -> Result<RunDefinition, ApiError> {
+        let live = self.get(run)?;
+        let json = |text: &str| serde_json::from_str(text).unwrap_or_default();
+        Ok(RunDefinition {
+            workflow: live.workflow.clone(),
+            document: live.run.document().map(json),
+            description: json(&describe(&live.run.definition())),
+        })
     }
 
     pub(super) async fn find(&self, run: &RunId) -> Result<RunView, ApiError> {

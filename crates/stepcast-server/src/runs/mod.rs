@@ -52,6 +52,16 @@ pub(crate) struct Logged {
     pub(crate) event: AnyEvent,
 }
 
+/// What a run was started with.
+#[derive(Clone, Debug)]
+pub(crate) struct RunDefinition {
+    pub(crate) workflow: String,
+    /// The document that its workflow was made of, if it is one of data.
+    pub(crate) document: Option<Value>,
+    /// The workflow's structural description.
+    pub(crate) description: Value,
+}
+
 impl Runs {
     pub(crate) fn of(runtime: Runtime, options: &ServerOptions, metrics: Arc<Metrics>) -> Self {
         let kept = match runtime.backend() {
@@ -222,6 +232,14 @@ impl Runs {
         match &self.kept {
             Kept::Live(live) => live.start_of(run),
             Kept::Stored(stored) => stored.start_of(run).await,
+        }
+    }
+
+    /// What a run was started with, whatever its name stands for by now.
+    pub(crate) async fn definition_of(&self, run: &RunId) -> Result<RunDefinition, ApiError> {
+        match &self.kept {
+            Kept::Live(live) => live.definition_of(run),
+            Kept::Stored(stored) => stored.definition_of(run).await,
         }
     }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use stepcast::backend::{InputCursor, InputFilter, LoadError, RunCursor, RunFilter, StorageError, StreamRow};
 use stepcast::{AnyEvent, AnyRun, AttachError, Catalogue, EventEnvelope, RunId, Runtime, StreamStart, WorkflowDef};
 
-use super::{Follow, InputQuery, InputView, Logged, RunQuery, RunView, stop_meta};
+use super::{Follow, InputQuery, InputView, Logged, RunDefinition, RunQuery, RunView, stop_meta};
 use crate::error::ApiError;
 
 /// How many runs are read at once where more than one workflow is asked for.
@@ -63,6 +63,25 @@ impl StoredRuns {
         let loaded = loaded.unwrap_or(Err(LoadError::Storage(StorageError::Closed)));
         let loaded = loaded.map_err(|error| ApiError::of_load(run, error))?;
         Ok((loaded.record.workflow, serde_json::from_str(&loaded.start).unwrap_or_default()))
+    }
+
+    pub(super) async fn definition_of(&self, run: &RunId) -> Result<RunDefinition, ApiError> {
+        let Some(backend) = self.runtime.backend().cloned() else { return Err(ApiError::no_run(run)) };
+        let id = run.clone();
+        let read = move || {
+            let loaded = backend.load(id.as_str())?;
+            let hash = loaded.record.definition.as_deref();
+            let document = hash.map(|hash| backend.definition(hash)).transpose()?.flatten();
+            let json = |text: &str| serde_json::from_str(text).unwrap_or_default();
+            Ok(RunDefinition {
+                workflow: loaded.record.workflow,
+                document: document.as_deref().map(json),
+                description: json(&loaded.description),
+            })
+        };
+        let found = tokio::task::spawn_blocking(read).await;
+        let found: Result<_, LoadError> = found.unwrap_or(Err(LoadError::Storage(StorageError::Closed)));
+        found.map_err(|error| ApiError::of_load(run, error))
     }
 
     pub(super) async fn events(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Logged>, ApiError> {

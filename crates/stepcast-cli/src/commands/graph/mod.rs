@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Draw what this run did on it
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
+    /// Write the document that the run was started with; of a compiled workflow its structure
+    #[arg(long = "document", requires = "run", conflicts_with_all = ["workflow", "Form", "width"])]
+    whole: bool,
     #[command(flatten)]
     form: Form,
     /// Write to this file
@@ -95,6 +98,11 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         None => (graph_of(app, args.workflow.as_deref().unwrap_or_default())?, None, Vec::new()),
         Some(run) => {
             let store = app.store.read()?;
+            if args.whole {
+                let record = find::run(&*store, run)?;
+                let document = document::of_run(app, &record, &*store).await?;
+                return document::write(app, &document, args.output.as_deref());
+            }
             let story = Story::read(&*store, &find::run(&*store, run)?.run)?;
             let graph = match &args.workflow {
                 Some(name) => graph_of(app, name)?,
