@@ -222,7 +222,8 @@ fn what_a_run_was_started_with_is_shown() {
     };
     place.run(&["run", "outer.json", "--graph", "hello.json", "--id", "o1"]).exits(0);
     let mut whole: Value = serde_json::from_str(&std::fs::read_to_string(place.file("outer.json")).unwrap()).unwrap();
-    whole["$graphs"] = json!([serde_json::from_str::<Value>(&std::fs::read_to_string(place.file("hello.json")).unwrap()).unwrap()]);
+    whole["$graphs"] =
+        json!([serde_json::from_str::<Value>(&std::fs::read_to_string(place.file("hello.json")).unwrap()).unwrap()]);
     // Whatever the file says by now.
     write(&place, "outer.json", "{}");
     assert_eq!((shown(&["o1"]), shown(&["o1", "--json"])), (whole.clone(), whole.clone()));
@@ -235,7 +236,11 @@ fn what_a_run_was_started_with_is_shown() {
     let structure = shown(&["g1"]);
     assert_eq!((&structure["name"], &structure["steps"][0]["name"]), (&json!("greet"), &json!("write")), "{structure}");
     place.run(&["graph", "--run", "nobody", "--document"]).exits(4).says("error[SC0030]");
-    for wrong in [&["graph", "--document"][..], &["graph", "greet", "--run", "g1", "--document"], &["graph", "--run", "g1", "--document", "--dot"]] {
+    for wrong in [
+        &["graph", "--document"][..],
+        &["graph", "greet", "--run", "g1", "--document"],
+        &["graph", "--run", "g1", "--document", "--dot"],
+    ] {
         place.run(wrong).exits(2);
     }
 }

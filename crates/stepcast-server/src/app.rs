@@ -1,12 +1,12 @@
 //! What every handler has at hand.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use stepcast::{RunOptions, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use crate::ops::{Gate, Metrics};
+use crate::ops::{Description, Gate, Metrics};
 use crate::options::ServerOptions;
 use crate::runs::Runs;
 
@@ -19,6 +19,8 @@ pub(crate) struct AppInner {
     pub(crate) options: ServerOptions,
     pub(crate) gate: Gate,
     pub(crate) metrics: Arc<Metrics>,
+    /// What `/openapi.json` says.
+    pub(crate) description: OnceLock<Description>,
     /// Cancelled when the server drains: streams are broken off, and nothing new begins.
     pub(crate) draining: CancellationToken,
 }
@@ -28,7 +30,8 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let runs = Runs::of(runtime, &options, Arc::clone(&metrics));
         let gate = Gate::new(&options);
-        App(Arc::new(AppInner { runs, options, gate, metrics, draining: CancellationToken::new() }))
+        let (description, draining) = (OnceLock::new(), CancellationToken::new());
+        App(Arc::new(AppInner { runs, options, gate, metrics, description, draining }))
     }
 
     /// What every run has that is started through the server.

@@ -1,9 +1,10 @@
 //! Extractors whose refusals are problems like all others, and name the run that the path names.
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stepcast::RunId;
@@ -111,6 +112,10 @@ fn of_value<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
 /// Refuses a body that does not say that it is JSON.
 pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let given = headers.get(header::CONTENT_TYPE).map(|given| given.to_str().unwrap_or_default());
+    // As nearly everybody says it.
+    if given == Some("application/json") {
+        return Ok(());
+    }
     let essence = given.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
         return Ok(());
@@ -122,8 +127,17 @@ pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// The body as it came. What a request has to pass has bounded it and read it.
 pub(crate) async fn bytes_of(body: Body) -> Result<Bytes, ApiError> {
-    let cut_off = |_| ApiError::bad_request("body_not_read", "The body could not be read to its end.");
-    to_bytes(body, usize::MAX).await.map_err(cut_off)
+    let mut chunks = body.into_data_stream();
+    let mut all = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let cut_off = |_| ApiError::bad_request("body_not_read", "The body could not be read to its end.");
+        let chunk = chunk.map_err(cut_off)?;
+        if all.is_empty() && chunks.is_end_stream() {
+            return Ok(chunk);
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
 }
 
 /// axum's words as a sentence.

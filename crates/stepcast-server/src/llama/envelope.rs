@@ -1,5 +1,7 @@
 //! Events as clients of these routes receive them.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use stepcast::{AnyEvent, EventEnvelope, EventKind, StreamEvent, StreamItem};
@@ -16,23 +18,28 @@ pub(crate) struct Envelope {
     #[schema(value_type = Object)]
     value: Value,
     /// Module path and type name.
-    qualified_name: Option<String>,
+    qualified_name: Option<Cow<'static, str>>,
     /// Its type's name.
     #[serde(rename = "type")]
-    tag: String,
+    tag: Cow<'static, str>,
     /// Its ancestors' names.
-    types: Option<Vec<String>>,
+    types: Option<Vec<Cow<'static, str>>>,
 }
 
 impl Envelope {
     /// As far as the reader may see it. Events that LlamaIndex has too go by the name that they have there.
     pub(super) fn of(event: &AnyEvent, access: Access) -> Self {
+        if let Some(meta) = event.meta() {
+            return Envelope {
+                value: wire::data(event, access),
+                qualified_name: Some(outer_name(meta)),
+                tag: meta.tag.into(),
+                types: meta.ancestors().map(|name| vec![name.into()]),
+            };
+        }
         let EventEnvelope { value, qualified_name, tag, types } = wire::envelope(event, access);
-        let qualified_name = match event.meta() {
-            Some(meta) => Some(outer_name(meta)),
-            None => qualified_name,
-        };
-        Envelope { value, qualified_name, tag, types }
+        let types = types.map(|types| types.into_iter().map(Cow::from).collect());
+        Envelope { value, qualified_name: qualified_name.map(Cow::from), tag: tag.into(), types }
     }
 
     /// An item of a stream.
@@ -51,8 +58,8 @@ impl Envelope {
     }
 
     /// In the place of events that cannot be given.
-    fn of_gap(tag: &str, value: Value) -> Self {
-        Envelope { value, qualified_name: Some(format!("stepcast::{tag}")), tag: tag.to_owned(), types: internal() }
+    fn of_gap(tag: &'static str, value: Value) -> Self {
+        Envelope { value, qualified_name: Some(format!("stepcast::{tag}").into()), tag: tag.into(), types: internal() }
     }
 
     fn of_frame(item: &StreamEvent, access: Access) -> Self {
@@ -78,6 +85,6 @@ impl Envelope {
     }
 }
 
-fn internal() -> Option<Vec<String>> {
-    Some(vec!["InternalDispatchEvent".to_owned()])
+fn internal() -> Option<Vec<Cow<'static, str>>> {
+    Some(vec!["InternalDispatchEvent".into()])
 }

@@ -3,10 +3,13 @@
 //! Every form that the LlamaIndex server takes: `{"type", "value"}`, the older `{"type", "data"}`,
 //! `{"qualified_name", "value"}`, each of them also as a text of JSON, and for a start event its bare fields.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
-use stepcast::{EventMeta, Role, WorkflowDef};
+use stepcast::{ErasedEvent, EventMeta, Payload, Role, WorkflowDef};
 
 use crate::error::ApiError;
+use crate::runs::StartData;
 
 /// An event's type and data.
 pub(super) struct Given {
@@ -15,14 +18,18 @@ pub(super) struct Given {
 }
 
 /// A start event: in an envelope, or its fields alone.
-pub(super) fn start_event(def: &WorkflowDef, given: Value) -> Result<Value, ApiError> {
+pub(super) fn start_event(def: &WorkflowDef, given: Value) -> Result<StartData, ApiError> {
     let refused = |detail: String| {
         ApiError::bad_request("invalid_start_event", format!("Validation error for 'start_event': {detail}"))
     };
     let start = def.event(def.start());
+    let decoded = |data| {
+        let (data, event) = checked(start, data).map_err(refused)?;
+        Ok(StartData { data, event: Some(Payload::from_box(event)) })
+    };
     let fields = object(given).map_err(refused)?;
     if !is_envelope(&fields, start) {
-        return checked(start, Value::Object(fields)).map_err(refused);
+        return decoded(Value::Object(fields));
     }
     let all: Vec<_> = def.events().collect();
     let event = enveloped(fields, &all).map_err(refused)?;
@@ -30,7 +37,7 @@ pub(super) fn start_event(def: &WorkflowDef, given: Value) -> Result<Value, ApiE
         let detail = format!("Start event must be an instance of <class '{}'>", outer_name(start));
         return Err(ApiError::bad_request("invalid_start_event", detail));
     }
-    checked(start, event.value).map_err(refused)
+    decoded(event.value)
 }
 
 /// An event that is sent to a run. Without a definition its type and data are taken as they are.
@@ -43,7 +50,7 @@ pub(super) fn sent_event(def: Option<&WorkflowDef>, given: Value) -> Result<(Str
         return Ok((tag, data(fields)));
     };
     let event = enveloped(fields, &taken(def)).map_err(refused)?;
-    let value = checked(event.meta, event.value).map_err(refused)?;
+    let (value, _) = checked(event.meta, event.value).map_err(refused)?;
     Ok((event.meta.tag.to_owned(), value))
 }
 
@@ -95,10 +102,12 @@ fn enveloped(fields: Map<String, Value>, known: &[&'static EventMeta]) -> Result
 }
 
 /// The name that LlamaIndex clients know an event type by: their own for the types that both have.
-pub(super) fn outer_name(meta: &EventMeta) -> String {
+pub(super) fn outer_name(meta: &EventMeta) -> Cow<'static, str> {
     match meta.qualified_name.strip_prefix("stepcast::") {
-        Some(own) if own == meta.type_name => format!("workflows.events.{own}"),
-        _ => meta.qualified_name.to_owned(),
+        // The end of nearly every run.
+        Some(own) if own == meta.type_name && own == "StopEvent" => "workflows.events.StopEvent".into(),
+        Some(own) if own == meta.type_name => format!("workflows.events.{own}").into(),
+        _ => meta.qualified_name.into(),
     }
 }
 
@@ -106,10 +115,11 @@ fn no_type() -> String {
     "Invalid client data. Must have a type or a qualified name".to_owned()
 }
 
-fn checked(meta: &EventMeta, value: Value) -> Result<Value, String> {
+/// The event's data and the event, if the data fits its type.
+fn checked(meta: &EventMeta, value: Value) -> Result<(Value, Box<dyn ErasedEvent>), String> {
     let value = flat(meta, value);
     match meta.decode_ref(&value) {
-        Ok(_) => Ok(value),
+        Ok(event) => Ok((value, event)),
         Err(error) => Err(format!("Failed to deserialize event: {}: {error}", meta.tag)),
     }
 }

@@ -1,10 +1,10 @@
 //! A run as a handler.
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
+use stepcast::RunId;
 use stepcast::backend::RunStatus;
 use utoipa::ToSchema;
 
@@ -12,16 +12,20 @@ use super::envelope::Envelope;
 use crate::access::Access;
 use crate::error::RUN_ID;
 use crate::runs::RunView;
-use crate::wire::time;
+use crate::wire::{self, time};
 
 /// A run as a handler.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Handler {
     /// The run's id.
-    pub(super) handler_id: String,
+    #[serde(serialize_with = "wire::id")]
+    #[schema(value_type = String)]
+    handler_id: RunId,
     workflow_name: String,
     /// The run's id as well.
-    run_id: String,
+    #[serde(serialize_with = "wire::id")]
+    #[schema(value_type = String)]
+    run_id: RunId,
     /// Why it failed.
     error: Option<String>,
     /// The stop event of a completed run.
@@ -30,7 +34,7 @@ pub(crate) struct Handler {
     /// Always `false`.
     result_unreadable: bool,
     /// `running`, `completed`, `failed` or `cancelled`.
-    pub(super) status: &'static str,
+    status: &'static str,
     started_at: String,
     updated_at: Option<String>,
     completed_at: Option<String>,
@@ -45,28 +49,29 @@ enum Outcome {
 }
 
 impl Handler {
-    pub(super) fn of(run: &RunView, access: Access) -> Self {
+    pub(super) fn of(run: RunView, access: Access) -> Self {
+        let changed = time::text(run.changed);
         Handler {
-            handler_id: run.id.to_string(),
-            workflow_name: run.workflow.clone(),
-            run_id: run.id.to_string(),
-            error: run.error.as_ref().filter(|_| word(run.status) == "failed").map(|error| error.message.clone()),
+            completed_at: run.has_ended().then(|| changed.clone()),
+            handler_id: run.id.clone(),
+            workflow_name: run.workflow,
+            run_id: run.id,
+            error: run.error.filter(|_| word(run.status) == "failed").map(|error| error.message),
             result: run.result.as_ref().map(|event| Outcome::Event(Envelope::of(event, access))),
             result_unreadable: false,
             status: word(run.status),
             started_at: time::text(run.created),
-            updated_at: Some(time::text(run.changed)),
-            completed_at: run.ended().map(time::text),
+            updated_at: Some(changed),
         }
     }
 
     /// A run that was just started, whatever has become of it meanwhile.
-    pub(super) fn begun(run: &RunView) -> Self {
+    pub(super) fn begun(run: RunView) -> Self {
         let started = time::text(run.created);
         Handler {
-            handler_id: run.id.to_string(),
-            workflow_name: run.workflow.clone(),
-            run_id: run.id.to_string(),
+            handler_id: run.id.clone(),
+            workflow_name: run.workflow,
+            run_id: run.id,
             error: None,
             result: None,
             result_unreadable: false,
@@ -97,8 +102,7 @@ impl Handler {
 
     /// The handler as a response, which names the run in its header too.
     pub(super) fn respond(self, status: StatusCode) -> Response {
-        let id = self.handler_id.clone();
-        named(&id, (status, Json(self)).into_response())
+        wire::about_run(&self.run_id, status, &self)
     }
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn list(
     let query = RunQuery { workflows: values("workflow_name"), statuses, parent: None };
     let runs = app.runs.list(&query, None, MOST).await?;
     // What a run starts itself is its own affair.
-    let own = runs.iter().filter(|run| run.parent.is_none());
+    let own = runs.into_iter().filter(|run| run.parent.is_none());
     Ok(Json(Handlers { handlers: own.map(|run| Handler::of(run, access)).collect() }))
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn get(State(app): State<App>, access: Access, Path(id): Path<String>) -> Result<Response, ApiError> {
     let view = app.runs.find(&RunId::from(id)).await.map_err(in_their_words)?;
-    let handler = Handler::of(&view, access);
+    let handler = Handler::of(view, access);
     let status = if app.options.mirror_outcome { handler.outcome() } else { StatusCode::OK };
     Ok(handler.respond(status))
 }
@@ -107,7 +107,7 @@ pub(crate) async fn result(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let view = app.runs.find(&RunId::from(id)).await.map_err(in_their_words)?;
-    let handler = Handler::of(&view, access);
+    let handler = Handler::of(view, access);
     let status = handler.outcome();
     Ok(handler.bare().respond(status))
 }

@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
-use stepcast::{AnyRun, RunId, RunOptions};
+use stepcast::{RunId, RunOptions};
 use utoipa::ToSchema;
 
 use super::body::{Body, object};
@@ -13,6 +13,7 @@ use super::{given, in_their_words};
 use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::runs::HeldStart;
 
 /// The longest id that a caller may choose, in bytes.
 const LONGEST_ID: usize = 256;
@@ -50,11 +51,11 @@ pub(crate) async fn run(
     access: Access,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let run = begin(&app, &name, body).await?;
+    let begun = begin(&app, &name, body).await?.begin_here();
     // How it ended is in its record.
-    run.ended().await;
-    let view = app.runs.find(run.run_id()).await.map_err(in_their_words)?;
-    let handler = Handler::of(&view, access);
+    begun.run.ended().await;
+    let view = app.runs.view(&begun).await.map_err(in_their_words)?;
+    let handler = Handler::of(view, access);
     let status = handler.outcome();
     Ok(handler.respond(status))
 }
@@ -73,12 +74,12 @@ pub(crate) async fn run_nowait(
     Path(name): Path<String>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let run = begin(&app, &name, body).await?;
-    let view = app.runs.find(run.run_id()).await.map_err(in_their_words)?;
-    Ok(Handler::begun(&view).respond(StatusCode::OK))
+    let begun = begin(&app, &name, body).await?.begin();
+    let view = app.runs.view(&begun).await.map_err(in_their_words)?;
+    Ok(Handler::begun(view).respond(StatusCode::OK))
 }
 
-async fn begin(app: &App, name: &str, body: Body) -> Result<AnyRun, ApiError> {
+async fn begin(app: &App, name: &str, body: Body) -> Result<HeldStart, ApiError> {
     let def = app.runs.definition(name).map_err(in_their_words)?;
     let mut fields = object(body, "Invalid JSON body", "Error processing request body")?;
     let given = take(&mut fields, "start_event").or_else(|| take(&mut fields, "kwargs"));
@@ -92,8 +93,8 @@ async fn begin(app: &App, name: &str, body: Body) -> Result<AnyRun, ApiError> {
     if let Some(id) = &chosen {
         options = anew(app, name, id, options).await?.run_id(id.clone());
     }
-    let run = app.runs.start(name, start, options).await;
-    run.map_err(|error| match (error.code(), &chosen) {
+    let held = app.runs.hold(name, start, options).await;
+    held.map_err(|error| match (error.code(), &chosen) {
         ("run_exists", Some(id)) => error.saying(in_use(id)),
         _ => in_their_words(error),
     })

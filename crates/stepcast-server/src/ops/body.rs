@@ -1,5 +1,7 @@
 //! Bodies of requests: so large, so deep and so slow, and no more.
 
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -23,7 +25,7 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, options: &ServerOption
     if waits && body.size_hint().lower() > options.max_body as u64 {
         return Err(too_large(options.max_body));
     }
-    let Ok(read) = timeout(options.body_timeout, whole(body, options.max_body)).await else {
+    let Some(read) = within(options.body_timeout, whole(body, options.max_body)).await else {
         return Err(too_slow(options.body_timeout));
     };
     let bytes = read?;
@@ -37,6 +39,26 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, options: &ServerOption
     Ok(Body::from(bytes))
 }
 
+/// As a timeout, without a timer for what is there at once. A body that came in one piece with its head is there at the
+/// second look: hyper hands it over after it was asked for.
+async fn within<F: Future>(patience: Duration, read: F) -> Option<F::Output> {
+    let mut read = pin!(read);
+    let mut looked = false;
+    let soon = std::future::poll_fn(|cx| match read.as_mut().poll(cx) {
+        Poll::Ready(read) => Poll::Ready(Some(read)),
+        Poll::Pending if looked => Poll::Ready(None),
+        Poll::Pending => {
+            looked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    match soon.await {
+        Some(read) => Some(read),
+        None => timeout(patience, read).await.ok(),
+    }
+}
+
 async fn whole(body: Body, max: usize) -> Result<Bytes, ApiError> {
     let mut left = max.saturating_mul(THROWN_AWAY);
     let mut fits = body.size_hint().lower() <= max as u64;
@@ -47,6 +69,9 @@ async fn whole(body: Body, max: usize) -> Result<Bytes, ApiError> {
             return Err(ApiError::bad_request("body_cut_off", "The body ended before it was complete."));
         };
         fits &= all.len() + chunk.len() <= max;
+        if fits && all.is_empty() && chunks.is_end_stream() {
+            return Ok(chunk);
+        }
         if fits {
             all.extend_from_slice(&chunk);
             continue;

@@ -1,13 +1,13 @@
 //! The server's description of itself.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+
+use crate::app::App;
 
 /// The text of the description.
 #[derive(Clone, Debug)]
@@ -77,6 +77,7 @@ fn with_tokens(api: &mut Value) {
     tag = "operations",
     responses((status = 200, description = "The description.", body = Value)),
 )]
-pub(crate) async fn openapi(Extension(text): Extension<Arc<Text>>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], text.0.clone()).into_response()
+pub(crate) async fn openapi(State(app): State<App>) -> Response {
+    let text = app.description.get().map(|text| text.0.clone()).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }

@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::around::{Inner, Ring};
 use super::rate::{Payer, RateLimit};
 use super::ticket::{self, Tickets};
 use super::token::{self, Caller};
@@ -41,25 +41,32 @@ impl Gate {
         let sessions = sign_in::life(options).map(|_| Tickets::default());
         Gate { tickets: Tickets::default(), sessions, rate: options.rate.map(RateLimit::new) }
     }
+
+    /// Whether it matters from which address a request comes.
+    pub(crate) fn asks_for_peers(&self) -> bool {
+        self.rate.is_some()
+    }
 }
 
 /// Lets a request through to its handler, with what it may do, or refuses it.
-pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let read = match admit(&app, &mut parts) {
-        Ok(()) => body::read(&parts.headers, body, &app.options).await,
-        Err(refusal) => Err(refusal),
-    };
-    let mut response = match read {
-        Ok(body) => next.run(Request::from_parts(parts, body)).await,
-        Err(refusal) => refusal.of_any_run(run_of(&mut parts, &()).await.as_ref()).into_response(),
-    };
-    if app.gate.sessions.is_some() {
-        // Unlike what is asked with a token, a cache on the way could keep what is asked with a cookie.
-        let no_store = HeaderValue::from_static("no-store");
-        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
+impl Ring for Gate {
+    async fn pass<S: Inner>(app: App, request: Request, inner: S) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let read = match admit(&app, &mut parts) {
+            Ok(()) => body::read(&parts.headers, body, &app.options).await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut response = match read {
+            Ok(body) => inner.answer(Request::from_parts(parts, body)).await,
+            Err(refusal) => refusal.of_any_run(run_of(&mut parts, &()).await.as_ref()).into_response(),
+        };
+        if app.gate.sessions.is_some() {
+            // Unlike what is asked with a token, a cache on the way could keep what is asked with a cookie.
+            let no_store = HeaderValue::from_static("no-store");
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
+        }
+        response
     }
-    response
 }
 
 fn admit(app: &App, parts: &mut Parts) -> Result<(), ApiError> {
@@ -87,7 +94,10 @@ fn admit(app: &App, parts: &mut Parts) -> Result<(), ApiError> {
         let refusal = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail);
         return Err(refusal.retry_after(RESTART).header(header::CONNECTION, "close"));
     }
-    parts.extensions.insert(caller);
+    // A request without a caller is anybody's.
+    if caller != Caller::ANYBODY || parts.extensions.get::<Caller>().is_some() {
+        parts.extensions.insert(caller);
+    }
     Ok(())
 }
 

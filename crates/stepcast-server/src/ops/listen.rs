@@ -9,6 +9,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -83,26 +85,43 @@ fn is_of_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Why a connection ends before its client wants it to.
+enum End {
+    /// Once what is under way is answered.
+    Drain,
+    /// At once.
+    Cut,
+}
+
+async fn told(token: &CancellationToken, end: End) -> End {
+    token.cancelled().await;
+    end
+}
+
 async fn serve(stream: Connection, peer: SocketAddr, router: Router, app: App, cut: CancellationToken) {
+    let asks_for_peers = app.gate.asks_for_peers();
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        if asks_for_peers {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
         router.clone().call(request)
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(app.options.header_timeout);
     builder.max_buf_size(app.options.max_header);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    let mut drains = pin!(app.draining.cancelled());
-    let mut told = false;
+    // Looked at when they are woken, and not with every step of the connection: all connections share their locks.
+    let mut ends = FuturesUnordered::new();
+    ends.push(told(&cut, End::Cut));
+    ends.push(told(&app.draining, End::Drain));
     loop {
         tokio::select! {
             biased;
-            () = cut.cancelled() => return,
-            () = &mut drains, if !told => {
-                told = true;
-                connection.as_mut().graceful_shutdown();
-            }
+            Some(end) = ends.next() => match end {
+                End::Cut => return,
+                End::Drain => connection.as_mut().graceful_shutdown(),
+            },
             ended = &mut connection => {
                 if let Err(error) = ended {
                     tracing::debug!(target: "stepcast", %error, "a connection ended early");

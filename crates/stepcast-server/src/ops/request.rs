@@ -1,15 +1,18 @@
 //! Each request has an id, a span, its place in the metrics and in the trace of whoever makes it.
 
-use axum::extract::{MatchedPath, Request, State};
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use stepcast::{RunId, SpanKind, SpanStart, TraceContext};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::around::{Inner, Ring};
 use crate::app::App;
-use crate::error::RUN_ID;
+use crate::error::{ApiError, RUN_ID};
 
 /// The header that names a request, in and out.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,8 +24,16 @@ pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The longest id of a caller's that is kept.
 const LONGEST: usize = 128;
 
-/// Stands around everything else, so that refusals are named, traced and counted too.
-pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Stands around everything else, so that refusals are named, traced and counted too, and panics are answers.
+pub(crate) struct Observe;
+
+impl Ring for Observe {
+    fn pass<S: Inner>(app: App, request: Request, inner: S) -> impl Future<Output = Response> + Send {
+        observe(app, request, inner)
+    }
+}
+
+async fn observe(app: App, request: Request, inner: impl Inner) -> Response {
     let began = Instant::now();
     let id = id_of(request.headers());
     let method = method(request.method());
@@ -46,7 +57,7 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
         let name = format!("{method} {route}");
         tracer.begin(&span, SpanStart::new(SpanKind::Request, &name).parent(trace.as_ref()));
     }
-    let answered = next.run(request).instrument(span.clone());
+    let answered = unbroken(request, inner).instrument(span.clone());
     let mut response = match trace {
         None => answered.await,
         // Boxed: most requests come without.
@@ -63,6 +74,18 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     app.metrics.request(method, route, status.as_u16(), began.elapsed());
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// The answer, also of a handler that panics: what the panic says is for the log of whoever runs the server, where the
+/// panic hook has put it.
+async fn unbroken(request: Request, inner: impl Inner) -> Response {
+    match AssertUnwindSafe(inner.answer(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!(target: "stepcast", "the handler of a request panicked");
+            ApiError::internal().into_response()
+        }
+    }
 }
 
 /// The trace that the caller says the request belongs to. What is no such header, or is there twice, is passed over.

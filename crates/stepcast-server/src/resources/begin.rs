@@ -19,6 +19,7 @@ use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::error::extract::{JsonBody, Path, Query};
+use crate::runs::HeldStart;
 
 /// The longest timeout of a run: 31 years.
 const MAX_TIMEOUT: Duration = Duration::from_secs(1_000_000_000);
@@ -108,8 +109,8 @@ pub(super) async fn begin(
     let manner = manner.reply(&headers)?;
     // An unknown workflow is told before what is wrong with the body.
     app.runs.definition(&name)?;
-    let run = start(&app, &name, Begin::of(body)?.replied(&manner)).await?;
-    reply(&app, access, manner, &run, &name, None).await
+    let held = hold(&app, &name, Begin::of(body)?.replied(&manner)).await?;
+    reply(&app, access, manner, held, &name, None).await
 }
 
 /// Starts a run once more: the same workflow with the same start event, or with other members laid over it.
@@ -150,8 +151,8 @@ pub(super) async fn rerun(
         let detail = format!("The start event of the run `{before}` is not known; give it as `input`.");
         return Err(ApiError::conflict("start_not_known", detail).of_run(&before));
     }
-    let run = start_bare(&app, &name, begin, &def).await?;
-    reply(&app, access, manner, &run, &name, Some(&before)).await
+    let held = start_bare(&app, &name, begin, &def).await?;
+    reply(&app, access, manner, held, &name, Some(&before)).await
 }
 
 impl Manner {
@@ -244,14 +245,18 @@ pub(crate) fn timeout_of(given: Option<Value>) -> Result<Option<Duration>, ApiEr
 }
 
 /// Starts a run; it is recorded when this returns.
-pub(crate) async fn start(app: &App, workflow: &str, mut begin: Begin) -> Result<AnyRun, ApiError> {
+pub(crate) async fn start(app: &App, workflow: &str, begin: Begin) -> Result<AnyRun, ApiError> {
+    Ok(hold(app, workflow, begin).await?.begin().run)
+}
+
+async fn hold(app: &App, workflow: &str, mut begin: Begin) -> Result<HeldStart, ApiError> {
     let named = |error: ApiError| error.of_any_run(begin.run_id.as_ref());
     let def = app.runs.definition(workflow).map_err(named)?;
     begin.input = data_of(&def, std::mem::take(&mut begin.input)).map_err(named)?;
     start_bare(app, workflow, begin, &def).await
 }
 
-async fn start_bare(app: &App, workflow: &str, begin: Begin, def: &WorkflowDef) -> Result<AnyRun, ApiError> {
+async fn start_bare(app: &App, workflow: &str, begin: Begin, def: &WorkflowDef) -> Result<HeldStart, ApiError> {
     let data = bare_of(def.event(def.start()), begin.input);
     let mut options = app.run_options();
     if let Some(id) = &begin.run_id {
@@ -268,7 +273,7 @@ async fn start_bare(app: &App, workflow: &str, begin: Begin, def: &WorkflowDef) 
     if begin.record_internal {
         options = options.record_internal();
     }
-    app.runs.start(workflow, data, options).await
+    app.runs.hold(workflow, data.into(), options).await
 }
 
 /// The data of a start event that came bare or in its envelope.
@@ -318,11 +323,12 @@ async fn reply(
     app: &App,
     access: Access,
     manner: Reply,
-    run: &AnyRun,
+    held: HeldStart,
     workflow: &str,
     rerun_of: Option<&RunId>,
 ) -> Result<Response, ApiError> {
-    let id = run.run_id();
+    let begun = if matches!(manner, Reply::Result(_)) { held.begin_here() } else { held.begin() };
+    let id = begun.run.run_id();
     let patience = match manner {
         Reply::Stream(form, None) => {
             return stream::respond(app, access, id, StreamStart::Beginning, Types::default(), false, form).await;
@@ -330,7 +336,7 @@ async fn reply(
         Reply::Stream(form, Some(modes)) => {
             let shown = Shown::new(modes, access, false);
             let follow = match shown.is_internal() {
-                true => app.runs.follow_new(run),
+                true => app.runs.follow_new(&begun.run),
                 false => app.runs.follow(id, StreamStart::Beginning, false).await?,
             };
             return Ok(views::respond(app, id, follow, shown, form));
@@ -344,12 +350,12 @@ async fn reply(
     };
     let ended = tokio::select! {
         biased;
-        _ = run.outcome() => true,
+        () = begun.run.ended() => true,
         () = tokio::time::sleep(patience) => false,
         () = app.draining.cancelled() => false,
     };
     let status = if ended { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let view = app.runs.find(id).await?;
+    let view = app.runs.view(&begun).await?;
     Ok(about(id, status, &RunJson::of(view, access).rerun_of(rerun_of)))
 }
 

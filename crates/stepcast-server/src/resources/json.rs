@@ -8,12 +8,14 @@ use utoipa::ToSchema;
 use crate::access::Access;
 use crate::app::App;
 use crate::runs::{InputState, InputView, Logged, RunFault, RunView};
-use crate::wire::{answer, envelope, prompt, question, time};
+use crate::wire::{self, answer, envelope, prompt, question, time};
 
 /// A run.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RunJson {
-    run_id: String,
+    #[serde(serialize_with = "wire::id")]
+    #[schema(value_type = String)]
+    run_id: RunId,
     workflow: String,
     /// The run that started it as its child.
     parent: Option<String>,
@@ -48,9 +50,10 @@ pub(crate) struct FaultJson {
 
 impl RunJson {
     pub(crate) fn of(run: RunView, access: Access) -> Self {
+        let changed = time::text(run.changed);
         RunJson {
-            ended_at: run.ended().map(time::text),
-            run_id: run.id.to_string(),
+            ended_at: run.has_ended().then(|| changed.clone()),
+            run_id: run.id,
             workflow: run.workflow,
             parent: run.parent,
             status: run.status.name(),
@@ -58,7 +61,7 @@ impl RunJson {
             result: run.result.as_ref().map(|event| envelope(event, access)),
             error: run.error.map(FaultJson::of),
             created_at: time::text(run.created),
-            updated_at: time::text(run.changed),
+            updated_at: changed,
             rerun_of: None,
         }
     }

@@ -1,16 +1,16 @@
 //! Replies about a run carry its id in a header.
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use stepcast::RunId;
 
 use crate::error::RUN_ID;
+use crate::wire;
 
 /// A reply about a run, as JSON.
 pub(super) fn about(run: &RunId, status: StatusCode, body: &impl Serialize) -> Response {
-    named(run, (status, Json(body)).into_response())
+    wire::about_run(run, status, body)
 }
 
 /// A reply with the run's id in its header. An id that no header can hold is left out.

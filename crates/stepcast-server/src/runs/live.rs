@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use dashmap::DashMap;
 use serde_json::Value;
 use stepcast::journal::describe;
-use stepcast::{AnyEvent, AnyRun, RunError, RunId, RunOptions, Runtime, StreamItem, StreamStart, TraceContext};
+use stepcast::{
+    AnyEvent, AnyRun, HeldRun, RunError, RunId, RunOptions, Runtime, StreamItem, StreamStart, TraceContext,
+};
 
 use super::live_run::{LiveRun, lock};
-use super::{InputQuery, InputView, Logged, RunDefinition, RunQuery, RunView};
+use super::{InputQuery, InputView, Logged, RunDefinition, RunQuery, RunView, StartData};
 use crate::error::ApiError;
 
 /// Runs that live in memory. Clones are the same.
@@ -40,25 +42,23 @@ impl LiveRuns {
         LiveRuns(Arc::new(Inner { runtime, keep_ended, known: DashMap::new(), order: Mutex::default() }))
     }
 
-    pub(super) fn start(
+    /// Starts a run, which is known when this returns. No other has an id that was not chosen.
+    pub(super) fn hold(
         &self,
         workflow: &str,
         id: &RunId,
-        start: Value,
+        chosen: bool,
+        mut start: StartData,
         options: RunOptions,
-    ) -> Result<AnyRun, ApiError> {
-        if self.0.known.get(id).is_some_and(|known| !known.run.is_done()) {
+    ) -> Result<(HeldRun, Option<Arc<LiveRun>>), ApiError> {
+        if chosen && self.0.known.get(id).is_some_and(|known| !known.run.is_done()) {
             return Err(ApiError::not_begun(id, &RunError::DuplicateRunId { id: id.to_string() }));
         }
-        let data = start.clone();
-        let kept = self.0.runtime.kept_name(workflow);
-        let started = self.0.runtime.start(workflow, start, options);
-        let run = started.map_err(|error| ApiError::from(error).of_run(id))?;
+        let held = self.0.runtime.hold(workflow, start.with(), options);
+        let held = held.map_err(|error| ApiError::from(error).of_run(id))?;
         // One that was refused is not the run of this id.
-        if run.run_id() == id {
-            self.enter(run.clone(), kept.as_deref().unwrap_or(workflow), Some(data));
-        }
-        Ok(run)
+        let live = (held.run_id() == id).then(|| self.enter(AnyRun::clone(&held), held.kept_as(), Some(start.data)));
+        Ok((held, live))
     }
 
     /// Keeps a handle of a run.
@@ -155,11 +155,11 @@ impl LiveRuns {
         })
     }
 
-    pub(super) async fn find(&self, run: &RunId) -> Result<RunView, ApiError> {
-        Ok(self.get(run)?.view().await)
+    pub(super) fn find(&self, run: &RunId) -> Result<RunView, ApiError> {
+        Ok(self.get(run)?.view())
     }
 
-    pub(super) async fn list(&self, query: &RunQuery, after: Option<u64>, limit: usize) -> Vec<RunView> {
+    pub(super) fn list(&self, query: &RunQuery, after: Option<u64>, limit: usize) -> Vec<RunView> {
         self.enter_children();
         let all: Vec<_> = {
             let order = lock(&self.0.order);
@@ -170,7 +170,7 @@ impl LiveRuns {
             if found.len() == limit {
                 break;
             }
-            let view = live.view().await;
+            let view = live.view();
             if query.takes(&view) {
                 found.push(view);
             }

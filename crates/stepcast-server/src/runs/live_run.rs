@@ -101,7 +101,7 @@ impl LiveRun {
         Ok(())
     }
 
-    pub(super) async fn view(&self) -> RunView {
+    pub(super) fn view(&self) -> RunView {
         let mut view = RunView {
             id: self.run.run_id().clone(),
             workflow: self.workflow.clone(),
@@ -116,7 +116,8 @@ impl LiveRun {
         };
         match self.run.terminal_event() {
             Some(event) => {
-                view.changed = self.run.ended_at().unwrap_or(self.created);
+                // The run's clock is another one, which may be a little behind.
+                view.changed = self.run.ended_at().unwrap_or_default().max(self.created);
                 view.failures = self.run.failures();
                 (view.status, view.error) = match RunFault::of_terminal(&event) {
                     Some((status, fault)) => (status, Some(fault)),

@@ -4,19 +4,18 @@ mod follow;
 mod input;
 mod live;
 mod live_run;
+mod start;
 mod stored;
 mod view;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use axum::http::StatusCode;
 use serde_json::Value;
-use stepcast::{AnyEvent, AnyRun, EventMeta, RunId, RunOptions, Runtime, StreamStart, WorkflowDef};
+use std::sync::{Arc, Mutex};
+use stepcast::{AnyEvent, AnyRun, EventMeta, RunId, Runtime, StreamStart, WorkflowDef};
 
 pub(crate) use follow::Follow;
 pub(crate) use input::{InputQuery, InputState, InputView};
 use live::LiveRuns;
+pub(crate) use start::{HeldStart, StartData};
 use stored::StoredRuns;
 pub(crate) use view::{RunFault, RunQuery, RunView};
 
@@ -84,43 +83,10 @@ impl Runs {
         })
     }
 
-    /// Starts a run of a workflow; it is recorded when this returns.
-    pub(crate) async fn start(&self, workflow: &str, start: Value, options: RunOptions) -> Result<AnyRun, ApiError> {
-        // Known before it begins, so that even its refusal names it.
-        let id = options.id().cloned().unwrap_or_else(RunId::random);
-        let options = options.run_id(id.clone());
-        let begin = || {
-            let _counted = self.place(&id)?;
-            match &self.kept {
-                Kept::Live(live) => live.start(workflow, &id, start, options),
-                Kept::Stored(_) => {
-                    self.runtime.start(workflow, start, options).map_err(|error| ApiError::from(error).of_run(&id))
-                }
-            }
-        };
-        let run = begin()?;
-        // A run that the runtime refused is another one, which has ended already.
-        let begun = if run.run_id() == &id { run.recorded().await } else { run.outcome().await.map(drop) };
-        begun.map_err(|error| ApiError::not_begun(&id, &error))?;
-        Ok(run)
-    }
-
-    /// A place for one run more, as long as the guard is held.
-    fn place(&self, id: &RunId) -> Result<Option<MutexGuard<'_, ()>>, ApiError> {
-        let Some(max) = self.max_runs else { return Ok(None) };
-        let guard = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.runtime.live_runs() < max {
-            return Ok(Some(guard));
-        }
-        let detail = format!("There are {max} live runs, as many as this server takes. Try again when one has ended.");
-        let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_runs", detail);
-        Err(refusal.of_run(id).with("max_runs", max).retry_after(Duration::from_secs(1)))
-    }
-
     /// What is known of a run.
     pub(crate) async fn find(&self, run: &RunId) -> Result<RunView, ApiError> {
         match &self.kept {
-            Kept::Live(live) => live.find(run).await,
+            Kept::Live(live) => live.find(run),
             Kept::Stored(stored) => stored.find(run).await,
         }
     }
@@ -133,7 +99,7 @@ impl Runs {
         limit: usize,
     ) -> Result<Vec<RunView>, ApiError> {
         match &self.kept {
-            Kept::Live(live) => Ok(live.list(query, after, limit).await),
+            Kept::Live(live) => Ok(live.list(query, after, limit)),
             Kept::Stored(stored) => stored.list(query, after, limit).await,
         }
     }

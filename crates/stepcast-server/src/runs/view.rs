@@ -69,11 +69,6 @@ impl RunView {
         self.status.is_end()
     }
 
-    /// When it ended.
-    pub(crate) fn ended(&self) -> Option<u64> {
-        self.has_ended().then_some(self.changed)
-    }
-
     /// Of what is stored. `stop` is the workflow's stop event, where that is registered.
     pub(crate) fn of_record(record: RunRecord, stop: Option<&'static EventMeta>) -> Self {
         let result = record.result.as_deref().map(|text| {

@@ -17,12 +17,22 @@ pub(crate) const PROMPTS: [&str; 4] = ["prompt", "prefix", "question", "message"
 pub(crate) fn envelope(event: &AnyEvent, access: Access) -> EventEnvelope {
     let mut envelope = event.to_envelope();
     if !access.sees_secrets() {
-        envelope.value = match event.meta() {
-            Some(meta) => covered(envelope.value, Some(meta)),
-            None => COVER.into(),
-        };
+        envelope.value = shown(envelope.value, event.meta());
     }
     envelope
+}
+
+/// The data of an event, as far as the reader may see it.
+pub(crate) fn data(event: &AnyEvent, access: Access) -> Value {
+    let data = event.value();
+    if access.sees_secrets() { data } else { shown(data, event.meta()) }
+}
+
+fn shown(data: Value, meta: Option<&EventMeta>) -> Value {
+    match meta {
+        Some(meta) => covered(data, Some(meta)),
+        None => COVER.into(),
+    }
 }
 
 /// What a question shows, as far as the reader may see it: the tag of the event that asks, and its data or the error.

@@ -1,0 +1,94 @@
+//! What stands around a route, as one async function each.
+//!
+//! axum's own way boxes the service inside and its future once more for every request.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::extract::Request;
+use axum::response::Response;
+use tower::{Layer, Service};
+
+use crate::app::App;
+
+/// One of the things that stand around a route.
+pub(super) trait Ring: 'static {
+    fn pass<S: Inner>(app: App, request: Request, inner: S) -> impl Future<Output = Response> + Send;
+}
+
+/// What a ring stands around.
+pub(super) trait Inner:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+    /// The answer to a request.
+    fn answer(mut self, request: Request) -> impl Future<Output = Response> + Send {
+        async move {
+            let Ok(response) = self.call(request).await;
+            response
+        }
+    }
+}
+
+impl<S> Inner for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+/// The layer of a ring.
+pub(super) struct Around<R> {
+    app: App,
+    ring: PhantomData<fn() -> R>,
+}
+
+impl<R> Around<R> {
+    pub(super) fn new(app: &App) -> Self {
+        Around { app: app.clone(), ring: PhantomData }
+    }
+}
+
+impl<R> Clone for Around<R> {
+    fn clone(&self) -> Self {
+        Around::new(&self.app)
+    }
+}
+
+impl<R, S> Layer<S> for Around<R> {
+    type Service = Surrounded<R, S>;
+
+    fn layer(&self, inner: S) -> Surrounded<R, S> {
+        Surrounded { around: self.clone(), inner }
+    }
+}
+
+/// A route with a ring around it.
+pub(super) struct Surrounded<R, S> {
+    around: Around<R>,
+    inner: S,
+}
+
+impl<R, S: Clone> Clone for Surrounded<R, S> {
+    fn clone(&self) -> Self {
+        Surrounded { around: self.around.clone(), inner: self.inner.clone() }
+    }
+}
+
+impl<R: Ring, S: Inner> Service<Request> for Surrounded<R, S> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The one that was found ready is used.
+        let next = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, next);
+        let answer = R::pass(self.around.app.clone(), request, inner);
+        Box::pin(async move { Ok(answer.await) })
+    }
+}
