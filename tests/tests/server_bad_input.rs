@@ -319,6 +319,10 @@ async fn methods_that_a_route_does_not_take_are_refused() {
             let path = filled(&route, "greet", "none");
             for method in ["PUT", "PATCH", "BREW"] {
                 let answer = Answer::to(served.request(method, &path)).await;
+                if (method, route.as_str()) == ("PUT", "/graphs/validate") {
+                    // A graph may have this name.
+                    continue;
+                }
                 answer.refused(405, "method_not_allowed");
                 assert!(answer.header("allow").contains("POST"), "{path}: {}", answer.header("allow"));
             }
