@@ -14,6 +14,7 @@ use served::bounded;
 use stepcast::prelude::*;
 use stepcast_server::ServerOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use whole::{Answer, Whole, both};
 
 /// A run that waits for a person. Nothing that other requests do may change it.
@@ -318,11 +319,11 @@ async fn methods_that_a_route_does_not_take_are_refused() {
         for route in routes(&served, "post").await {
             let path = filled(&route, "greet", "none");
             for method in ["PUT", "PATCH", "BREW"] {
-                let answer = Answer::to(served.request(method, &path)).await;
                 if (method, route.as_str()) == ("PUT", "/graphs/validate") {
                     // A graph may have this name.
                     continue;
                 }
+                let answer = Answer::to(served.request(method, &path)).await;
                 answer.refused(405, "method_not_allowed");
                 assert!(answer.header("allow").contains("POST"), "{path}: {}", answer.header("allow"));
             }
@@ -407,27 +408,37 @@ async fn flood(_: Flood, ctx: Context) -> Dry {
 
 flow!(Flooding: Flood => Dry { flood });
 
+/// A client that takes nothing of a stream which is more than the buffers between the two hold.
+async fn stalled(served: &Whole) -> (String, TcpStream) {
+    served.runtime.register(Flooding).unwrap();
+    let run = served.start("Flooding", json!({})).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    let mut stalled = socket.connect(served.address).await.unwrap();
+    let request = format!("GET /runs/{run}/stream HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    stalled.write_all(request.as_bytes()).await.unwrap();
+    while served.metric("stepcast_events_streamed_total").await == 0.0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    (run, stalled)
+}
+
 #[tokio::test]
 async fn a_client_that_stops_reading_is_cut_off_and_its_run_goes_on() {
     bounded(async {
+        // One that is asked to wait longer, from before.
+        let patient = Whole::memory(ServerOptions::new()).await;
+        let waits = stalled(&patient).await;
         for served in both(&ServerOptions::new().write_timeout(Duration::from_millis(100))).await {
-            // More than the buffers between the two hold.
-            served.runtime.register(Flooding).unwrap();
-            let run = served.start("Flooding", json!({})).await;
-            let socket = tokio::net::TcpSocket::new_v4().unwrap();
-            socket.set_recv_buffer_size(4 << 10).unwrap();
-            let mut stalled = socket.connect(served.address).await.unwrap();
-            let request = format!("GET /runs/{run}/stream HTTP/1.1\r\nhost: localhost\r\n\r\n");
-            stalled.write_all(request.as_bytes()).await.unwrap();
-            while served.metric("stepcast_events_streamed_total").await == 0.0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            let (run, stalled) = stalled(&served).await;
             served.until_metric("stepcast_open_streams", 0.0).await;
             let given = served.metric("stepcast_events_streamed_total").await;
             assert!(given < f64::from(DROPS), "{}: everything was written to a client that does not read", served.name);
             served.until(&run, "completed").await;
             drop(stalled);
         }
+        assert_eq!(patient.metric("stepcast_open_streams").await, 1.0);
+        drop(waits);
     })
     .await;
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+#[path = "server_operations/options.rs"]
+mod options;
 #[path = "support/served.rs"]
 mod served;
 #[path = "server_operations/sign_in.rs"]

@@ -9,7 +9,12 @@ use crate::access::Access;
 use crate::ops::rate::Rate;
 use crate::ops::token::Token;
 
+/// The longest time that is reckoned with: as good as for ever, and no clock overflows.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// How a [`Server`](crate::Server) differs from the default one.
+///
+/// No time is longer than ten years: a longer one, as `Duration::MAX`, counts as that.
 ///
 /// ```
 /// use std::time::Duration;
@@ -92,11 +97,12 @@ impl ServerOptions {
     /// How long a stream is silent before a comment keeps its connection open. Default 10 s.
     #[must_use]
     pub fn heartbeat(mut self, every: Duration) -> Self {
-        self.heartbeat = every.max(Duration::from_millis(1));
+        self.heartbeat = every.clamp(Duration::from_millis(1), LONGEST);
         self
     }
 
-    /// How many runs that have ended stay readable where the runtime has no backend. Default 1,000; a backend keeps all.
+    /// How many runs that have ended stay readable where the runtime has no backend, at least; the oldest of them go first, one or
+    /// two with each start. Default 1,000; a backend keeps all.
     #[must_use]
     pub fn keep_ended(mut self, runs: usize) -> Self {
         self.keep_ended = runs;
@@ -160,7 +166,7 @@ impl ServerOptions {
     /// How long a ticket from `POST /tickets` can be used. Default 30 s.
     #[must_use]
     pub fn ticket_life(mut self, life: Duration) -> Self {
-        self.ticket_life = life;
+        self.ticket_life = life.min(LONGEST);
         self
     }
 
@@ -169,7 +175,7 @@ impl ServerOptions {
     /// no other origin, listed or not. Off by default; where the server has no tokens it does nothing.
     #[must_use]
     pub fn browser_sign_in(mut self, life: Duration) -> Self {
-        self.sign_in = Some(life);
+        self.sign_in = Some(life.min(LONGEST));
         self
     }
 
@@ -217,7 +223,7 @@ impl ServerOptions {
     /// How long a request's body may take to arrive; then the answer is 408. Default 30 s.
     #[must_use]
     pub fn body_timeout(mut self, time: Duration) -> Self {
-        self.body_timeout = time;
+        self.body_timeout = time.min(LONGEST);
         self
     }
 
@@ -233,7 +239,7 @@ impl ServerOptions {
     /// closed. Default 30 s.
     #[must_use]
     pub fn header_timeout(mut self, time: Duration) -> Self {
-        self.header_timeout = time;
+        self.header_timeout = time.min(LONGEST);
         self
     }
 
@@ -241,7 +247,7 @@ impl ServerOptions {
     /// can be read on from where it was. Default 30 s.
     #[must_use]
     pub fn write_timeout(mut self, time: Duration) -> Self {
-        self.write_timeout = time;
+        self.write_timeout = time.min(LONGEST);
         self
     }
 
@@ -256,7 +262,7 @@ impl ServerOptions {
     /// connections are cut off, and runs that no backend keeps are cancelled. Default 20 s.
     #[must_use]
     pub fn shutdown_deadline(mut self, time: Duration) -> Self {
-        self.shutdown_deadline = time;
+        self.shutdown_deadline = time.min(LONGEST);
         self
     }
 

@@ -81,6 +81,11 @@ impl Whole {
         (&mut self.task).await.unwrap().unwrap();
     }
 
+    /// Whether the server has ended.
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// The folder of its store.
     pub fn folder(&self) -> Arc<tempfile::TempDir> {
         Arc::clone(self.folder.as_ref().expect("it has a store"))

@@ -33,6 +33,8 @@ struct Order {
     runs: BTreeMap<u64, Arc<LiveRun>>,
     /// Those to ask next whether they have ended.
     queue: VecDeque<u64>,
+    /// Those that are known to have ended, the first to go at the front.
+    ended: VecDeque<u64>,
     /// The last number that a question was shown under.
     next_input: u64,
 }
@@ -104,21 +106,23 @@ impl LiveRuns {
         children.filter(|child| ended || !child.is_done()).map(|child| child.run_id().clone()).take(limit).collect()
     }
 
-    /// Takes out an old run that has ended, if there are more than are kept. Each start looks at two, so it keeps up.
+    /// Takes out old runs that have ended, if there are more of them than are kept. Each start asks two whether they have,
+    /// so it keeps up.
     fn forget(&self, order: &mut Order) -> Vec<Arc<LiveRun>> {
-        let mut gone = Vec::new();
         for _ in 0..2 {
-            if order.runs.len() <= self.0.keep_ended {
-                break;
-            }
             let Some(number) = order.queue.pop_front() else { break };
             match order.runs.get(&number) {
                 None => {}
-                Some(live) if live.run.is_done() => {
-                    self.0.known.remove_if(live.run.run_id(), |_, known| known.number == number);
-                    gone.extend(order.runs.remove(&number));
-                }
+                Some(live) if live.run.is_done() => order.ended.push_back(number),
                 Some(_) => order.queue.push_back(number),
+            }
+        }
+        let mut gone = Vec::new();
+        while order.ended.len() > self.0.keep_ended {
+            let Some(number) = order.ended.pop_front() else { break };
+            if let Some(live) = order.runs.remove(&number) {
+                self.0.known.remove_if(live.run.run_id(), |_, known| known.number == number);
+                gone.push(live);
             }
         }
         gone
