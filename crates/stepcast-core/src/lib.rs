@@ -14,6 +14,7 @@ mod graph;
 mod guard;
 pub mod hash;
 pub mod journal;
+mod json;
 mod retry;
 mod signature;
 pub mod state_cell;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Event, EventMeta};
 use crate::guard::serde_code;
 use crate::journal::is_readable;
+use crate::json;
 
 /// An event whose type is known only at run time. Implemented for every [`Event`].
 pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
@@ -56,7 +57,7 @@ impl<E: Event> ErasedEvent for E {
     }
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        serde_json::to_writer(out, self)
+        json::put(out, self)
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
@@ -69,6 +70,19 @@ impl<E: Event> ErasedEvent for E {
 
     fn flat_field(&self, name: &str) -> Option<Value> {
         Event::flat_field(self, name)
+    }
+}
+
+/// An event's value as JSON text.
+pub(super) fn json_of(event: &dyn ErasedEvent) -> Result<String, serde_json::Error> {
+    let text = serde_code(|| {
+        let mut text = Vec::with_capacity(128);
+        event.write_json(&mut text).map(|()| text)
+    });
+    match text.map(String::from_utf8) {
+        Ok(Ok(text)) if is_readable(text.as_bytes()) => Ok(text),
+        // What cannot be read back as it is.
+        _ => serde_json::to_string(&event.to_value()?),
     }
 }
 
@@ -113,15 +127,7 @@ impl Payload {
     /// # Errors
     /// When the type's `Serialize` fails or panics, or gives what JSON text cannot hold.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        let text = serde_code(|| {
-            let mut text = Vec::with_capacity(128);
-            self.0.write_json(&mut text).map(|()| text)
-        });
-        match text.map(String::from_utf8) {
-            Ok(Ok(text)) if is_readable(text.as_bytes()) => Ok(text),
-            // What cannot be read back as it is.
-            _ => serde_json::to_string(&self.0.to_value()?),
-        }
+        json_of(self.as_erased())
     }
 
     /// The event, if it is an `E`.
@@ -199,7 +205,7 @@ impl ErasedEvent for StoredEvent {
     }
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        serde_json::to_writer(out, &self.value)
+        json::put(out, &self.value)
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
@@ -228,7 +234,7 @@ impl ErasedEvent for PastEvent {
     }
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        serde_json::to_writer(out, &self.value)
+        json::put(out, &self.value)
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {

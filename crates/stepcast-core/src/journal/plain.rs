@@ -7,6 +7,7 @@ use super::write::Unfit;
 use crate::definition::WorkflowDef;
 use crate::engine::{Report, RunState, Tick, TickKind, Time};
 use crate::guard::serde_code;
+use crate::json::{put_number, put_str};
 use crate::{OutToken, Payload};
 
 /// The levels around the value of an event that an attempt gave.
@@ -44,28 +45,27 @@ type Written = Result<Result<(), Fault>, serde_json::Error>;
 fn put_start(out: &mut Vec<u8>, def: &WorkflowDef, row: u64, at: Time, event: &Payload) -> Option<Written> {
     def.event_by_hash(event.meta().hash)?;
     Some(serde_code(|| {
-        put_head(out, row, at)?;
+        put_head(out, row, at);
         out.extend_from_slice(b"{\"start\":{\"event\":[");
         let fault = put_event(out, event, AROUND_START)?;
         out.extend_from_slice(b"],\"def\":");
-        number(out, fingerprint(def))?;
+        put_number(out, fingerprint(def));
         out.extend_from_slice(b"}}}");
         Ok(fault)
     }))
 }
 
-fn put_head(out: &mut Vec<u8>, row: u64, at: Time) -> Result<(), serde_json::Error> {
+fn put_head(out: &mut Vec<u8>, row: u64, at: Time) {
     out.extend_from_slice(b"{\"v\":1,\"n\":");
-    number(out, row)?;
+    put_number(out, row);
     out.extend_from_slice(b",\"at\":");
-    number(out, at.0)?;
+    put_number(out, at.0);
     out.extend_from_slice(b",\"do\":");
-    Ok(())
 }
 
 /// Adds the tag and the value of an event.
 fn put_event(out: &mut Vec<u8>, event: &Payload, around: usize) -> Written {
-    serde_json::to_writer(&mut *out, event.meta().tag)?;
+    put_str(out, event.meta().tag);
     out.push(b',');
     let value = out.len();
     event.as_erased().write_json(out)?;
@@ -89,22 +89,18 @@ fn put_report(
     let step = def.step(state.exec(*exec)?.step).name();
     let took = at.0.wrapping_sub(started.0);
     Some(serde_code(|| {
-        put_head(out, row, at)?;
+        put_head(out, row, at);
         out.extend_from_slice(b"{\"report\":{\"exec\":");
-        number(out, exec.serial)?;
+        put_number(out, exec.serial);
         out.extend_from_slice(b",\"step\":");
-        serde_json::to_writer(&mut *out, step)?;
+        put_str(out, step);
         out.extend_from_slice(b",\"took\":");
-        number(out, took)?;
+        put_number(out, took);
         out.extend_from_slice(b",\"out\":[[[");
         let fault = put_event(out, event, AROUND_GIVEN)?;
         out.extend_from_slice(b"]]]}}}");
         Ok(fault)
     }))
-}
-
-fn number(out: &mut Vec<u8>, number: u64) -> Result<(), serde_json::Error> {
-    serde_json::to_writer(out, &number)
 }
 
 fn only_event<'a>(mut tokens: impl Iterator<Item = &'a OutToken>) -> Option<&'a Payload> {
