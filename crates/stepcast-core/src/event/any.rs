@@ -4,9 +4,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::erased::json_of;
 use super::late::{LateEvent, MakeEvent};
 use super::{ErasedEvent, Event, EventMeta, Payload};
 use crate::guard::serde_code;
+use crate::json::put_str;
 
 /// An event of a type known only at run time, as the runtime hands it out.
 ///
@@ -158,6 +160,47 @@ impl AnyEvent {
             Inner::Typed(event) => envelope_of(event.meta(), self.value()),
             Inner::Raw(raw) => (**raw).clone(),
         }
+    }
+
+    /// The event's fields, and the whole wire form, as JSON text. A typed event that cannot be serialized has `null` for
+    /// its fields.
+    ///
+    /// ```
+    /// # use stepcast_core::{AnyEvent, StopEvent};
+    /// let any = AnyEvent::new(StopEvent::new("done"));
+    /// let (fields, envelope) = any.to_json();
+    /// assert_eq!(fields, any.value().to_string());
+    /// assert_eq!(serde_json::from_str::<AnyEvent>(&envelope).unwrap().to_envelope(), any.to_envelope());
+    /// ```
+    pub fn to_json(&self) -> (String, String) {
+        let event = match &self.0 {
+            Inner::Typed(event) => event,
+            Inner::Raw(raw) => {
+                let envelope = serde_json::to_string(&**raw).unwrap_or_else(|_| "null".to_owned());
+                return (raw.value.to_string(), envelope);
+            }
+        };
+        let meta = event.meta();
+        let fields = json_of(&**event).unwrap_or_else(|_| "null".to_owned());
+        let mut text = Vec::with_capacity(fields.len() + 160);
+        text.extend_from_slice(b"{\"value\":");
+        text.extend_from_slice(fields.as_bytes());
+        text.extend_from_slice(b",\"qualified_name\":");
+        put_str(&mut text, meta.qualified_name);
+        text.extend_from_slice(b",\"type\":");
+        put_str(&mut text, meta.tag);
+        text.extend_from_slice(b",\"types\":");
+        match meta.ancestors() {
+            None => text.extend_from_slice(b"null"),
+            Some(name) => {
+                text.push(b'[');
+                put_str(&mut text, name);
+                text.push(b']');
+            }
+        }
+        text.push(b'}');
+        // All that is in it was text before.
+        (fields, String::from_utf8(text).unwrap_or_default())
     }
 
     /// The erased event, unless only the wire form is known.

@@ -165,12 +165,11 @@ impl Journal {
         self.held.push(Held::Publish(event, at));
     }
 
-    /// As `add_event`, for the last event, which readers make of the run's end. Gives its fields.
-    pub(super) fn add_event_row(&mut self, event: &AnyEvent, at: Time) -> Value {
+    /// As `add_event`, for the last event, which readers make of the run's end. Gives its fields as JSON.
+    pub(super) fn add_event_row(&mut self, event: &AnyEvent, at: Time) -> String {
         self.seq += 1;
-        let envelope = event.to_envelope();
-        let json = serde_json::to_string(&envelope).unwrap_or_else(|_| "null".to_owned());
-        self.batch.events.push(StreamRow { seq: self.seq, tag: envelope.tag, json, at });
-        envelope.value
+        let (fields, json) = event.to_json();
+        self.batch.events.push(StreamRow { seq: self.seq, tag: event.tag().to_owned(), json, at });
+        fields
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use stepcast_core::ErrorInfo;
 use stepcast_core::backend::{StatusChange, WriteError};
 use stepcast_core::engine::{Commands, Outcome, RunFailure, Tick, TickKind, reduce};
@@ -47,10 +46,10 @@ impl Dispatch {
         let now = core.now;
         let Some(journal) = core.journal.as_deref_mut() else { return };
         let last = end.terminal_event();
-        let value = journal.add_event_row(&last, now);
+        let fields = journal.add_event_row(&last, now);
         journal.batch.status = Some(match end.result() {
             // The stream's last event is the stop event, unless that could not be copied.
-            Ok(stop) if last.meta().is_some_and(|meta| meta.hash == stop.meta().hash) => completed(&end, &value),
+            Ok(stop) if last.meta().is_some_and(|meta| meta.hash == stop.meta().hash) => completed(&end, fields),
             _ => status_of(&end),
         });
         journal.waits = false;
@@ -136,15 +135,14 @@ fn leaves_lease(error: &WriteError) -> bool {
     !matches!(error, FencedOff { .. } | RunExists { .. } | UnknownRun { .. } | Ended { .. })
 }
 
-fn completed(end: &RunEnd, stop: &Value) -> StatusChange {
-    let result = serde_json::to_string(stop).unwrap_or_else(|_| "null".to_owned());
+fn completed(end: &RunEnd, result: String) -> StatusChange {
     StatusChange::Completed { result, failures: end.failures }
 }
 
 pub(crate) fn status_of(end: &RunEnd) -> StatusChange {
     let error = match end.result() {
         Ok(stop) => {
-            return completed(end, &stop.as_erased().to_value().unwrap_or_default());
+            return completed(end, stop.to_json().unwrap_or_else(|_| "null".to_owned()));
         }
         Err(error) => error,
     };

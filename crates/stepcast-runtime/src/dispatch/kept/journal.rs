@@ -12,6 +12,9 @@ use super::inputs::pending;
 use crate::dispatch::place::LocalDone;
 use crate::run::RunEnd;
 
+/// The room of a row at first, in bytes: most need less.
+const ROW: usize = 512;
+
 /// A run's place in its journal, and what its next batch brings.
 pub(crate) struct Journal {
     pub(super) run: Arc<str>,
@@ -169,7 +172,7 @@ impl Journal {
 
     /// Room for a row's bytes.
     pub(super) fn room(&mut self) -> Vec<u8> {
-        let mut room = self.spent.pop().map(|row| row.data).unwrap_or_default();
+        let mut room = self.spent.pop().map_or_else(|| Vec::with_capacity(ROW), |row| row.data);
         room.clear();
         room
     }

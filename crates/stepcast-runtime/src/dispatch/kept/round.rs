@@ -12,6 +12,7 @@ use super::journal::{Held, Journal};
 use crate::clock;
 use crate::dispatch::place::LocalDone;
 use crate::dispatch::{Dispatch, Round, RunCore, SLICE};
+use crate::durable::Keeping;
 
 impl Dispatch {
     pub(in crate::dispatch) fn kept_round(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
@@ -69,6 +70,9 @@ impl Dispatch {
         if core.journal.as_deref().is_some_and(|journal| !journal.is_writing()) && self.flush(core) {
             worked = true;
         }
+        if worked && self.has_to_wait(core) {
+            return Round::Dry;
+        }
         match worked {
             true => Round::Worked,
             false if core.is_stepped() => self.step_on(core, cx),
@@ -113,6 +117,12 @@ impl Dispatch {
         core.now = clock::now();
         core.judge_slice(&self.env.run.program, before);
         round
+    }
+
+    /// Whether another look would find nothing: a batch is under way, and no attempt with it.
+    fn has_to_wait(&self, core: &RunCore) -> bool {
+        let is_alone = core.locals.as_deref().is_none_or(|locals| locals.is_empty());
+        is_alone && core.is_writing() && !self.env.run.keeping().is_some_and(Keeping::has_landed)
     }
 
     /// Lets attempts go on while a batch is under way; those that end wait for it.
