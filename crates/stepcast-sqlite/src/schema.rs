@@ -54,7 +54,6 @@ CREATE TABLE journal(
     prev INTEGER NOT NULL,
     data BLOB NOT NULL
 );
-CREATE INDEX starts_description ON starts(description);
 CREATE TABLE heads(noted INTEGER NOT NULL);
 INSERT INTO heads VALUES(0);
 CREATE TABLE snapshots(run INTEGER PRIMARY KEY, covers INTEGER NOT NULL, data BLOB NOT NULL);
@@ -119,6 +118,9 @@ CREATE TABLE calls(
 CREATE INDEX calls_at ON calls(at);
 ";
 
+/// Earlier stores have an index that every new run had to be put into, and only the last run of a description needed.
+const WITHOUT: &str = "DROP INDEX IF EXISTS starts_description;";
+
 /// What a store of format 2 does not have.
 const FROM_2: &str = "
 ALTER TABLE runs ADD COLUMN definition INTEGER;
@@ -141,7 +143,7 @@ pub(crate) fn prepare(conn: &Connection, path: &Path) -> Result<(), OpenError> {
         conn.execute_batch(FROM_2).map_err(failed)?;
         conn.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
     }
-    Ok(())
+    conn.execute_batch(WITHOUT).map_err(failed)
 }
 
 fn is_empty(conn: &Connection) -> rusqlite::Result<bool> {

@@ -68,6 +68,12 @@ impl Done {
         Done(Some(Call::To(receiver)))
     }
 
+    /// Takes it out of its place. Of what is left there nobody is told.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        Done(self.0.take())
+    }
+
     /// Says what became of the batch.
     pub fn call(self, result: Result<(), WriteError>) {
         drop(self.hand(Receipt::of(result)));

@@ -1,5 +1,6 @@
 //! What is asked of the writer besides batches.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::params;
@@ -116,7 +117,8 @@ impl Work<'_> {
         if holder.is_some_and(|holder| holder == self.me || self.owners.is_alive(holder)) {
             return Ok(Err(PurgeError::Held { run: id.into() }));
         }
-        self.remove(key)?;
+        let description = self.remove(key)?;
+        self.drop_descriptions(description)?;
         self.go_on(id);
         Ok(Ok(()))
     }
@@ -125,14 +127,17 @@ impl Work<'_> {
         let sql = "SELECT id, run FROM runs WHERE status >= 2 AND changed < ?1 ORDER BY changed LIMIT ?2";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let old = all(self.conn, sql, [db(before.0), limit], |row| Ok((row.get(0)?, row.get::<_, Arc<str>>(1)?)))?;
+        let mut descriptions = BTreeSet::new();
         for (key, id) in &old {
-            self.remove(*key)?;
+            descriptions.extend(self.remove(*key)?);
             self.go_on(id);
         }
+        self.drop_descriptions(descriptions)?;
         Ok(old.len())
     }
 
-    fn remove(&mut self, key: i64) -> Stored<()> {
+    /// Gives the run's description, which may now be nobody's.
+    fn remove(&mut self, key: i64) -> Stored<Option<i64>> {
         self.settle_events()?;
         self.tail.cut();
         let whole = match journal::end(self.conn, key)? {
@@ -158,17 +163,22 @@ impl Work<'_> {
         ] {
             run(self.conn, sql, [key])?;
         }
-        if let Some(description) = description {
-            let sql = "DELETE FROM descriptions WHERE id = ?1 AND NOT EXISTS \
-                       (SELECT 1 FROM starts WHERE description = ?1)";
-            run(self.conn, sql, [description])?;
-            self.description = None;
-        }
         if let Some(definition) = definition {
             self.drop_definition(definition)?;
         }
         self.tail.remove(key);
         self.vacuum = true;
+        Ok(description)
+    }
+
+    /// Removes descriptions that no run has. Runs share few, and there is no index of who has which.
+    fn drop_descriptions(&mut self, descriptions: impl IntoIterator<Item = i64>) -> Stored<()> {
+        for description in descriptions {
+            let sql = "DELETE FROM descriptions WHERE id = ?1 AND NOT EXISTS \
+                       (SELECT 1 FROM starts WHERE description = ?1)";
+            run(self.conn, sql, [description])?;
+            self.description = None;
+        }
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use stepcast_core::backend::{Batch, Receipt, StorageError, Told, WriteError};
+use stepcast_core::backend::{Receipt, StorageError, Told, WriteError};
 
 use super::work::Work;
 use super::{FaultPoint, Job, More, is_final};
@@ -35,26 +35,26 @@ impl Work<'_> {
             Ok(outcomes) => {
                 let together = jobs.len() > 1;
                 let mut told = Vec::with_capacity(jobs.len());
-                // Freed when everybody is told, and at work again.
-                let mut written = Vec::new();
-                for (job, outcome) in jobs.drain(..).zip(outcomes) {
-                    if let (Job::Batch(batch, _), Err(error)) = (&job, &outcome) {
+                for (job, outcome) in jobs.iter_mut().zip(outcomes) {
+                    if let (Job::Batch(batch, _), Err(error)) = (&*job, &outcome) {
                         self.stop_after(batch, error);
                     }
-                    written.extend(answer(job, outcome, together, &mut told));
+                    answer(job, outcome, together, &mut told);
                     self.fault(FaultPoint::Told);
                 }
                 drop(told);
             }
             Err(error) => {
-                for job in jobs.drain(..) {
-                    if let Job::Batch(batch, _) = &job {
+                for job in jobs.iter_mut() {
+                    if let Job::Batch(batch, _) = &*job {
                         self.stop_after(batch, &WriteError::Storage(error.clone()));
                     }
-                    drop(answer(job, Err(WriteError::Storage(error.clone())), false, &mut Vec::new()));
+                    answer(job, Err(WriteError::Storage(error.clone())), false, &mut Vec::new());
                 }
             }
         }
+        // What is left of them is freed when everybody is told, and at work again.
+        jobs.clear();
     }
 
     fn transaction(&mut self, jobs: &mut Vec<Job>, more: Option<&mut More<'_>>) -> Stored<Vec<Outcome>> {
@@ -158,20 +158,17 @@ impl Work<'_> {
     }
 }
 
-/// Gives the batch back if there is something to free in it.
-fn answer(job: Job, outcome: Outcome, together: bool, told: &mut Vec<Told>) -> Option<Batch> {
-    match job {
-        Job::Batch(mut batch, done) => {
-            let spent = std::mem::take(&mut batch.rows);
-            told.push(done.hand(Receipt { result: outcome, spent, together }));
-            return (!batch.only_appends() || !batch.events.is_empty()).then_some(batch);
-        }
-        Job::Call(call) => call.answer(outcome.map_err(|error| match error {
+/// Says what became of a job, which stays in its place: it is large.
+fn answer(job: &mut Job, outcome: Outcome, together: bool, told: &mut Vec<Told>) {
+    if let Job::Batch(batch, done) = job {
+        let spent = std::mem::take(&mut batch.rows);
+        return told.push(done.take().hand(Receipt { result: outcome, spent, together }));
+    }
+    if let Job::Call(call) = std::mem::replace(job, Job::Watched) {
+        call.answer(outcome.map_err(|error| match error {
             WriteError::Storage(error) => error,
             // A call's own refusal is in its answer.
             _ => StorageError::Closed,
-        })),
-        Job::Close(_) | Job::Watched => {}
+        }));
     }
-    None
 }

@@ -1,8 +1,7 @@
-//! The way to the writer: many put in, one takes out, and is woken once for all that it waits for.
+//! The way to the writer: many put in, one takes out all there is, and is woken once for all that it waits for.
 
-use std::sync::atomic::{AtomicIsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -10,43 +9,56 @@ use super::Job;
 
 /// The end where jobs are put in.
 #[derive(Clone)]
-pub(crate) struct Jobs {
-    way: Sender<Job>,
-    shared: Arc<Shared>,
-}
+pub(crate) struct Jobs(Arc<Shared>);
 
 /// The end where they are taken out. When it is gone, so are the jobs.
-pub(crate) struct Queue {
-    way: Receiver<Job>,
-    shared: Arc<Shared>,
-}
+pub(crate) struct Queue(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// How many jobs there are. One that is taken before it was counted makes it less than it is, for a moment.
-    len: AtomicIsize,
+    // One list, of which the taker leaves an empty one: a channel would ask for memory for every few jobs.
+    waiting: Mutex<Waiting>,
+    /// How many jobs there are, for a look without the lock.
+    len: AtomicUsize,
     /// How many the taker sleeps for; 0 while it is awake.
-    wanted: AtomicIsize,
+    wanted: AtomicUsize,
     taker: OnceLock<Thread>,
 }
 
+#[derive(Default)]
+struct Waiting {
+    jobs: Vec<Job>,
+    /// Nobody takes them any more.
+    closed: bool,
+}
+
 pub(crate) fn queue() -> (Jobs, Queue) {
-    let (put, take) = channel();
     let shared = Arc::<Shared>::default();
-    (Jobs { way: put, shared: shared.clone() }, Queue { way: take, shared })
+    (Jobs(Arc::clone(&shared)), Queue(shared))
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Jobs {
     /// Whether somebody will take the job. If not, it is dropped, which calls others.
     pub(crate) fn send(&self, job: Job) -> bool {
-        if self.way.send(job).is_err() {
+        let Shared { len, wanted, taker, .. } = &*self.0;
+        let mut waiting = self.0.lock();
+        if waiting.closed {
+            drop(waiting);
             return false;
         }
-        let Shared { len, wanted, taker } = &*self.shared;
-        let len = len.fetch_add(1, Ordering::SeqCst) + 1;
+        waiting.jobs.push(job);
+        let many = waiting.jobs.len();
+        len.store(many, Ordering::SeqCst);
+        drop(waiting);
         let enough = wanted.load(Ordering::SeqCst);
         if enough > 0
-            && len >= enough
+            && many >= enough
             && wanted.swap(0, Ordering::SeqCst) > 0
             && let Some(taker) = taker.get()
         {
@@ -59,10 +71,10 @@ impl Jobs {
 impl Queue {
     /// Waits without going to sleep until there are `wanted` jobs, at most for `awake`. Whether there are any.
     pub(super) fn watch(&self, wanted: usize, awake: Duration) -> bool {
-        let len = || self.shared.len.load(Ordering::Acquire);
-        if len() < wanted as isize {
+        let len = || self.0.len.load(Ordering::Acquire);
+        if len() < wanted {
             let end = Instant::now() + awake;
-            while len() < wanted as isize && Instant::now() < end {
+            while len() < wanted && Instant::now() < end {
                 std::thread::yield_now();
             }
         }
@@ -84,14 +96,7 @@ impl Queue {
         }
         let (mut taken, mut last) = (0, false);
         loop {
-            let before = taken;
-            while taken < most
-                && let Ok(job) = self.way.try_recv()
-            {
-                into.push(job);
-                taken += 1;
-            }
-            self.shared.len.fetch_sub((taken - before) as isize, Ordering::SeqCst);
+            taken += self.take_waiting(into, most - taken);
             if taken >= wanted.min(most) || last {
                 return;
             }
@@ -99,14 +104,30 @@ impl Queue {
         }
     }
 
+    /// Moves at most `most` of the jobs that are there, and says how many.
+    fn take_waiting(&self, into: &mut Vec<Job>, most: usize) -> usize {
+        if self.0.len.load(Ordering::SeqCst) == 0 {
+            return 0;
+        }
+        let mut waiting = self.0.lock();
+        let many = waiting.jobs.len().min(most);
+        if into.is_empty() && many == waiting.jobs.len() {
+            std::mem::swap(into, &mut waiting.jobs);
+        } else {
+            into.extend(waiting.jobs.drain(..many));
+        }
+        self.0.len.store(waiting.jobs.len(), Ordering::SeqCst);
+        many
+    }
+
     /// Sleeps until there are `wanted` jobs; `false` when it is time to go on without them.
     fn sleep(&self, wanted: usize, until: Option<Instant>) -> bool {
-        let Shared { len, wanted: noted, taker } = &*self.shared;
+        let Shared { len, wanted: noted, taker, .. } = &*self.0;
         taker.get_or_init(std::thread::current);
-        noted.store(wanted as isize, Ordering::SeqCst);
+        noted.store(wanted, Ordering::SeqCst);
         let mut in_time = true;
         // Whoever puts in enough takes the note away; a wake-up without that is somebody else's.
-        while len.load(Ordering::SeqCst) < wanted as isize && noted.load(Ordering::SeqCst) > 0 {
+        while len.load(Ordering::SeqCst) < wanted && noted.load(Ordering::SeqCst) > 0 {
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => {
                     in_time = false;
@@ -118,5 +139,18 @@ impl Queue {
         }
         noted.store(0, Ordering::SeqCst);
         in_time
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        let left = {
+            let mut waiting = self.0.lock();
+            waiting.closed = true;
+            self.0.len.store(0, Ordering::SeqCst);
+            std::mem::take(&mut waiting.jobs)
+        };
+        // Who hears of it may put something in.
+        drop(left);
     }
 }

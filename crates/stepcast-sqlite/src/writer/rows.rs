@@ -51,7 +51,9 @@ impl<'c> Appends<'c> {
     pub(super) fn prepare(conn: &'c Connection) -> Stored<Self> {
         let next = SIZES.iter().map(|size| {
             let values = vec!["(?, ?, ?, ?)"; *size].join(", ");
-            conn.prepare(&format!("INSERT INTO journal(run, n, prev, data) VALUES {values}"))
+            // A failure ends the whole transaction, so a statement need not be able to take back its own rows: for that
+            // SQLite would copy every page that it touches.
+            conn.prepare(&format!("INSERT OR FAIL INTO journal(run, n, prev, data) VALUES {values}"))
         });
         let placed = conn.prepare("INSERT INTO journal(id, run, n, prev, data) VALUES(?1, ?2, ?3, ?4, ?5)");
         Ok(Appends { placed: placed.map_err(storage)?, next: next.collect::<Result<_, _>>().map_err(storage)? })

@@ -1,10 +1,10 @@
 //! What the writer knows, and how long it may believe it.
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use rusqlite::{Connection, Statement};
 use stepcast_core::backend::{Batch, Notice, StorageError, WriteError};
 
