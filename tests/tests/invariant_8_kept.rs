@@ -23,7 +23,7 @@ const RUNS: usize = 500;
 
 /// What an idle run may hold while somebody holds a handle of it: more than one in memory may, for it has its place in the
 /// journal, its options and its entry in the runtime's list beside its data.
-const MOST: usize = 2_560;
+const MOST: usize = 1_664;
 
 /// The tasks of a runtime on a store: one that cares for its runs, one that tells them of their batches.
 const OWN_TASKS: usize = 2;

@@ -413,7 +413,7 @@ impl RunShared {
             snapshot.children.push((child.id().to_string(), taken));
         }
         // Children of a restored run that its executions have not come back to yet.
-        snapshot.children.extend(self.extra_if_any().iter().flat_map(|extra| lock(&extra.stored_children).clone()));
+        snapshot.children.extend(self.rare_if_any().iter().flat_map(|rare| lock(&rare.stored_children).clone()));
         Ok(snapshot)
     }
 }

@@ -13,7 +13,6 @@ use super::SLICE;
 use super::kept::Journal;
 use super::place::{Entry, Local, Place, ProbeWaker};
 use super::stepping::Stepping;
-use crate::durable::Keeping;
 use crate::exec::OpLog;
 use crate::program::Program;
 use crate::run::{Message, RunShared};
@@ -117,7 +116,7 @@ impl RunCore {
         core.max_running = max_running;
         let still = run.extra_if_any().is_some_and(|extra| extra.still.load(Ordering::Relaxed));
         core.slice = if still { 0 } else { SLICE };
-        core.journal = run.keeping().and_then(Keeping::take_journal);
+        core.journal = run.keeping().and_then(|keeping| keeping.take_journal(run.id()));
         #[cfg(feature = "testing")]
         if let Some(test) = options.and_then(|options| options.test.clone()) {
             core.more().test = Some(test);

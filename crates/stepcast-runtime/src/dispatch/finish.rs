@@ -35,8 +35,8 @@ impl Dispatch {
         core.ended = true;
         self.env.run.finish(end);
         core.end_stepping();
-        if let Some(extra) = self.env.run.extra_if_any() {
-            for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
+        if let Some(rare) = self.env.run.rare_if_any() {
+            for child in lock(&rare.children).drain(..).filter_map(|child| child.upgrade()) {
                 child.post(Message::Cancel);
             }
         }
@@ -126,8 +126,8 @@ impl Dispatch {
             }
             _ => run.finish(RunEnd::refused(error, clock::now())),
         }
-        if let Some(extra) = run.extra_if_any() {
-            for child in lock(&extra.children).drain(..).filter_map(|child| child.upgrade()) {
+        if let Some(rare) = run.rare_if_any() {
+            for child in lock(&rare.children).drain(..).filter_map(|child| child.upgrade()) {
                 child.post(Message::Cancel);
             }
         }

@@ -38,7 +38,7 @@ impl Runtime {
         let found = self.find(&record.workflow).ok();
         let registered = found.as_ref().map(|found| Arc::clone(&found.program));
         let (its, id, changed) = (Arc::clone(host), run.clone(), record.changed);
-        let loaded = ask(&host.backend, move |backend| {
+        let loaded = ask(host.backend(), move |backend| {
             let program = its.program(&record, registered.as_ref(), true)?;
             read(backend, &program, &id, &record).map(|loaded| (program, loaded))
         });
@@ -66,7 +66,7 @@ impl Runtime {
             return;
         }
         let its = Arc::clone(host);
-        let loaded = ask(&host.backend, move |backend| claim_and_load(&its, backend, &asked));
+        let loaded = ask(host.backend(), move |backend| claim_and_load(&its, backend, &asked));
         let loaded = loaded.await.unwrap_or_default();
         for ((id, found, changed), loaded) in wanted.into_iter().zip(loaded) {
             match loaded {
@@ -123,7 +123,7 @@ impl Runtime {
             }
         };
         name.clone_into(&mut new.workflow);
-        let journal = Box::new(Journal::create(Arc::from(id.as_str()), new));
+        let journal = Box::new(Journal::create(Arc::clone(id.shared()), new));
         let keeping = Keeping::new(host, Some(journal));
         self.launch_kept(found, Begin::Start(start), options, id, Some(keeping), parent)
     }
@@ -156,7 +156,7 @@ impl Runtime {
         // What it was started with is not in a snapshot.
         let definition = found.program.definition().cloned();
         let new = NewRun { workflow, description, parent: None, start: "null".to_owned(), definition };
-        let journal = Journal::restored(Arc::from(id.as_str()), new, checkpoint, &def, &restored.state);
+        let journal = Journal::restored(Arc::clone(id.shared()), new, checkpoint, &def, &restored.state);
         let keeping = Keeping::new(host, Some(Box::new(journal)));
         self.launch_kept(found, Begin::Restored(restored), options, id, Some(keeping), None)
     }
@@ -176,12 +176,12 @@ impl Runtime {
         let _one_at_a_time = host.taking_up.lock().await;
         let run = match self.shared_of(&new.id) {
             Some(live) => {
-                *lock(&live.extra().parent) = Arc::downgrade(parent);
+                *lock(&live.rare().parent) = Arc::downgrade(parent);
                 live
             }
             None => {
                 let (its, given, wanted) = (Arc::clone(host), Arc::clone(&program), new.id.clone());
-                let stored = ask(&host.backend, move |backend| match backend.run(wanted.as_str())? {
+                let stored = ask(host.backend(), move |backend| match backend.run(wanted.as_str())? {
                     None => Ok(None),
                     Some(record) => {
                         let program = its.program(&record, Some(&given), true)?;
@@ -207,7 +207,7 @@ impl Runtime {
                 Arc::clone(run.shared())
             }
         };
-        lock(&parent.extra().children).push(Arc::downgrade(&run));
+        lock(&parent.rare().children).push(Arc::downgrade(&run));
         Ok(run)
     }
 }
@@ -282,7 +282,7 @@ impl RuntimeLink {
         let Some(host) = self.inner().and_then(|inner| inner.host.clone()) else { return };
         let parent: Arc<str> = Arc::from(run.as_str());
         tokio::spawn(async move {
-            let asked = ask(&host.backend, move |backend| {
+            let asked = ask(host.backend(), move |backend| {
                 let statuses = vec![RunStatus::Running, RunStatus::Waiting];
                 let filter = RunFilter { parent: Some(parent), statuses, ..RunFilter::default() };
                 for child in backend.runs(&filter, None, usize::MAX)? {

@@ -72,7 +72,7 @@ impl Host {
             return false;
         }
         let _one_at_a_time = self.taking_up.lock().await;
-        let tried = ask(&self.backend, move |backend| {
+        let tried = ask(self.backend(), move |backend| {
             let ids: Vec<&str> = runs.iter().map(RunId::as_str).collect();
             let claimed = backend.claim(&ids).into_iter();
             let released = claimed.zip(&runs).map(|(lease, run)| match lease {
@@ -142,7 +142,7 @@ async fn end(run: &Arc<RunShared>, error: RunError) {
     let Some(keeping) = run.keeping() else { return };
     let end = RunEnd::refused(error, clock::now());
     let (event, status, id) = (end.terminal_event(), status_of(&end), run.id().clone());
-    let ended = ask(&keeping.backend, move |backend| {
+    let ended = ask(keeping.backend(), move |backend| {
         // What was still on its way is written by now, or fenced off.
         let lease = claim(backend, &id)?;
         let stored = backend.load(id.as_str())?;

@@ -82,7 +82,7 @@ impl Host {
             Some(Made::Not(error)) if !anew => return Err(refused(Arc::clone(error))),
             _ => {}
         }
-        let Some(json) = self.backend.definition(hash)? else { return Err(refused(Arc::new(NotDefined::Gone))) };
+        let Some(json) = self.backend().definition(hash)? else { return Err(refused(Arc::new(NotDefined::Gone))) };
         // What it is made with is user code.
         let made = catch_unwind(AssertUnwindSafe(|| by.define(&record.workflow, &json)));
         let made: Result<Arc<Program>, Cause> = match made.unwrap_or_else(|_| Err(NotDefined::Panicked.into())) {

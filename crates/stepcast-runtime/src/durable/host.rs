@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 
 use super::aside::Stopped;
 use super::defined::Defined;
-use super::{AttachError, Landing, ask};
+use super::keeping::Store;
+use super::{AttachError, ask};
 use crate::clock;
 use crate::run::{Message, RunId, RunShared, lock};
 use crate::runtime::{Inner, Runtime};
@@ -35,8 +36,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// What a runtime knows of its store.
 pub(crate) struct Host {
-    pub(crate) backend: Arc<dyn Backend>,
-    pub(super) landing: Arc<Landing>,
+    pub(super) store: Arc<Store>,
     started: AtomicBool,
     news: Notify,
     /// For those who wait for something in the store to change.
@@ -71,8 +71,7 @@ struct Refusal {
 impl Host {
     pub(crate) fn new(backend: Arc<dyn Backend>) -> Arc<Self> {
         let host = Arc::new(Host {
-            backend,
-            landing: Arc::default(),
+            store: Arc::new(Store { backend, landing: Arc::default() }),
             started: AtomicBool::new(false),
             news: Notify::new(),
             stirred: Notify::new(),
@@ -87,12 +86,16 @@ impl Host {
             taking_up: tokio::sync::Mutex::new(()),
         });
         let weak = Arc::downgrade(&host);
-        host.backend.watch(Arc::new(move |notice| {
+        host.backend().watch(Arc::new(move |notice| {
             if let Some(host) = weak.upgrade() {
                 host.heard(notice);
             }
         }));
         host
+    }
+
+    pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
+        &self.store.backend
     }
 
     /// Called from the backend's threads.
@@ -174,7 +177,7 @@ impl Host {
     /// Begins to care, once there is a tokio runtime to do it on.
     pub(crate) fn start(self: &Arc<Self>, inner: &Arc<Inner>) {
         let Ok(tokio) = Handle::try_current() else { return };
-        self.landing.start(&tokio);
+        self.store.landing.start(&tokio);
         if !self.started.swap(true, Ordering::AcqRel) {
             tokio.spawn(care(Arc::clone(self), Arc::downgrade(inner)));
         }
@@ -183,13 +186,13 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.landing.close();
+        self.store.landing.close();
     }
 }
 
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Host").field("backend", &self.backend).finish_non_exhaustive()
+        f.debug_struct("Host").field("backend", self.backend()).finish_non_exhaustive()
     }
 }
 
@@ -239,7 +242,7 @@ async fn care(host: Arc<Host>, inner: Weak<Inner>) {
 impl Runtime {
     /// Looks through the store: runs that nobody holds and that have something to do, letters, and deadlines.
     async fn look_around(&self, host: &Arc<Host>, now: Time) -> Result<(), StorageError> {
-        let mailed = ask(&host.backend, |backend| backend.mailed()).await.unwrap_or(Err(StorageError::Closed))?;
+        let mailed = ask(host.backend(), |backend| backend.mailed()).await.unwrap_or(Err(StorageError::Closed))?;
         self.wake(host, mailed.into_iter().map(RunId::from).collect()).await;
         if host.only_asked.load(Ordering::Relaxed) {
             return Ok(());
@@ -301,7 +304,7 @@ impl Runtime {
             }
             for page in asleep.chunks(PAGE) {
                 let ids = page.to_vec();
-                let records = ask(&host.backend, move |backend| {
+                let records = ask(host.backend(), move |backend| {
                     ids.iter().filter_map(|id| backend.run(id.as_str()).ok().flatten()).collect::<Vec<_>>()
                 });
                 let mut records = records.await.unwrap_or_default();
@@ -344,7 +347,7 @@ impl Runtime {
 pub(crate) async fn fetch_letters(run: &Arc<RunShared>) -> bool {
     let Some(keeping) = run.keeping() else { return true };
     let id = run.id().clone();
-    match ask(&keeping.backend, move |backend| backend.mail(id.as_str(), 0)).await {
+    match ask(keeping.backend(), move |backend| backend.mail(id.as_str(), 0)).await {
         Some(Ok(letters)) if !letters.is_empty() => return run.post(Message::Letters(letters)).is_none(),
         Some(Err(error)) => {
             tracing::warn!(target: "stepcast", run = %run.id(), %error, "the run's letters cannot be read");

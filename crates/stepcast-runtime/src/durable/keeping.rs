@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll};
 
 use stepcast_core::AnyEvent;
 use stepcast_core::backend::{Backend, Batch, Done, Receipt, Receiver, WriteError};
@@ -9,33 +10,23 @@ use stepcast_core::backend::{Backend, Batch, Done, Receipt, Receiver, WriteError
 use super::{AttachError, Host, Landing, Loaded};
 use crate::dispatch::{AtRest, Journal};
 use crate::exec::{ExecShared, OpLog};
-use crate::run::{Cell, RunShared, Task, lock};
+use crate::run::{Cell, RunId, RunShared, Task, lock};
+use crate::wakers::WakerSet;
 
 /// Ties a run to the backend that keeps it.
 ///
 /// Its locks are the last to be taken: nothing else is locked while one of them is held.
 pub(crate) struct Keeping {
-    pub(crate) backend: Arc<dyn Backend>,
-    landing: Arc<Landing>,
-    /// What the dispatcher begins with until it is made, and goes on with after a rest.
-    journal: Mutex<Option<AtRest>>,
-    /// Executions with something on record that the journal does not have yet.
-    touched: Mutex<Vec<Arc<ExecShared>>>,
-    /// What steps wrote to the stream, until it is in a batch.
-    written: Mutex<Vec<AnyEvent>>,
+    store: Arc<Store>,
+    desk: Mutex<Desk>,
     dirt: AtomicBool,
     /// No stream event is taken any more: the last one is in a batch.
     sealed: AtomicBool,
-    /// What became of the batch under way.
-    receipt: Mutex<Option<Receipt>>,
     landed: AtomicBool,
     /// Whether the run is told of it together with others.
     listed: AtomicBool,
     /// Whether the dispatcher is handing a batch over.
     sending: AtomicBool,
-    /// The state as it was read anew.
-    // Boxed: it is large, and rare.
-    reloaded: Mutex<Option<Box<Result<Loaded, AttachError>>>>,
     has_reloaded: AtomicBool,
     /// Whether it is settled that the store has the run, and if it has not, why.
     pub(crate) recorded: OnceLock<Result<(), Arc<WriteError>>>,
@@ -47,28 +38,70 @@ pub(crate) struct Keeping {
     pub(crate) quiet_since: std::sync::atomic::AtomicU64,
 }
 
+/// What all runs of a runtime have in common that is kept.
+pub(super) struct Store {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) landing: Arc<Landing>,
+}
+
+/// What changes hands.
+struct Desk {
+    /// What the dispatcher begins with until it is made, and goes on with after a rest.
+    journal: Option<AtRest>,
+    /// Absent while the run rests.
+    work: Option<Box<Work>>,
+    /// Who waits to know that the store has the run.
+    // Boxed: mostly nobody does.
+    waiting: Option<Box<WakerSet>>,
+}
+
+/// What the dispatcher is going to look at.
+#[derive(Default)]
+struct Work {
+    /// Executions with something on record that the journal does not have yet.
+    touched: Vec<Arc<ExecShared>>,
+    /// What steps wrote to the stream, until it is in a batch.
+    written: Vec<AnyEvent>,
+    /// What became of the batch under way.
+    receipt: Option<Receipt>,
+    /// The state as it was read anew.
+    // Boxed: it is large, and rare.
+    reloaded: Option<Box<Result<Loaded, AttachError>>>,
+}
+
+impl Desk {
+    fn work(&mut self) -> &mut Work {
+        self.work.get_or_insert_default()
+    }
+}
+
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.written.is_empty() && self.receipt.is_none() && self.reloaded.is_none()
+    }
+}
+
 impl Keeping {
     /// Without a journal, the run has ended.
     pub(crate) fn new(host: &Host, journal: Option<Box<Journal>>) -> Self {
         Keeping {
-            backend: Arc::clone(&host.backend),
-            landing: Arc::clone(&host.landing),
-            journal: Mutex::new(journal.map(AtRest::Whole)),
-            touched: Mutex::default(),
-            written: Mutex::default(),
+            store: Arc::clone(&host.store),
+            desk: Mutex::new(Desk { journal: journal.map(AtRest::Whole), work: None, waiting: None }),
             dirt: AtomicBool::new(false),
             sealed: AtomicBool::new(false),
-            receipt: Mutex::new(None),
             landed: AtomicBool::new(false),
             listed: AtomicBool::new(false),
             sending: AtomicBool::new(false),
-            reloaded: Mutex::new(None),
             has_reloaded: AtomicBool::new(false),
             recorded: OnceLock::new(),
             has_children: AtomicBool::new(false),
             stays: AtomicU32::new(0),
             quiet_since: std::sync::atomic::AtomicU64::new(u64::MAX),
         }
+    }
+
+    pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
+        &self.store.backend
     }
 
     /// Keeps the run in memory for as long as the guard is there.
@@ -82,13 +115,17 @@ impl Keeping {
         self.stays.load(Ordering::Acquire) > 0
     }
 
-    pub(crate) fn take_journal(&self) -> Option<Box<Journal>> {
-        lock(&self.journal).take().map(AtRest::take_up)
+    pub(crate) fn take_journal(&self, run: &RunId) -> Option<Box<Journal>> {
+        let journal = lock(&self.desk).journal.take();
+        journal.map(|journal| journal.take_up(run))
     }
 
     /// Keeps the journal while the dispatcher is at rest.
     pub(crate) fn put_journal(&self, journal: Box<Journal>) {
-        *lock(&self.journal) = Some(AtRest::of(journal));
+        let journal = AtRest::of(journal);
+        let mut desk = lock(&self.desk);
+        desk.journal = Some(journal);
+        desk.work.take_if(|work| work.is_empty());
     }
 
     /// Whether steps did something that no batch has.
@@ -99,20 +136,20 @@ impl Keeping {
     /// The executions with something new. Called with the run's data and cells locked.
     pub(crate) fn take_touched(&self) -> Vec<Arc<ExecShared>> {
         self.dirt.store(false, Ordering::Release);
-        std::mem::take(&mut *lock(&self.touched))
+        lock(&self.desk).work.as_deref_mut().map(|work| std::mem::take(&mut work.touched)).unwrap_or_default()
     }
 
     /// Takes a stream event, unless the last one is in a batch. Called with the run's data locked.
     pub(crate) fn write(&self, event: AnyEvent) {
         if !self.sealed.load(Ordering::Relaxed) {
-            lock(&self.written).push(event);
+            lock(&self.desk).work().written.push(event);
             self.dirt.store(true, Ordering::Release);
         }
     }
 
     /// What was written to the stream since this was last asked. Called with the run's data locked.
     pub(crate) fn take_written(&self) -> Vec<AnyEvent> {
-        std::mem::take(&mut *lock(&self.written))
+        lock(&self.desk).work.as_deref_mut().map(|work| std::mem::take(&mut work.written)).unwrap_or_default()
     }
 
     pub(crate) fn seal(&self) {
@@ -122,18 +159,19 @@ impl Keeping {
     /// Hands a batch to the backend.
     pub(crate) fn send(&self, run: &Arc<RunShared>, batch: Batch) {
         self.sending.store(true, Ordering::SeqCst);
-        self.backend.write(batch, Done::to(Arc::clone(run) as Arc<dyn Receiver>));
+        self.store.backend.write(batch, Done::to(Arc::clone(run) as Arc<dyn Receiver>));
         self.sending.store(false, Ordering::SeqCst);
     }
 
     pub(super) fn put_reloaded(&self, loaded: Result<Loaded, AttachError>) {
-        *lock(&self.reloaded) = Some(Box::new(loaded));
+        lock(&self.desk).work().reloaded = Some(Box::new(loaded));
         self.has_reloaded.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn take_reloaded(&self) -> Option<Result<Loaded, AttachError>> {
         self.has_reloaded.store(false, Ordering::SeqCst);
-        lock(&self.reloaded).take().map(|loaded| *loaded)
+        let reloaded = lock(&self.desk).work.as_deref_mut()?.reloaded.take();
+        reloaded.map(|loaded| *loaded)
     }
 
     /// Whether there is word of the batch under way, or of what is read anew.
@@ -146,7 +184,28 @@ impl Keeping {
         if !self.landed.swap(false, Ordering::AcqRel) {
             return None;
         }
-        lock(&self.receipt).take()
+        lock(&self.desk).work.as_deref_mut()?.receipt.take()
+    }
+
+    /// Settles whether the store has the run, and tells who waits for that.
+    pub(crate) fn settle_recorded(&self, result: Result<(), Arc<WriteError>>) {
+        let _ = self.recorded.set(result);
+        let waiting = lock(&self.desk).waiting.take();
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+
+    /// Ready once it is settled whether the store has the run.
+    pub(crate) fn poll_recorded(&self, cx: &mut Context<'_>) -> Poll<Result<(), Arc<WriteError>>> {
+        let mut desk = lock(&self.desk);
+        match self.recorded.get() {
+            Some(recorded) => Poll::Ready(recorded.clone()),
+            None => {
+                desk.waiting.get_or_insert_default().add(cx.waker());
+                Poll::Pending
+            }
+        }
     }
 }
 
@@ -163,17 +222,17 @@ impl Receiver for RunShared {
     fn receive(self: Arc<Self>, receipt: Receipt) {
         let Some(keeping) = self.keeping() else { return };
         let together = receipt.together;
-        *lock(&keeping.receipt) = Some(receipt);
+        lock(&keeping.desk).work().receipt = Some(receipt);
         keeping.landed.store(true, Ordering::SeqCst);
         // A dispatcher that is still sending looks by itself afterwards.
-        let listed = together && !keeping.sending.load(Ordering::SeqCst) && keeping.landing.list(&self);
+        let listed = together && !keeping.sending.load(Ordering::SeqCst) && keeping.store.landing.list(&self);
         keeping.listed.store(listed, Ordering::Relaxed);
     }
 
     fn act(self: Arc<Self>) {
         let Some(keeping) = self.keeping() else { return };
         if keeping.listed.load(Ordering::Relaxed) {
-            keeping.landing.tell();
+            keeping.store.landing.tell();
         } else if !keeping.sending.load(Ordering::SeqCst) {
             // One that landed alone is told at once: the way by the task is longer.
             self.landed();
@@ -183,7 +242,7 @@ impl Receiver for RunShared {
 
 impl std::fmt::Debug for Keeping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keeping").field("backend", &self.backend).finish_non_exhaustive()
+        f.debug_struct("Keeping").field("backend", self.backend()).finish_non_exhaustive()
     }
 }
 
@@ -235,7 +294,7 @@ impl ExecShared {
         }
         let Some(keeping) = self.run.keeping() else { return };
         if log.touch() {
-            lock(&keeping.touched).push(Arc::clone(self));
+            lock(&keeping.desk).work().touched.push(Arc::clone(self));
         }
         keeping.dirt.store(true, Ordering::Release);
     }

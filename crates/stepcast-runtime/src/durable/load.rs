@@ -111,7 +111,7 @@ pub(crate) fn load(backend: &dyn Backend, program: &Program, run: &RunId, lease:
         children: Vec::new(),
         end: None,
     };
-    let journal = Box::new(Journal::go_on(Arc::from(run.as_str()), place));
+    let journal = Box::new(Journal::go_on(Arc::clone(run.shared()), place));
     Ok(Found::Alive(Box::new(Loaded { restored, journal, has_children })))
 }
 
@@ -198,7 +198,7 @@ pub(crate) async fn read_anew(run: Arc<RunShared>) {
     let Some(keeping) = run.keeping() else { return };
     let (program, id) = (Arc::clone(&run.program), run.id().clone());
     let loaded =
-        super::ask(&keeping.backend, move |backend| load_claimed(backend, &program, &id, claim(backend, &id)?));
+        super::ask(keeping.backend(), move |backend| load_claimed(backend, &program, &id, claim(backend, &id)?));
     let loaded = match loaded.await {
         Some(Ok(Found::Alive(loaded))) => Ok(*loaded),
         Some(Ok(Found::Ended(_))) => Err(AttachError::Claim(ClaimError::Ended { run: Arc::from(run.id().as_str()) })),

@@ -257,7 +257,7 @@ pub(crate) fn older_events(run: Arc<RunShared>, after: u64) -> BoxFuture<'static
     Box::pin(async move {
         let Some(keeping) = run.keeping() else { return Ok(Vec::new()) };
         let (id, def) = (run.id().clone(), Arc::clone(&run.program.def));
-        let read = ask(&keeping.backend, move |backend| {
+        let read = ask(keeping.backend(), move |backend| {
             let rows = match backend.events(id.as_str(), after, PAGE) {
                 // One that is missing does not take the others with it.
                 Err(LoadError::EventGap { seq, .. }) if seq > after + 1 => {

@@ -53,7 +53,8 @@ struct Label {
 #[derive(Default)]
 struct More {
     /// Places of the labels, once there are too many to look through.
-    index: Option<Index>,
+    // Boxed: nearly all have few labels.
+    index: Option<Box<Index>>,
     /// Of each label, how many of its operations and of its results a journal has; the results before that one are all
     /// there.
     told: Vec<(u32, u32)>,
@@ -390,7 +391,7 @@ impl OpLog {
         }
         self.labels.push(label);
         if at == MANY_LABELS && self.index().is_none() {
-            self.more.get_or_insert_default().index = Some(Index::default());
+            self.more.get_or_insert_default().index = Some(Box::default());
             (0..at).for_each(|at| self.enter(at));
         }
         self.enter(at);
@@ -398,12 +399,12 @@ impl OpLog {
     }
 
     fn index(&self) -> Option<&Index> {
-        self.more.as_deref()?.index.as_ref()
+        self.more.as_deref()?.index.as_deref()
     }
 
     /// Adds a label to the index, if there is one.
     fn enter(&mut self, at: usize) {
-        let Some(index) = self.more.as_mut().and_then(|more| more.index.as_mut()) else { return };
+        let Some(index) = self.more.as_mut().and_then(|more| more.index.as_deref_mut()) else { return };
         let label = &self.labels[at];
         if let Err(free) = index.find(&self.labels, label.kind, &label.label) {
             index.places.insert(free, at as u32);

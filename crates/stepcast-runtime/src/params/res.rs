@@ -51,7 +51,7 @@ impl<T: Send + Sync + 'static> StepParam for Res<T> {
 
     fn extract(call: &mut StepCall<'_>) -> Result<Self, ExtractError> {
         let env = call.env::<RunnerEnv>().ok_or(ExtractError::OutsideRun { what: "Res" })?;
-        let resolved = env.run.extra_if_any().and_then(|extra| extra.resolved.get());
+        let resolved = env.run.rare_if_any().and_then(|rare| rare.resolved.get());
         let found = resolved.and_then(|resolved| resolved.get(TypeId::of::<T>()));
         let found = found.and_then(|found| found.downcast::<T>().ok());
         found.map(Res).ok_or(ExtractError::MissingResource { type_name: type_name::<T>() })

@@ -297,24 +297,14 @@ impl AnyRun {
     /// When the backend refused the run or could not write it.
     pub async fn recorded(&self) -> Result<(), RunError> {
         let Some(keeping) = self.shared.keeping() else { return Ok(()) };
-        loop {
-            let told = self.shared.extra().recorded.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
-            match keeping.recorded.get() {
-                Some(Ok(())) => return Ok(()),
-                Some(Err(error)) => return Err(RunError::Storage { source: Arc::clone(error) }),
-                None => {}
-            }
-            tokio::select! {
-                () = told => {}
-                () = self.shared.ended() => {
-                    return match keeping.recorded.get() {
-                        Some(Ok(())) => Ok(()),
-                        _ => self.outcome().await.map(drop),
-                    };
-                }
-            }
+        let settled = |result: Result<(), _>| result.map_err(|source| RunError::Storage { source });
+        tokio::select! {
+            biased;
+            result = std::future::poll_fn(|cx| keeping.poll_recorded(cx)) => settled(result),
+            () = self.shared.ended() => match keeping.recorded.get() {
+                Some(Ok(())) => Ok(()),
+                _ => self.outcome().await.map(drop),
+            },
         }
     }
 

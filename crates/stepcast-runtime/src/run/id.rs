@@ -26,6 +26,10 @@ impl RunId {
         RunId(Arc::from(&*uuid.hyphenated().encode_lower(&mut text)))
     }
 
+    pub(crate) fn shared(&self) -> &Arc<str> {
+        &self.0
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

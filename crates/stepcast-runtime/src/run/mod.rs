@@ -23,5 +23,5 @@ pub use options::{Mailbox, RunOptions};
 pub(crate) use outside::{NotTaken, from_outside, single_takers, taken_from_outside};
 pub(crate) use shared::{RunShared, lock};
 pub use start::RunWorkflow;
-pub(crate) use start::{Begin, ChildFlow, NewChild, Ties, launch, refused, start_child};
+pub(crate) use start::{Begin, ChildFlow, NewChild, Ties, launch, refused, shared_instance, start_child};
 pub use step::{DispatchOutcome, Dispatched, Stepped};

@@ -5,7 +5,6 @@ use std::task::{Context, Poll};
 
 use stepcast_core::engine::Time;
 use stepcast_core::{AnyEvent, UnhandledEvent, WorkflowDef};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Held, Inbox, Message, RunData, RunEnd, RunId, RunOptions, Task};
@@ -43,18 +42,22 @@ pub(crate) struct RunShared {
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
     pub(crate) options: OnceLock<Box<RunOptions>>,
+    /// Only of runs that belong to a trace, or where somebody wants spans.
+    pub(crate) trace: OnceLock<Box<RunTrace>>,
+    pub(crate) runtime: OnceLock<RuntimeLink>,
+    pub(crate) keeping: OnceLock<Box<Keeping>>,
+    rare: OnceLock<Box<Rare>>,
+    /// The run goes on only step by step.
+    pub(crate) still: AtomicBool,
+}
+
+/// What few runs of a runtime need: kept ones may be many, and rest for long.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
     pub(crate) parent: Mutex<Weak<RunShared>>,
     pub(crate) children: Mutex<Vec<Weak<RunShared>>>,
     pub(crate) token: OnceLock<CancellationToken>,
-    /// Only of runs that belong to a trace, or where somebody wants spans.
-    pub(crate) trace: OnceLock<Box<RunTrace>>,
     pub(crate) resolved: OnceLock<Resolved>,
-    pub(crate) runtime: OnceLock<RuntimeLink>,
-    pub(crate) keeping: OnceLock<Box<Keeping>>,
-    /// Who waits to know that the store has the run.
-    pub(crate) recorded: Notify,
-    /// The run goes on only step by step.
-    pub(crate) still: AtomicBool,
     /// Snapshots of children that ran when this run was stored, by run id.
     pub(crate) stored_children: Mutex<Vec<(String, crate::snapshot::RunSnapshot)>>,
 }
@@ -111,6 +114,14 @@ impl RunShared {
         self.extra.get().map(|extra| &**extra)
     }
 
+    pub(crate) fn rare(&self) -> &Rare {
+        self.extra().rare.get_or_init(Box::default)
+    }
+
+    pub(crate) fn rare_if_any(&self) -> Option<&Rare> {
+        self.extra_if_any()?.rare.get().map(|rare| &**rare)
+    }
+
     pub(crate) fn options(&self) -> Option<&RunOptions> {
         self.extra_if_any()?.options.get().map(|options| &**options)
     }
@@ -133,7 +144,7 @@ impl RunShared {
     }
 
     pub(crate) fn cancel_token(&self) -> CancellationToken {
-        let token = self.extra().token.get_or_init(CancellationToken::new);
+        let token = self.rare().token.get_or_init(CancellationToken::new);
         if self.has_ended() {
             token.cancel();
         }
@@ -214,7 +225,7 @@ impl RunShared {
     }
 
     pub(crate) fn parent(&self) -> Option<Arc<RunShared>> {
-        lock(&self.extra_if_any()?.parent).upgrade()
+        lock(&self.rare_if_any()?.parent).upgrade()
     }
 
     /// Whether the run's dispatcher is there, at work or at rest.
@@ -224,8 +235,8 @@ impl RunShared {
 
     /// The children that are still held by somebody.
     pub(crate) fn children(&self) -> Vec<Arc<RunShared>> {
-        let Some(extra) = self.extra_if_any() else { return Vec::new() };
-        lock(&extra.children).iter().filter_map(Weak::upgrade).collect()
+        let Some(rare) = self.rare_if_any() else { return Vec::new() };
+        lock(&rare.children).iter().filter_map(Weak::upgrade).collect()
     }
 
     /// The run and everything below it.
@@ -294,17 +305,12 @@ impl RunShared {
         if let Some(room) = room {
             room.wake();
         }
-        if let Some(token) = self.extra_if_any().and_then(|extra| extra.token.get()) {
+        if let Some(token) = self.rare_if_any().and_then(|rare| rare.token.get()) {
             token.cancel();
         }
         if let Some(link) = self.link() {
             link.ended(self.id(), self.outcome());
         }
-    }
-
-    /// Wakes who waits to know that the store has the run.
-    pub(crate) fn tell_recorded(&self) {
-        self.extra().recorded.notify_waiters();
     }
 
     /// Handles, the one of a runtime's list among them.

@@ -96,6 +96,14 @@ fn instance<T: SharedWorkflow>(program: &Program, flow: T) -> Option<Arc<dyn Any
     None
 }
 
+/// As [`instance`], for whom it does not matter where it is kept.
+pub(crate) fn shared_instance<T: SharedWorkflow>(program: &Program, flow: T) -> Arc<dyn Any + Send + Sync> {
+    match size_of::<T>() > 0 || needs_drop::<T>() {
+        true => flow.into_shared(),
+        false => Arc::clone(program.unit.get_or_init(|| flow.into_shared())) as _,
+    }
+}
+
 /// A run that could not begin.
 pub(crate) fn refused(workflow: &str, error: RunError) -> Arc<RunShared> {
     let program = Arc::new(Program::new(WorkflowDef::without_steps(workflow)));
@@ -128,7 +136,7 @@ impl ChildFlow {
 /// living process has it.
 pub(crate) async fn start_child(parent: &Arc<RunShared>, mut new: NewChild) -> Result<Arc<RunShared>, NewChild> {
     let known =
-        lock(&parent.extra().children).iter().filter_map(|child| child.upgrade()).find(|child| *child.id() == new.id);
+        lock(&parent.rare().children).iter().filter_map(|child| child.upgrade()).find(|child| *child.id() == new.id);
     if let Some(child) = known {
         return Ok(child);
     }
@@ -152,7 +160,7 @@ pub(crate) async fn start_child(parent: &Arc<RunShared>, mut new: NewChild) -> R
         Err(error) => return Ok(refused(&flow.name, RunError::Definition(error))),
     };
     let stored = {
-        let mut stored = lock(&parent.extra().stored_children);
+        let mut stored = lock(&parent.rare().stored_children);
         let at = stored.iter().position(|(known, _)| known == id.as_str());
         at.map(|at| stored.swap_remove(at).1)
     };
@@ -163,7 +171,7 @@ pub(crate) async fn start_child(parent: &Arc<RunShared>, mut new: NewChild) -> R
     };
     let instance = Some(flow.instance);
     let child = launch(program, instance, begin, Some(options), Ties { parent: Some(parent), ..Ties::default() });
-    lock(&parent.extra().children).push(Arc::downgrade(&child));
+    lock(&parent.rare().children).push(Arc::downgrade(&child));
     // Nobody holds a handle of a child: it is sent to through its parent.
     child.drop_handle();
     Ok(child)
@@ -190,7 +198,7 @@ pub(crate) fn launch(
     let stream_bound = options.as_ref().and_then(|options| options.stream_bound).unwrap_or(STREAM_BOUND);
     let shared = RunShared::new(program, instance, stream_bound);
     if let Some(parent) = parent {
-        *lock(&shared.extra().parent) = Arc::downgrade(parent);
+        *lock(&shared.rare().parent) = Arc::downgrade(parent);
     }
     let needs_prelude = link.as_ref().is_some_and(RuntimeLink::is_bounded) || !shared.def().needs().is_empty();
     // What a backend keeps begins with a write.
@@ -272,7 +280,7 @@ fn take_up(shared: &RunShared, restored: Restored) -> Result<First, RunEnd> {
     drop(data);
     shared.set_id(restored.run_id);
     if !restored.children.is_empty() {
-        *lock(&shared.extra().stored_children) = restored.children;
+        *lock(&shared.rare().stored_children) = restored.children;
     }
     if let Some(end) = restored.end {
         return Err(end);
@@ -323,7 +331,7 @@ async fn admit(shared: &RunShared) -> Result<(), RunError> {
     let resources = shared.options().and_then(|options| options.resources.clone()).unwrap_or_default();
     let needs: Vec<_> = def.needs().iter().map(|(step, need)| (*need, def.step(*step).name())).collect();
     let resolved = resources.resolve_all(&needs).await.map_err(|error| RunError::Resources(Arc::new(error)))?;
-    let _ = shared.extra().resolved.set(resolved);
+    let _ = shared.rare().resolved.set(resolved);
     Ok(())
 }
 

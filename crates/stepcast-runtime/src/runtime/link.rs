@@ -9,13 +9,24 @@ use crate::run::{RunEnd, RunId, lock};
 
 /// Ties a run to its runtime.
 pub(crate) struct RuntimeLink {
-    pub(super) runtime: Weak<Inner>,
-    pub(super) limit: Option<Arc<Semaphore>>,
-    pub(super) permit: Mutex<Option<OwnedSemaphorePermit>>,
-    pub(super) tally: Arc<Tally>,
+    runtime: Weak<Inner>,
+    // Boxed: few workflows have one.
+    limit: Option<Box<Limit>>,
+    tally: Arc<Tally>,
+}
+
+/// A bound of concurrent runs, and the run's place among them.
+struct Limit {
+    places: Arc<Semaphore>,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl RuntimeLink {
+    pub(super) fn new(runtime: &Arc<Inner>, limit: Option<Arc<Semaphore>>, tally: Arc<Tally>) -> Self {
+        let limit = limit.map(|places| Box::new(Limit { places, permit: Mutex::new(None) }));
+        RuntimeLink { runtime: Arc::downgrade(runtime), limit, tally }
+    }
+
     pub(crate) fn inner(&self) -> Option<Arc<Inner>> {
         self.runtime.upgrade()
     }
@@ -32,20 +43,20 @@ impl RuntimeLink {
     /// Waits for a place among the workflow's concurrent runs.
     pub(crate) async fn admit(&self) {
         if let Some(limit) = &self.limit
-            && let Ok(permit) = Arc::clone(limit).acquire_owned().await
+            && let Ok(permit) = Arc::clone(&limit.places).acquire_owned().await
         {
-            *lock(&self.permit) = Some(permit);
+            *lock(&limit.permit) = Some(permit);
         }
     }
 
     /// Gives the place back.
     pub(crate) fn release(&self) {
-        drop(lock(&self.permit).take());
+        drop(self.limit.as_deref().and_then(|limit| lock(&limit.permit).take()));
     }
 
     /// What keeps the runs of the runtime.
     pub(crate) fn backend(&self) -> Option<Arc<dyn Backend>> {
-        self.runtime.upgrade()?.host.as_ref().map(|host| Arc::clone(&host.backend))
+        self.runtime.upgrade()?.host.as_ref().map(|host| Arc::clone(host.backend()))
     }
 
     pub(crate) fn ended(&self, id: &RunId, end: Option<&RunEnd>) {

@@ -31,7 +31,9 @@ use crate::durable::{Host, Keeping};
 use crate::named::NamedWorkflow;
 use crate::program::Program;
 use crate::resources::Resources;
-use crate::run::{AnyRun, Begin, Run, RunError, RunId, RunOptions, RunShared, Ties, launch, lock, refused};
+use crate::run::{
+    AnyRun, Begin, Run, RunError, RunId, RunOptions, RunShared, Ties, launch, lock, refused, shared_instance,
+};
 use crate::snapshot::{RestoreRunError, RunSnapshot};
 
 /// Owns named workflows and the live runs started through it.
@@ -144,7 +146,7 @@ impl Runtime {
 
     /// What keeps the runs, if it is not only memory.
     pub fn backend(&self) -> Option<&Arc<dyn Backend>> {
-        self.inner.host.as_ref().map(|host| &host.backend)
+        self.inner.host.as_ref().map(|host| host.backend())
     }
 
     /// How long a run of a backend rests before it leaves memory, unless somebody holds a handle or reads its stream. It
@@ -335,7 +337,7 @@ impl Runtime {
             Ok(program) => program,
             Err(error) => return Run::new(AnyRun::first(refused(F::Flow::SPEC.name, RunError::Definition(error)))),
         };
-        let instance: Arc<dyn Any + Send + Sync> = flow.into_shared();
+        let instance = shared_instance(&program, flow);
         let mut found = Registered::new(program, instance);
         if let Some(entry) = self.inner.workflows.get(F::Flow::SPEC.name) {
             (found.limit, found.tally) = (entry.limit.clone(), Arc::clone(&entry.tally));
@@ -429,12 +431,7 @@ impl Runtime {
                 if matches!(begin, Begin::Start(_)) {
                     found.tally.begun();
                 }
-                let link = RuntimeLink {
-                    runtime: Arc::downgrade(&self.inner),
-                    limit: found.limit,
-                    permit: Mutex::new(None),
-                    tally: found.tally,
-                };
+                let link = RuntimeLink::new(&self.inner, found.limit, found.tally);
                 let ties = Ties { parent, link: Some(link), keeping };
                 let run = AnyRun::first(launch(found.program, Some(found.instance), begin, Some(options), ties));
                 // A run that ended while it was made has removed nothing yet.

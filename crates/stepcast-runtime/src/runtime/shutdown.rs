@@ -36,7 +36,7 @@ impl Runtime {
         }
         if let Some(host) = &self.inner.host {
             host.look();
-            match ask(&host.backend, |backend| backend.close()).await {
+            match ask(host.backend(), |backend| backend.close()).await {
                 Some(Ok(())) | None => {}
                 Some(Err(error)) => tracing::error!(target: "stepcast", %error, "the backend could not be closed"),
             }

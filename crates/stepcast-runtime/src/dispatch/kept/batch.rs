@@ -95,8 +95,7 @@ impl Dispatch {
         journal.spent = spent;
         let held = journal.flight.take()?;
         if keeping.recorded.get().is_none() {
-            let _ = keeping.recorded.set(result.clone().map_err(Arc::new));
-            self.env.run.tell_recorded();
+            keeping.settle_recorded(result.clone().map_err(Arc::new));
         }
         if result.is_ok() {
             self.release(core, held);

@@ -106,8 +106,8 @@ impl Dispatch {
 
     /// The run goes on no longer here; in the store it stays as it is, and so do its children.
     pub(in crate::dispatch) fn stop(&mut self, core: &mut RunCore, error: RunError) {
-        if let Some(extra) = self.env.run.extra_if_any() {
-            lock(&extra.children).clear();
+        if let Some(rare) = self.env.run.rare_if_any() {
+            lock(&rare.children).clear();
         }
         if let Some(keeping) = self.env.run.keeping() {
             keeping.has_children.store(false, Ordering::Relaxed);

@@ -131,7 +131,7 @@ impl Dispatch {
             status: InputStatus::Pending,
             cursor: InputCursor(0),
         };
-        let backend = Arc::clone(&keeping.backend);
+        let backend = Arc::clone(keeping.backend());
         tokio::spawn(async move {
             let id = input.to_string();
             // Its type was checked by whoever waits for it.

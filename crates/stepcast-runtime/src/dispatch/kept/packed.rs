@@ -5,6 +5,9 @@ use std::sync::Arc;
 use stepcast_core::engine::Time;
 
 use super::Journal;
+use crate::run::RunId;
+
+const NEVER: Time = Time(u64::MAX);
 
 /// A journal that nobody works with.
 pub(crate) enum AtRest {
@@ -16,14 +19,14 @@ pub(crate) enum AtRest {
 
 /// A place in a journal.
 pub(crate) struct Packed {
-    run: Arc<str>,
     parent: Option<Arc<str>>,
     fence: u64,
     row: u64,
     seq: u64,
     last_letter: u64,
-    since: usize,
-    due: Option<Time>,
+    /// The end of time where there is none.
+    due: Time,
+    since: u32,
     began: bool,
     waits: bool,
 }
@@ -39,16 +42,20 @@ impl AtRest {
             journal.spent = Vec::new();
             return AtRest::Whole(journal);
         }
-        let Journal { run, fence, parent, row, seq, began, waits, due, last_letter, since, .. } = *journal;
-        AtRest::Packed(Box::new(Packed { run, parent, fence, row, seq, last_letter, since, due, began, waits }))
+        let Journal { fence, parent, row, seq, began, waits, due, last_letter, since, .. } = *journal;
+        // A checkpoint is made long before.
+        let since = u32::try_from(since).unwrap_or(u32::MAX);
+        let due = due.unwrap_or(NEVER);
+        AtRest::Packed(Box::new(Packed { parent, fence, row, seq, last_letter, due, since, began, waits }))
     }
 
-    pub(crate) fn take_up(self) -> Box<Journal> {
+    pub(crate) fn take_up(self, run: &RunId) -> Box<Journal> {
         match self {
             AtRest::Whole(journal) => journal,
             AtRest::Packed(packed) => {
-                let Packed { run, parent, fence, row, seq, last_letter, since, due, began, waits } = *packed;
-                let empty = Journal::at(run, fence, row, seq);
+                let Packed { parent, fence, row, seq, last_letter, due, since, began, waits } = *packed;
+                let empty = Journal::at(Arc::clone(run.shared()), fence, row, seq);
+                let (due, since) = (Some(due).filter(|due| *due != NEVER), since as usize);
                 Box::new(Journal { parent, last_letter, since, due, began, waits, ..empty })
             }
         }

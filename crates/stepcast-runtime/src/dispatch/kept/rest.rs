@@ -103,7 +103,7 @@ impl Dispatch {
             let batch = journal.take_batch(core.now);
             let name = run.id().clone();
             let ended = Arc::clone(&run);
-            keeping.backend.write(
+            keeping.backend().write(
                 batch,
                 Done::new(move |result| {
                     if let Err(error) = result {
@@ -218,7 +218,7 @@ impl RunCore {
     pub(in crate::dispatch) fn let_go(&mut self, run: &RunShared) {
         let (Some(journal), Some(keeping)) = (self.journal.take(), run.keeping()) else { return };
         if journal.batch.created.is_none() && journal.flight.is_none() {
-            keeping.backend.write(journal.releasing(self.now), Done::new(|_| ()));
+            keeping.backend().write(journal.releasing(self.now), Done::new(|_| ()));
         }
     }
 }

@@ -15,6 +15,10 @@ impl OpLog {
     pub(crate) fn take_new(&mut self) -> Vec<LabelDelta> {
         let more = self.more.get_or_insert_default();
         more.touched = false;
+        if more.told.capacity() == 0 {
+            // Most have one label, and may wait for long.
+            more.told.reserve_exact(self.labels.len());
+        }
         more.told.resize(self.labels.len(), (0, 0));
         let labels = self.labels.iter().zip(&mut more.told);
         labels.filter_map(|(label, told)| label.take_new(told)).collect()
