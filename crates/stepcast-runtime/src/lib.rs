@@ -38,7 +38,7 @@ pub use run::{
 };
 pub use runtime::{HeldRun, RunCounts, Runtime, RuntimeError, StartWith, WorkflowCounts};
 pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
-pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamReadError, StreamStart};
+pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamReadError, StreamStart, Teller};
 pub use telemetry::{
     ParseTraceContextError, SpanKind, SpanStart, TraceContext, Tracer, TracerIsSet, set_tracer, tracer,
 };

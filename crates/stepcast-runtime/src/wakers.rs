@@ -26,6 +26,11 @@ impl WakerSet {
         }
     }
 
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
     /// The wakers, to wake once no lock is held; the set is empty afterwards.
     pub(crate) fn take(&mut self) -> WakerSet {
         std::mem::take(self)

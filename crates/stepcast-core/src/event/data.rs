@@ -58,8 +58,13 @@ impl DataEvent {
 
     /// The value of such an event; `None` for an event of a Rust type.
     pub fn value_of(payload: &Payload) -> Option<&Value> {
-        let any: &dyn Any = payload.as_erased_event();
-        any.downcast_ref::<DataEvent>().map(|event| &event.value)
+        let owned: &dyn Any = payload.as_erased();
+        // The common case is an owned event.
+        let event = owned.downcast_ref::<DataEvent>().or_else(|| {
+            let shared: &dyn Any = payload.as_erased_event();
+            shared.downcast_ref()
+        });
+        event.map(|event| &event.value)
     }
 }
 

@@ -37,12 +37,6 @@ pub trait MakeEvent: Clone + Send + Sync + 'static {
     fn make(&self) -> Self::Event;
 }
 
-/// Has an event, and perhaps more.
-pub trait HoldEvent: fmt::Debug + Send + Sync {
-    /// The event.
-    fn held(&self) -> &dyn ErasedEvent;
-}
-
 /// An event that is made when somebody looks at it, for [`AnyEvent::late`](super::AnyEvent::late).
 pub struct LateEvent<M: MakeEvent> {
     maker: M,
@@ -58,13 +52,6 @@ impl<M: MakeEvent> LateEvent<M> {
 
     fn event(&self) -> &M::Event {
         self.made.get_or_init(|| Box::new(self.maker.make()))
-    }
-}
-
-/// What the event is made of may be an event of its own.
-impl<M: MakeEvent + AsRef<dyn ErasedEvent>> HoldEvent for LateEvent<M> {
-    fn held(&self) -> &dyn ErasedEvent {
-        self.maker.as_ref()
     }
 }
 

@@ -21,7 +21,7 @@ pub use data::DataEvent;
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
 pub(crate) use erased::PastEvent;
 pub use erased::{ErasedEvent, Payload};
-pub use late::{HoldEvent, LateEvent, MakeEvent};
+pub use late::{LateEvent, MakeEvent};
 pub use lifecycle::{
     ErrorInfo, InputExpiredEvent, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged,
     UnhandledEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowIdleEvent, WorkflowTimedOutEvent,

@@ -1,7 +1,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use foldhash::{HashMap, HashSet};
+use foldhash::HashSet;
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -47,7 +49,8 @@ pub(crate) const MAX_CELL_DEPTH: usize = 100;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct CellMap {
-    cells: HashMap<String, Cell>,
+    // By place as well: a path that is used again knows where its cell was.
+    cells: IndexMap<String, Cell, RandomState>,
     changed: HashSet<String>,
 }
 
@@ -66,7 +69,7 @@ impl CellMap {
 
     /// The value at a path, if there is one.
     pub fn get(&self, path: &StorePath) -> Option<&Value> {
-        self.cells.get(path.key())?.held.at(path)
+        self.cell(path)?.held.at(path)
     }
 
     /// Puts a value at a path, as [`StorePath::set`] does.
@@ -75,7 +78,7 @@ impl CellMap {
     /// When the path does not fit what is there, or the cell would nest more than 100 levels. Nothing has changed then.
     pub fn set(&mut self, path: &StorePath, value: Value) -> Result<(), StoreError> {
         self.fits(path, &value)?;
-        match self.cells.get_mut(path.key()) {
+        match self.cell_mut(path) {
             Some(cell) => {
                 path.put(1, cell.held.as_value(), value)?;
                 if !std::mem::replace(&mut cell.marked, true) {
@@ -95,13 +98,13 @@ impl CellMap {
     /// As [`get`](CellMap::get), where a part of what [`set_field`](CellMap::set_field) put is wanted: the rest of it need not
     /// be made JSON then.
     pub fn find(&self, path: &StorePath) -> Option<Cow<'_, Value>> {
-        self.cells.get(path.key())?.held.find(path)
+        self.cell(path)?.held.find(path)
     }
 
-    /// Puts an object with one field in place of a whole cell.
+    /// Puts an object with one field in place of the whole cell that a path leads into.
     ///
     /// # Errors
-    /// When the key could be named by no path, or the cell would nest more than 100 levels. Nothing has changed then.
+    /// When the cell would nest more than 100 levels. Nothing has changed then.
     ///
     /// ```
     /// use serde_json::json;
@@ -109,34 +112,31 @@ impl CellMap {
     ///
     /// let mut cells = CellMap::new();
     /// cells.set(&StorePath::new("write.error")?, json!("no ink"))?;
-    /// cells.set_field("write", "output", json!(1).into())?;
+    /// cells.set_field(&StorePath::new("write")?, "output", json!(1).into())?;
     /// assert_eq!(cells.to_json(), json!({ "write": { "output": 1 } }));
     /// # Ok::<(), stepcast_core::StoreError>(())
     /// ```
-    pub fn set_field(&mut self, key: &str, name: &'static str, given: Given) -> Result<(), StoreError> {
-        if given.made().is_some_and(|value| nests_deeper(value, MAX_CELL_DEPTH - 1)) {
-            return Err(StoreError::CellTooDeep { key: key.to_owned() });
+    pub fn set_field(&mut self, path: &StorePath, name: &'static str, given: Given) -> Result<(), StoreError> {
+        if !given.fits() {
+            return Err(StoreError::CellTooDeep { key: path.key().to_owned() });
         }
-        let Some(cell) = self.cells.get_mut(key) else {
-            if key.is_empty() || key.contains('.') {
-                return Err(StoreError::BadKey { key: key.to_owned() });
-            }
+        let Some(cell) = self.cell_mut(path) else {
             let mut held = Held::new(Value::Null);
             held.put(name, given);
-            self.cells.insert(key.to_owned(), Cell { held, marked: true });
-            self.mark(key);
+            self.cells.insert(path.key().to_owned(), Cell { held, marked: true });
+            self.mark(path.key());
             return Ok(());
         };
         cell.held.put(name, given);
         if !std::mem::replace(&mut cell.marked, true) {
-            self.mark(key);
+            self.mark(path.key());
         }
         Ok(())
     }
 
     /// The event that was put at this path with its field, if nobody else has written to the cell. It is in no snapshot.
     pub fn event(&self, path: &StorePath) -> Option<&dyn ErasedEvent> {
-        self.cells.get(path.key())?.held.event(path)
+        self.cell(path)?.held.event(path)
     }
 
     /// Changes the value at a path with a closure; `null` stands for a value that is not there. If the closure gives an
@@ -150,7 +150,7 @@ impl CellMap {
         path: &StorePath,
         edit: impl FnOnce(&mut Value) -> Result<R, E>,
     ) -> Result<R, EditError<E>> {
-        if let Some(cell) = self.cells.get(path.key()) {
+        if let Some(cell) = self.cell(path) {
             path.check(1, cell.held.value())?;
         }
         let mut value = self.get(path).cloned().unwrap_or(Value::Null);
@@ -162,9 +162,9 @@ impl CellMap {
     /// Takes the value at a path out, if there is one. With a single segment that is the whole cell.
     pub fn delete(&mut self, path: &StorePath) -> Option<Value> {
         let removed = if path.key().len() == path.as_str().len() {
-            self.cells.remove(path.key()).map(|cell| cell.held.into_value())
+            self.cells.swap_remove(path.key()).map(|cell| cell.held.into_value())
         } else {
-            let cell = self.cells.get_mut(path.key())?;
+            let cell = self.cell_mut(path)?;
             let taken = path.take(1, cell.held.as_value());
             cell.marked |= taken.is_some();
             taken
@@ -177,7 +177,7 @@ impl CellMap {
 
     /// Removes every cell.
     pub fn clear(&mut self) {
-        self.changed.extend(self.cells.drain().map(|(key, _)| key));
+        self.changed.extend(self.cells.drain(..).map(|(key, _)| key));
     }
 
     /// The top-level keys, sorted.
@@ -223,7 +223,7 @@ impl CellMap {
         let key = key.into();
         match value {
             None => {
-                self.cells.remove(&key);
+                self.cells.swap_remove(&key);
             }
             Some(_) if key.is_empty() || key.contains('.') => return Err(StoreError::BadKey { key }),
             Some(value) if nests_deeper(&value, MAX_CELL_DEPTH) => return Err(StoreError::CellTooDeep { key }),
@@ -256,6 +256,25 @@ impl CellMap {
         let cells: BTreeMap<&str, &Value> =
             self.cells.iter().map(|(key, cell)| (key.as_str(), cell.held.value())).collect();
         cells.into_iter()
+    }
+
+    fn cell(&self, path: &StorePath) -> Option<&Cell> {
+        if let Some((key, cell)) = self.cells.get_index(path.place.last())
+            && key == path.key()
+        {
+            return Some(cell);
+        }
+        let (place, _, cell) = self.cells.get_full(path.key())?;
+        path.place.found(place);
+        Some(cell)
+    }
+
+    fn cell_mut(&mut self, path: &StorePath) -> Option<&mut Cell> {
+        let last = path.place.last();
+        let known = self.cells.get_index(last).is_some_and(|(key, _)| key == path.key());
+        let place = if known { last } else { self.cells.get_index_of(path.key())? };
+        path.place.found(place);
+        self.cells.get_index_mut(place).map(|(_, cell)| cell)
     }
 
     fn fits(&self, path: &StorePath, value: &Value) -> Result<(), StoreError> {
@@ -310,9 +329,10 @@ fn sorted<'a>(keys: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
 
 /// Whether a value holds containers inside one another to more than so many levels. Recurses no further than that.
 pub(crate) fn nests_deeper(value: &Value, levels: usize) -> bool {
+    let below = |item: &Value| (item.is_object() || item.is_array()) && nests_deeper(item, levels - 1);
     match value {
-        Value::Array(list) => levels == 0 || list.iter().any(|item| nests_deeper(item, levels - 1)),
-        Value::Object(map) => levels == 0 || map.values().any(|item| nests_deeper(item, levels - 1)),
+        Value::Array(list) => levels == 0 || list.iter().any(below),
+        Value::Object(map) => levels == 0 || map.values().any(below),
         _ => false,
     }
 }

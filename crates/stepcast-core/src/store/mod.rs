@@ -4,6 +4,7 @@
 mod cells;
 mod error;
 mod path;
+mod place;
 
 pub use cells::{CellMap, Given};
 pub(crate) use cells::{MAX_CELL_DEPTH, nests_deeper};

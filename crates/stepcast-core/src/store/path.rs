@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::StoreError;
+use super::place::Place;
 
 /// As LlamaIndex Workflows has it.
 pub(super) const MAX_PATH_DEPTH: usize = 1_000;
@@ -34,6 +35,7 @@ pub struct StorePath {
     /// Length of the first segment, which every look-up in a map of cells asks for.
     key_len: usize,
     depth: usize,
+    pub(super) place: Place,
 }
 
 impl StorePath {
@@ -63,7 +65,7 @@ impl StorePath {
         if gap || begun == text.len() {
             return Err(StoreError::EmptySegment { path: text });
         }
-        Ok(StorePath { text, key_len, depth })
+        Ok(StorePath { text, key_len, depth, place: Place::default() })
     }
 
     /// The path as it was written.

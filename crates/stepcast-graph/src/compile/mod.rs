@@ -25,6 +25,7 @@ use crate::document::{Failure, Route, Wanted};
 use crate::events::{BranchOver, Wake};
 use crate::graph::GraphError;
 use crate::plan::{Plan, Step, Work};
+use crate::template::JsonTemplate;
 
 /// The step before several first ones. Names of documents have no brackets.
 const START: &str = "(start)";
@@ -180,6 +181,12 @@ impl Tags<'_> {
             Work::Use { spec, .. } => used::takes(spec),
             _ => Vec::new(),
         };
+        let fields = match &step.work {
+            Work::Template { template: JsonTemplate::Object(fields) } => {
+                fields.iter().map(|(name, _)| name.clone()).collect()
+            }
+            _ => Arc::default(),
+        };
         let is_quick = child_of.is_none() && exit.is_none() && quick::can_be(&step.work) && children.is_empty();
         Ok(Node {
             at,
@@ -189,6 +196,7 @@ impl Tags<'_> {
             all: self.plan.route == Route::All,
             by_default: leave::by_default(&outs),
             takes,
+            fields,
             is_quick,
             outs,
             exit,

@@ -27,6 +27,8 @@ pub(super) struct Node {
     pub(super) by_default: Option<&'static EventMeta>,
     /// The events that its function takes.
     pub(super) takes: Vec<&'static EventMeta>,
+    /// The names of the fields that its template makes.
+    pub(super) fields: Arc<[String]>,
     /// It may end at once, and nobody else has to know.
     pub(super) is_quick: bool,
     pub(super) outs: Vec<Out>,

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepcast_core::{
-    AnyEvent, CellMap, ErasedEvent, Given, HoldEvent, Invocation, LateEvent, MakeEvent, Outputs, Payload, StepCall,
+    AnyEvent, CellMap, Given, Invocation, LateEvent, MakeEvent, Outputs, Payload, StepCall, StepError,
 };
-use stepcast_runtime::{Direct, Told};
+use stepcast_runtime::{Direct, Teller, Told};
 
 use super::leave;
 use super::node::{Node, Nodes, Token};
@@ -20,6 +20,7 @@ use crate::condition::Condition;
 use crate::events::{StepOver, StepStatus};
 use crate::path::Scope;
 use crate::plan::{Transform, Work};
+use crate::template::JsonTemplate;
 
 /// More edges than that are rare, and might be more than a step may give events.
 const MOST_EDGES: usize = 64;
@@ -46,13 +47,8 @@ pub(super) fn invoke(nodes: &Arc<Nodes>, at: usize, call: &StepCall<'_>) -> Opti
     let step = nodes.step(at);
     let Work::Use { spec, input } = &step.work else {
         let given = direct.write(|cells, told| {
-            let mut plain = true;
-            let scope = Cells(Some(cells));
-            let output = work::looked_at(nodes, step, &scope, &mut |condition| holds(condition, &scope, &mut plain))?;
-            let output = output.ok().filter(|_| plain)?;
-            let said: Box<str> = serde_json::to_string(&output).ok()?.into();
-            let over = AnyEvent::late(Arc::new(LateEvent::new(Over { nodes: Arc::clone(nodes), at, said })));
-            settle(node, cells, told, output.into(), over)
+            let output = given(nodes, node, &Cells(Some(cells)))?;
+            settle(nodes, node, cells, told, &mut Some(output))
         });
         return given?;
     };
@@ -63,15 +59,43 @@ pub(super) fn invoke(nodes: &Arc<Nodes>, at: usize, call: &StepCall<'_>) -> Opti
         Invocation::Gave(said) if direct.is_open() => said,
         invoked => return Some(used::go_on(nodes, at, direct.context(), Token::PLAIN, again(), invoked)),
     };
-    let over = Arc::new(LateEvent::new(Over { nodes: Arc::clone(nodes), at, said }));
-    let settled = Given::event(Arc::clone(&over) as _).ok().and_then(|output| {
-        direct.write(|cells, told| settle(node, cells, told, output, AnyEvent::late(Arc::clone(&over))))?
-    });
+    let mut output = match Given::event(said) {
+        Ok(output) => Some(output),
+        Err(error) => return Some(Invocation::Ended(Err(error.into()))),
+    };
+    if let Some(settled) = direct.write(|cells, told| settle(nodes, node, cells, told, &mut output)).flatten() {
+        return Some(settled);
+    }
     // The function has run: what it gave is kept in the other way.
-    Some(settled.unwrap_or_else(|| {
-        let gave = Invocation::Gave(Payload::from_box(over.held().clone_boxed()));
-        used::go_on(nodes, at, direct.context(), Token::PLAIN, again(), gave)
+    Some(Invocation::Ended(match output {
+        Some(output) => nodes.complete(at, &direct.context(), Token::PLAIN, output.value().clone()),
+        None => Err(StepError::msg(format!("The output of `{}` cannot be written.", step.id))),
     }))
+}
+
+/// What a step gives that only looks at the context.
+fn given(nodes: &Nodes, node: &Node, scope: &dyn Scope) -> Option<Given> {
+    let step = nodes.step(node.at);
+    match &step.work {
+        // An event is handed on as it is.
+        Work::Transform { transform: Transform::Identity, input, .. } => {
+            if let Some(event) = work::handed_on(input, scope).filter(|event| event.is_flat()) {
+                return Given::event(Payload::from_box(event.clone_boxed())).ok();
+            }
+        }
+        Work::Template { template: JsonTemplate::Object(fields) } => {
+            let values = fields.iter().map(|(_, value)| value.value(scope, step.missing));
+            return Some(Given::fields(&node.fields, values.collect::<Result<_, _>>().ok()?));
+        }
+        _ => {}
+    }
+    let mut plain = true;
+    let output = work::looked_at(nodes, step, scope, &mut |condition| holds(condition, scope, &mut plain))?;
+    let output = output.ok().filter(|_| plain)?;
+    Some(match work::only_field(&step.work) {
+        Some(name) => Given::field(name, output),
+        None => output.into(),
+    })
 }
 
 /// Whether a condition holds; not plain is what it cannot compare.
@@ -82,12 +106,19 @@ fn holds(condition: &Condition, scope: &dyn Scope, plain: &mut bool) -> bool {
     holds
 }
 
-/// Keeps an output, tells of it, and goes on.
-fn settle(node: &Node, cells: &mut CellMap, told: &mut Told<'_>, output: Given, over: AnyEvent) -> Option<Invocation> {
+/// Keeps an output, tells of it, and goes on. The output is left where that cannot be.
+fn settle(
+    nodes: &Arc<Nodes>,
+    node: &Node,
+    cells: &mut CellMap,
+    told: &mut Told<'_>,
+    given: &mut Option<Given>,
+) -> Option<Invocation> {
+    let output = given.as_ref().filter(|output| output.fits())?;
     let mut plain = true;
-    let scope = With { cells, key: &node.key, output: &output };
+    let scope = With { cells, key: &node.key, output };
     let mut asked = |condition: &Condition| holds(condition, &scope, &mut plain);
-    let given = if node.all {
+    let leaving = if node.all {
         let mut outputs = Outputs::default();
         leave::every(node, StepStatus::Completed, &mut asked, &mut outputs);
         outputs.into_single().map_or_else(|outputs| Invocation::Ended(Ok(outputs)), Invocation::Gave)
@@ -97,51 +128,44 @@ fn settle(node: &Node, cells: &mut CellMap, told: &mut Told<'_>, output: Given, 
     if !plain {
         return None;
     }
-    cells.set_field(&node.key, OUTPUT, output).ok()?;
-    told.push(over);
-    Some(given)
+    let about = u32::try_from(node.at).ok()?;
+    let mut keep = |text: &mut Vec<u8>| {
+        let output = given.take()?;
+        output.write_bare(text).ok()?;
+        cells.set_field(&node.cell, OUTPUT, output).ok()
+    };
+    let told = told.say(nodes, about, |text| keep(text).is_some());
+    told.then_some(leaving)
 }
 
-/// That a step has ended, for those who read the stream. Most are never read, so they take as little room as can be.
+/// What is said is the output of a step that has ended.
+impl Teller for Nodes {
+    fn event(self: Arc<Self>, about: u32, text: Box<[u8]>) -> AnyEvent {
+        AnyEvent::late(Arc::new(LateEvent::new(Over { nodes: self, at: about as usize, text })))
+    }
+}
+
 #[derive(Clone)]
-struct Over<Said> {
+struct Over {
     nodes: Arc<Nodes>,
     at: usize,
-    /// The output: the event that the function gave, or JSON.
-    said: Said,
+    text: Box<[u8]>,
 }
 
-impl<Said> Over<Said> {
-    fn event(&self, output: Result<Value, serde_json::Error>) -> StepOver {
+impl MakeEvent for Over {
+    type Event = StepOver;
+
+    fn make(&self) -> StepOver {
         let node = &self.nodes.nodes[self.at];
-        StepOver {
-            step: Arc::clone(&node.id),
-            key: Arc::clone(&node.key),
-            status: StepStatus::Completed,
-            // It was written before.
-            output: output.unwrap_or_default(),
-        }
-    }
-}
-
-impl MakeEvent for Over<Payload> {
-    type Event = StepOver;
-
-    fn make(&self) -> StepOver {
-        self.event(self.said.as_erased().to_value())
-    }
-}
-
-impl AsRef<dyn ErasedEvent> for Over<Payload> {
-    fn as_ref(&self) -> &(dyn ErasedEvent + 'static) {
-        self.said.as_erased()
-    }
-}
-
-impl MakeEvent for Over<Box<str>> {
-    type Event = StepOver;
-
-    fn make(&self) -> StepOver {
-        self.event(serde_json::from_str(&self.said))
+        // It was written as JSON.
+        let bare = serde_json::from_slice(&self.text).unwrap_or_default();
+        let work = &self.nodes.step(self.at).work;
+        let output = match (work, bare) {
+            (Work::Template { template: JsonTemplate::Object(_) }, Value::Array(values)) => {
+                Value::Object(node.fields.iter().cloned().zip(values).collect())
+            }
+            (_, bare) => work::in_field(work, bare),
+        };
+        StepOver { step: Arc::clone(&node.id), key: Arc::clone(&node.key), status: StepStatus::Completed, output }
     }
 }

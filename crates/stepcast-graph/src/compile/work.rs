@@ -54,7 +54,25 @@ pub(super) fn handed_on<'s>(input: &Input, scope: &'s dyn Scope) -> Option<&'s d
     }
 }
 
-/// What a step gives that only looks at the context; `None` for the others.
+/// Steps with this work give an object of this one field.
+pub(super) fn only_field(work: &Work) -> Option<&'static str> {
+    match work {
+        Work::Pick { .. } => Some("value"),
+        Work::Condition { .. } => Some("result"),
+        Work::Join => Some("joined"),
+        _ => None,
+    }
+}
+
+/// The output of a step, with that field around it.
+pub(super) fn in_field(work: &Work, output: Value) -> Value {
+    match only_field(work) {
+        Some(name) => json!({ name: output }),
+        None => output,
+    }
+}
+
+/// What a step gives that only looks at the context, without the one field around it; `None` for the others.
 pub(super) fn looked_at(
     nodes: &Nodes,
     step: &Step,
@@ -68,12 +86,12 @@ pub(super) fn looked_at(
         Work::Transform { transform: Transform::Content, input: from, .. } => {
             input(from, scope, step.missing).map(|value| content(value.into_owned()))
         }
-        Work::Pick { path } => Ok(json!({ "value": scope.look_up(path).unwrap_or_default() })),
+        Work::Pick { path } => Ok(scope.look_up(path).unwrap_or_default()),
         Work::Template { template } => template.value(scope, step.missing),
-        Work::Condition { condition } => Ok(json!({ "result": holds(condition) })),
+        Work::Condition { condition } => Ok(holds(condition).into()),
         Work::Join => {
             let joined = step.before.iter().map(|before| &nodes.step(*before).id);
-            Ok(json!({ "joined": joined.collect::<Vec<_>>() }))
+            Ok(json!(joined.collect::<Vec<_>>()))
         }
         _ => return None,
     })
@@ -85,7 +103,7 @@ pub(super) fn at_once(nodes: &Nodes, at: usize, ctx: &Context, token: Token) -> 
     let scope = RunScope::of(ctx);
     if let Some(output) = looked_at(nodes, step, &scope, &mut |condition| scope.holds(condition, ctx)) {
         let output = output.map_err(StepError::from);
-        return Some(output.and_then(|output| nodes.complete(at, ctx, token, output)));
+        return Some(output.and_then(|output| nodes.complete(at, ctx, token, in_field(&step.work, output))));
     }
     let output = match &step.work {
         Work::End { input: None } => {

@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use stepcast_core::store::CellMap;
 use stepcast_core::{AnyEvent, StepCall};
 
 use super::Context;
 use crate::dispatch::RunnerEnv;
-use crate::stream::{StreamLog, Times};
+use crate::stream::{StreamLog, Teller, Times};
 
 /// What the body of a step that is data reaches of its run without a [`Context`]: the store and the stream, under one lock
 /// and without a record of what it did. So there is one only where nothing of that could be done twice: in the first
@@ -51,9 +53,11 @@ impl<'a> Direct<'a> {
             let data = &mut *data;
             let mut told = Told { log: &mut data.log, times: data.times };
             let result = write(data.store.get_or_insert_default(), &mut told);
-            (result, data.log.take_wakers())
+            (result, data.log.is_awaited().then(|| data.log.take_wakers()))
         };
-        wakers.wake();
+        if let Some(wakers) = wakers {
+            wakers.wake();
+        }
         Some(result)
     }
 
@@ -67,6 +71,12 @@ impl Told<'_> {
     /// Adds an event to the stream.
     pub fn push(&mut self, event: AnyEvent) {
         self.log.push(event, self.times.now());
+    }
+
+    /// Adds an event that `teller` makes, when somebody reads it, of the text that `write` adds to what it is given. If
+    /// `write` gives `false`, there is none, and neither is the text.
+    pub fn say<T: Teller>(&mut self, teller: &Arc<T>, about: u32, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        self.log.say(teller, about, self.times.now(), write)
     }
 }
 

@@ -1,9 +1,11 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Waker;
 
 use stepcast_core::AnyEvent;
 use stepcast_core::engine::Time;
 
+use super::word::{Teller, Word, Words};
 use crate::clock;
 use crate::wakers::WakerSet;
 
@@ -32,10 +34,18 @@ pub(crate) struct StreamLog {
 struct Kept {
     /// Number of the first event that this log ever had room for.
     begin: u64,
-    events: VecDeque<AnyEvent>,
+    events: VecDeque<Entry>,
+    words: Option<Words>,
     /// When each of them was logged; empty in a run that does not ask for it.
     times: VecDeque<Time>,
     wakers: WakerSet,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Event(AnyEvent),
+    /// Becomes an event when it is read.
+    Word(Word),
 }
 
 impl StreamLog {
@@ -66,17 +76,42 @@ impl StreamLog {
     fn kept(&mut self) -> &mut Kept {
         let begin = self.first;
         self.kept.get_or_insert_with(|| {
-            Box::new(Kept { begin, events: VecDeque::new(), times: VecDeque::new(), wakers: WakerSet::default() })
+            let (events, times) = (VecDeque::new(), VecDeque::new());
+            Box::new(Kept { begin, events, words: None, times, wakers: WakerSet::default() })
         })
     }
 
     /// Appends an event. A run gives the times of all of its events or of none.
     pub(crate) fn push(&mut self, event: AnyEvent, at: Option<Time>) -> u64 {
+        self.add(Entry::Event(event), at)
+    }
+
+    /// The same for an event that `teller` makes of what `write` writes. If `write` gives `false`, there is none.
+    pub(crate) fn say<T: Teller>(
+        &mut self,
+        teller: &Arc<T>,
+        about: u32,
+        at: Option<Time>,
+        write: impl FnOnce(&mut Vec<u8>) -> bool,
+    ) -> bool {
+        let words = self.kept().words.get_or_insert_with(|| Words::new(Arc::clone(teller) as _));
+        let entry = match words.add(teller, about, write) {
+            None => return false,
+            Some(Ok(word)) => Entry::Word(word),
+            Some(Err(event)) => Entry::Event(event),
+        };
+        self.add(entry, at);
+        true
+    }
+
+    fn add(&mut self, entry: Entry, at: Option<Time>) -> u64 {
         let bound = self.bound;
         let mut dropped = 0;
         let kept = self.kept();
         if kept.events.len() >= bound {
-            kept.events.pop_front();
+            if let (Some(Entry::Word(word)), Some(words)) = (kept.events.pop_front(), &mut kept.words) {
+                words.forget(&word);
+            }
             kept.times.pop_front();
             dropped = 1;
         }
@@ -84,7 +119,7 @@ impl StreamLog {
             // Many runs log one event; the default growth would reserve four.
             kept.events.reserve_exact(1);
         }
-        kept.events.push_back(event);
+        kept.events.push_back(entry);
         if let Some(at) = at {
             kept.times.push_back(at);
         }
@@ -103,17 +138,27 @@ impl StreamLog {
         self.kept.as_ref()?.times.get(place).copied()
     }
 
-    /// The retained events after `seq`, oldest first.
-    pub(crate) fn after(&self, seq: u64) -> impl Iterator<Item = (u64, &AnyEvent)> {
-        let skip = usize::try_from(seq.saturating_add(1).saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let skip = skip.min(self.kept.as_ref().map_or(0, |kept| kept.events.len()));
-        let first = self.first + skip as u64;
-        let events = self.kept.iter().flat_map(move |kept| kept.events.range(skip..));
-        events.enumerate().map(move |(at, event)| (first + at as u64, event))
+    /// The event with this number, if it is retained.
+    pub(crate) fn get(&mut self, seq: u64) -> Option<AnyEvent> {
+        let place = usize::try_from(seq.checked_sub(self.first)?).ok()?;
+        let kept = self.kept.as_deref_mut()?;
+        let entry = kept.events.get_mut(place)?;
+        if let (Entry::Word(word), Some(words)) = (&*entry, &kept.words) {
+            *entry = Entry::Event(words.event(word));
+        }
+        match entry {
+            Entry::Event(event) => Some(event.clone()),
+            Entry::Word(_) => None,
+        }
     }
 
     pub(crate) fn listen(&mut self, waker: &Waker) {
         self.kept().wakers.add(waker);
+    }
+
+    /// Whether readers wait for what comes next.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| !kept.wakers.is_empty())
     }
 
     /// Readers to wake, once the log's lock is free.

@@ -4,9 +4,11 @@ mod frames;
 mod item;
 mod log;
 mod reader;
+mod word;
 
 pub(crate) use frames::{Frame, Frames};
 pub use item::{EventKind, StreamEvent, StreamItem, StreamReadError};
 pub(crate) use log::{StreamLog, Times};
 pub(crate) use reader::Wanted;
 pub use reader::{EventStream, StreamStart};
+pub use word::Teller;

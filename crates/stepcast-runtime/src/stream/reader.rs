@@ -90,8 +90,8 @@ impl EventStream {
             if self.ready.is_empty() && !self.ended {
                 // Straight into the caller's buffer, under one lock.
                 let run = Arc::clone(&self.run);
-                let data = run.data();
-                self.fill(&data, max, |item| buffer.push(item));
+                let mut data = run.data();
+                self.fill(&mut data, max, |item| buffer.push(item));
                 if buffer.len() > before {
                     return Poll::Ready(());
                 }
@@ -148,7 +148,7 @@ impl EventStream {
         }
         let mut data = run.data();
         let mut ready = std::mem::take(&mut self.ready);
-        self.fill(&data, BATCH, |item| ready.push_back(item));
+        self.fill(&mut data, BATCH, |item| ready.push_back(item));
         self.ready = ready;
         if let Some(item) = self.ready.pop_front() {
             return Poll::Ready(Some(item));
@@ -196,7 +196,7 @@ impl EventStream {
     }
 
     /// Hands out what is there, at most so many items.
-    fn fill(&mut self, data: &RunData, max: usize, mut give: impl FnMut(StreamItem)) {
+    fn fill(&mut self, data: &mut RunData, max: usize, mut give: impl FnMut(StreamItem)) {
         let mut given = 0;
         let mut give = |item| {
             given += 1;
@@ -214,7 +214,7 @@ impl EventStream {
                 return;
             }
         }
-        let (mut logged, has_times) = (data.log.after(self.cursor), data.log.has_times());
+        let has_times = data.log.has_times();
         let mut more = true;
         while more {
             let frame = data.frames.as_deref().and_then(|frames| {
@@ -230,10 +230,11 @@ impl EventStream {
                     }
                 }
                 _ => {
-                    let Some((seq, event)) = logged.next() else { break };
+                    let seq = self.cursor + 1;
+                    let Some(event) = data.log.get(seq) else { break };
                     self.cursor = seq;
                     let at = if has_times { data.log.time(seq) } else { None };
-                    let event = StreamEvent { seq, kind: EventKind::Logged, at, event: event.clone() };
+                    let event = StreamEvent { seq, kind: EventKind::Logged, at, event };
                     more = give(StreamItem::Event(event));
                 }
             }

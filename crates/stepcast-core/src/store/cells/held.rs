@@ -3,9 +3,10 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
+use super::{MAX_CELL_DEPTH, nests_deeper};
 use crate::store::StorePath;
 use crate::store::path::inside;
-use crate::{ErasedEvent, HoldEvent};
+use crate::{ErasedEvent, Payload};
 
 /// What a cell holds.
 #[derive(Clone, Debug)]
@@ -24,57 +25,100 @@ struct Field {
     whole: OnceLock<Box<Value>>,
 }
 
-/// A value for [`CellMap::set_field`](super::CellMap::set_field): JSON, or an event. The JSON of a flat event is made when
-/// somebody asks for all of it.
+/// A value for [`CellMap::set_field`](super::CellMap::set_field): JSON, an object of known fields, or an event. What is not
+/// JSON yet becomes it when somebody asks for all of it.
 #[derive(Clone, Debug)]
 pub struct Given(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
     Value(Value),
-    Event { holder: Arc<dyn HoldEvent>, value: OnceLock<Value> },
+    Field { name: &'static str, value: Value, whole: OnceLock<Box<Value>> },
+    Fields { names: Arc<[String]>, values: Vec<Value>, whole: OnceLock<Box<Value>> },
+    Event { event: Payload, whole: OnceLock<Box<Value>> },
 }
 
 impl Given {
-    /// The value of the event that `holder` holds, which [`CellMap::event`](super::CellMap::event) gives back.
+    /// The value of an event. A flat one is kept, and [`CellMap::event`](super::CellMap::event) gives it back.
     ///
     /// # Errors
     /// When the event's `Serialize` fails.
-    pub fn event(holder: Arc<dyn HoldEvent>) -> Result<Self, serde_json::Error> {
-        let value = OnceLock::new();
-        if !holder.held().is_flat() {
+    pub fn event(event: Payload) -> Result<Self, serde_json::Error> {
+        Ok(Given(match event.as_erased().is_flat() {
+            true => Kind::Event { event, whole: OnceLock::new() },
             // It is known here and now whether it can be written, and how deep it nests.
-            let _ = value.set(holder.held().to_value()?);
-        }
-        Ok(Given(Kind::Event { holder, value }))
+            false => Kind::Value(event.as_erased().to_value()?),
+        }))
+    }
+
+    /// An object with one field.
+    pub fn field(name: &'static str, value: Value) -> Self {
+        Given(Kind::Field { name, value, whole: OnceLock::new() })
+    }
+
+    /// An object with these fields, whose names differ.
+    pub fn fields(names: &Arc<[String]>, values: Vec<Value>) -> Self {
+        Given(Kind::Fields { names: Arc::clone(names), values, whole: OnceLock::new() })
     }
 
     /// The value as JSON.
     pub fn value(&self) -> &Value {
         match &self.0 {
             Kind::Value(value) => value,
+            Kind::Field { name, value, whole } => whole.get_or_init(|| Box::new(object(name, value))),
+            Kind::Fields { names, values, whole } => whole.get_or_init(|| {
+                let fields = names.iter().cloned().zip(values.iter().cloned());
+                Box::new(Value::Object(fields.collect()))
+            }),
             // That of a flat event can always be made.
-            Kind::Event { holder, value } => value.get_or_init(|| holder.held().to_value().unwrap_or_default()),
+            Kind::Event { event, whole } => {
+                whole.get_or_init(|| Box::new(event.as_erased().to_value().unwrap_or_default()))
+            }
         }
     }
 
     /// The value at a path that leads through a field of this name in an object that has no other.
     pub fn find(&self, name: &str, path: &StorePath) -> Option<Cow<'_, Value>> {
-        let rest = path.after(name)?;
-        if let (Kind::Event { holder, value }, Some(field)) = (&self.0, rest)
-            && value.get().is_none()
-            && !field.contains('.')
-        {
-            return holder.held().flat_field(field).map(Cow::Owned);
+        let Some(below) = path.after(name)? else { return Some(Cow::Borrowed(self.value())) };
+        let (field, rest) = match path.depth() {
+            3 => (below, None),
+            _ => below.split_once('.').map(|(field, rest)| (field, Some(rest)))?,
+        };
+        match &self.0 {
+            Kind::Field { name, value, .. } if *name == field => inside(value, rest).map(Cow::Borrowed),
+            Kind::Field { .. } => None,
+            Kind::Fields { names, values, .. } => {
+                let at = names.iter().position(|name| name == field)?;
+                inside(values.get(at)?, rest).map(Cow::Borrowed)
+            }
+            Kind::Event { event, whole } if rest.is_none() && whole.get().is_none() => {
+                event.as_erased().flat_field(field).map(Cow::Owned)
+            }
+            _ => inside(self.value(), Some(below)).map(Cow::Borrowed),
         }
-        inside(self.value(), rest).map(Cow::Borrowed)
     }
 
-    /// The value, unless it is that of a flat event and not made yet.
-    pub(super) fn made(&self) -> Option<&Value> {
+    /// Adds the JSON text of what the value is made of: of an object of one known field, that field's value alone, and of
+    /// one of several, a list of their values.
+    ///
+    /// # Errors
+    /// When an event's `Serialize` fails. There may be a part of the text then.
+    pub fn write_bare(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         match &self.0 {
-            Kind::Value(value) => Some(value),
-            Kind::Event { value, .. } => value.get(),
+            Kind::Value(value) | Kind::Field { value, .. } => serde_json::to_writer(out, value),
+            Kind::Fields { values, .. } => serde_json::to_writer(out, values),
+            Kind::Event { event, .. } => event.as_erased().write_json(out),
+        }
+    }
+
+    /// Whether a cell can hold it: with the object around it, it nests at most 100 levels.
+    pub fn fits(&self) -> bool {
+        let levels = MAX_CELL_DEPTH - 1;
+        match &self.0 {
+            Kind::Value(value) => !nests_deeper(value, levels),
+            Kind::Field { value, .. } => !nests_deeper(value, levels - 1),
+            Kind::Fields { values, .. } => !values.iter().any(|value| nests_deeper(value, levels - 1)),
+            Kind::Event { .. } => true,
         }
     }
 }
@@ -83,6 +127,10 @@ impl From<Value> for Given {
     fn from(value: Value) -> Self {
         Given(Kind::Value(value))
     }
+}
+
+fn object(name: &str, value: &Value) -> Value {
+    Value::Object(Map::from_iter([(name.to_owned(), value.clone())]))
 }
 
 impl Held {
@@ -121,8 +169,8 @@ impl Held {
     pub(super) fn event(&self, path: &StorePath) -> Option<&dyn ErasedEvent> {
         let field = self.field.as_deref().filter(|field| path.after(field.name) == Some(None))?;
         match &field.given.0 {
-            Kind::Event { holder, .. } => Some(holder.held()),
-            Kind::Value(_) => None,
+            Kind::Event { event, .. } => Some(event.as_erased()),
+            Kind::Value(_) | Kind::Field { .. } | Kind::Fields { .. } => None,
         }
     }
 
@@ -149,6 +197,6 @@ impl Held {
 
 impl Field {
     fn object(&self) -> Value {
-        Value::Object(Map::from_iter([(self.name.to_owned(), self.given.value().clone())]))
+        object(self.name, self.given.value())
     }
 }

@@ -1,12 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::{Event, EventIdent, EventMeta, Payload, Role};
 
 fn path(text: &str) -> StorePath {
     StorePath::new(text).unwrap()
@@ -68,21 +68,34 @@ fn an_edit_sees_null_where_nothing_is() {
     assert_eq!(store.to_json(), json!({ "a": { "b": 1 } }));
 }
 
-#[derive(Debug)]
-struct Holder(crate::StartEvent);
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+struct Counted {
+    n: u32,
+}
 
-impl crate::HoldEvent for Holder {
-    fn held(&self) -> &dyn crate::ErasedEvent {
-        &self.0
+impl Event for Counted {
+    const META: EventMeta = EventMeta::new::<Counted>(EventIdent {
+        tag: "Counted",
+        type_name: "Counted",
+        qualified_name: "Counted",
+        location: "here",
+        role: Role::Plain,
+        fields: &["n"],
+        secret: &[],
+    });
+    const IS_FLAT: bool = true;
+
+    fn flat_field(&self, name: &str) -> Option<Value> {
+        (name == "n").then(|| self.n.into())
     }
 }
 
 #[test]
 fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
     let output = path("a.output");
-    let given = || Given::event(Arc::new(Holder(crate::StartEvent::default().with("n", 1)))).unwrap();
+    let given = || Given::event(Payload::new(Counted { n: 1 })).unwrap();
     let mut fresh = cells(json!({ "a": { "error": 1 }, "b": 1 }));
-    fresh.set_field("a", "output", given()).unwrap();
+    fresh.set_field(&path("a"), "output", given()).unwrap();
     assert_eq!(fresh.to_json(), json!({ "a": { "output": { "n": 1 } }, "b": 1 }));
     assert_eq!(fresh.changed(), [("a", Some(&json!({ "output": { "n": 1 } })))]);
     assert!(fresh.event(&output).is_some());
@@ -94,7 +107,7 @@ fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
 
     let writes: [fn(&mut CellMap); 7] = [
         |cells| cells.set(&path("a.output.n"), json!(2)).unwrap(),
-        |cells| cells.set_field("a", "output", json!(2).into()).unwrap(),
+        |cells| cells.set_field(&path("a"), "output", json!(2).into()).unwrap(),
         |cells| cells.edit(&path("a.more"), |_| Ok::<_, ()>(())).unwrap(),
         |cells| drop(cells.delete(&path("a.output"))),
         |cells| drop(cells.delete(&path("a"))),
@@ -108,9 +121,84 @@ fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
         assert_eq!(CellMap::from_json(cells.to_json()).unwrap(), cells, "{at}");
     }
     let mut cells = fresh.clone();
-    assert!(cells.set_field("a", "output", nested(100).into()).is_err());
-    assert!(cells.set_field("x.y", "output", json!(1).into()).is_err());
+    assert!(cells.set_field(&path("a"), "output", nested(100).into()).is_err());
     assert_eq!(cells, fresh);
+}
+
+#[test]
+fn an_event_that_is_not_flat_is_kept_as_its_value() {
+    let mut cells = CellMap::new();
+    let event = Payload::new(crate::StartEvent::default().with("n", json!([1])));
+    cells.set_field(&path("a"), "output", Given::event(event).unwrap()).unwrap();
+    assert!(cells.event(&path("a.output")).is_none());
+    assert_eq!(cells.find(&path("a.output.n.0")).as_deref(), Some(&json!(1)));
+}
+
+#[test]
+fn an_object_of_one_field_is_as_any_other() {
+    let mut cells = CellMap::new();
+    cells.set_field(&path("a"), "output", Given::field("value", json!({ "n": [1] }))).unwrap();
+    for made in [false, true] {
+        if made {
+            assert_eq!(cells.to_json(), json!({ "a": { "output": { "value": { "n": [1] } } } }));
+        }
+        for (at, found) in [
+            ("a.output.value", Some(json!({ "n": [1] }))),
+            ("a.output.value.n.0", Some(json!(1))),
+            ("a.output", Some(json!({ "value": { "n": [1] } }))),
+            ("a.output.val", None),
+            ("a.output.values", None),
+            ("a.output.value.m", None),
+        ] {
+            assert_eq!(cells.find(&path(at)).map(Cow::into_owned), found, "{at}");
+            assert_eq!(cells.get(&path(at)).cloned(), found, "{at}");
+        }
+    }
+    assert!(cells.set_field(&path("a"), "output", Given::field("value", nested(98))).is_ok());
+    assert!(cells.set_field(&path("a"), "output", Given::field("value", nested(99))).is_err());
+}
+
+#[test]
+fn an_object_of_known_fields_is_as_any_other() {
+    let names: std::sync::Arc<[String]> = ["a", "ab", "b.c", ""].map(str::to_owned).into();
+    let values = || vec![json!(1), json!({ "n": [2] }), json!(3), json!(null)];
+    let whole = json!({ "a": 1, "ab": { "n": [2] }, "b.c": 3, "": null });
+    let mut cells = CellMap::new();
+    cells.set_field(&path("k"), "output", Given::fields(&names, values())).unwrap();
+    let mut text = Vec::new();
+    Given::fields(&names, values()).write_bare(&mut text).unwrap();
+    assert_eq!(text, br#"[1,{"n":[2]},3,null]"#);
+    for at in ["a", "a.x", "ab", "ab.n", "ab.n.0", "ab.n.1", "b", "b.c", "abc"] {
+        let place = path(&format!("k.output.{at}"));
+        let found = path(at).get(&whole).cloned();
+        assert_eq!(cells.find(&place).map(Cow::into_owned), found, "{at}");
+        assert_eq!(cells.get(&place).cloned(), found, "{at}");
+    }
+    assert_eq!(cells.to_json(), json!({ "k": { "output": whole } }));
+    assert!(Given::fields(&names, vec![nested(98)]).fits());
+    assert!(!Given::fields(&names, vec![json!(1), nested(99)]).fits());
+}
+
+#[test]
+fn a_path_finds_its_cell_in_whatever_map() {
+    let (a, b) = (path("a"), path("b.n"));
+    let mut first = cells(json!({ "a": 1, "b": { "n": 2 }, "c": 3 }));
+    let mut other = cells(json!({ "c": 3, "b": { "n": 4 } }));
+    for _ in 0..2 {
+        assert_eq!((first.get(&a), first.get(&b)), (Some(&json!(1)), Some(&json!(2))));
+        assert_eq!((other.get(&a), other.get(&b)), (None, Some(&json!(4))));
+    }
+    first.set(&b, json!(5)).unwrap();
+    assert_eq!(first.delete(&a), Some(json!(1)));
+    // What was last is where the other one was.
+    assert_eq!((first.get(&a), first.get(&b), first.get(&path("c"))), (None, Some(&json!(5)), Some(&json!(3))));
+    other.set_field(&a, "output", json!(6).into()).unwrap();
+    other.set_field(&b, "output", json!(7).into()).unwrap();
+    assert_eq!(other.to_json(), json!({ "a": { "output": 6 }, "b": { "output": 7 }, "c": 3 }));
+    first.clear();
+    assert_eq!((first.get(&a), first.get(&b)), (None, None));
+    assert_eq!(a, path("a"));
+    assert!(a < b);
 }
 
 #[test]
