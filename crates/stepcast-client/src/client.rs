@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stepcast_core::Event;
 
 use crate::error::{ClientError, RequestError};
+use crate::http::wants_events;
 use crate::model::{InputInfo, InputQuery, Page, RunInfo, RunQuery};
 use crate::run::RemoteRun;
 use crate::trace::{TraceHeaders, Traces};
+use crate::views::{RemoteViews, ViewMode};
 
 /// The client of one server. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -44,6 +46,14 @@ pub struct StartOptions {
     /// The run fails once it was busy for so many seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
+}
+
+/// The body of a request to start.
+#[derive(Serialize)]
+struct Start {
+    input: Value,
+    #[serde(flatten)]
+    options: StartOptions,
 }
 
 impl Client {
@@ -92,19 +102,49 @@ impl Client {
         input: Value,
         options: StartOptions,
     ) -> Result<RemoteRun, RequestError> {
-        #[derive(Serialize)]
-        struct Body {
-            input: Value,
-            #[serde(flatten)]
-            options: StartOptions,
-        }
         #[derive(Deserialize)]
         struct Accepted {
             run_id: String,
         }
-        let body = Body { input, options };
+        let body = Start { input, options };
         let accepted: Accepted = self.post("the start of a run", &["workflows", workflow], &body).await?;
         Ok(self.run(accepted.run_id))
+    }
+
+    /// Starts a run and gives its views from the first step on: with [`ViewMode::Lifecycle`] the beginnings of all steps
+    /// too; after a connection that broke one of them may come again, or not at all. The run is [`RemoteViews::run`].
+    ///
+    /// ```no_run
+    /// # use serde_json::json;
+    /// # async fn example(client: stepcast_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use stepcast_client::ViewMode;
+    ///
+    /// let mut views = client.start_views("review", json!({}), Default::default(), &[ViewMode::Lifecycle]).await?;
+    /// println!("the run {}", views.run().run_id());
+    /// while let Some(view) = views.next().await {
+    ///     println!("{:?}", view?.step);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start), and when there are no modes.
+    pub async fn start_views(
+        &self,
+        workflow: &str,
+        input: Value,
+        options: StartOptions,
+        modes: &[ViewMode],
+    ) -> Result<RemoteViews, RequestError> {
+        let request = self.request(Method::POST, &["workflows", workflow]).query(&[("modes", ViewMode::words(modes))]);
+        let response = self.send(wants_events(request.json(&Start { input, options }))).await?;
+        let named = response.headers().get("x-run-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let Some(id) = named else {
+            let source = serde::de::Error::custom("its header `x-run-id` is missing");
+            return Err(RequestError::Answer { what: "the start of a run", source });
+        };
+        Ok(RemoteViews::begun(self.run(id), modes, response))
     }
 
     /// A handle of a run; whether there is one shows with the first request.

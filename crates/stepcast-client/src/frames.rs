@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
-use reqwest::Method;
+use reqwest::{Method, Response};
 use sse_stream::{Sse, SseStream};
 use tokio::time::Instant;
 
@@ -115,10 +115,15 @@ impl Frames {
             self.ended = true;
             return Ok(());
         }
+        self.begin_with(response);
+        Ok(())
+    }
+
+    /// Reads from a connection that is open.
+    pub(crate) fn begin_with(&mut self, response: Response) {
         self.connected = Instant::now();
         self.connections += 1;
         self.connection = Some(SseStream::from_bytes_stream(until_silent(response.bytes_stream())).boxed());
-        Ok(())
     }
 }
 

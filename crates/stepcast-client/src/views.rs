@@ -1,5 +1,6 @@
 //! What the steps of a graph do, over connections that break.
 
+use reqwest::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -30,6 +31,11 @@ impl ViewMode {
             ViewMode::Lifecycle => "lifecycle",
             ViewMode::Custom => "custom",
         }
+    }
+
+    /// As a query has them.
+    pub(crate) fn words(modes: &[ViewMode]) -> String {
+        modes.iter().map(|mode| mode.word()).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -77,9 +83,20 @@ impl Part {
 
 impl RemoteViews {
     pub(crate) fn of(run: RemoteRun, after: u64, modes: &[ViewMode]) -> Self {
-        let modes: Vec<&str> = modes.iter().map(|mode| mode.word()).collect();
-        let frames = Frames::of(run, after, vec![("modes", modes.join(","))]);
+        let frames = Frames::of(run, after, vec![("modes", ViewMode::words(modes))]);
         RemoteViews { frames, given: Part::default(), shown: Part::default(), connection: 0 }
+    }
+
+    /// Of a run that was just started, over the response to that.
+    pub(crate) fn begun(run: RemoteRun, modes: &[ViewMode], response: Response) -> Self {
+        let mut views = RemoteViews::of(run, 0, modes);
+        views.frames.begin_with(response);
+        views
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RemoteRun {
+        &self.frames.run
     }
 
     /// The number of the last event of which everything was handed out: where another stream may go on.

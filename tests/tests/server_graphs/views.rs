@@ -1,7 +1,7 @@
 //! Streams through the views of graphs, over SSE, NDJSON and the Rust client.
 
 use serde_json::{Value, json};
-use stepcast_client::{Client, RemoteView, ViewMode};
+use stepcast_client::{Client, RemoteView, RemoteViews, StartOptions, ViewMode};
 use stepcast_server::ServerOptions;
 
 use super::{answer, asking, put};
@@ -213,8 +213,54 @@ async fn the_client_reads_views_over_connections_that_break() {
     .await;
 }
 
+#[tokio::test]
+async fn the_client_starts_a_run_and_reads_its_views_from_the_first_step_on() {
+    bounded(async {
+        let modes = [ViewMode::Lifecycle, ViewMode::Updates];
+        let begins = |view: &&RemoteView| view.payload["phase"] == "start";
+        // What does not differ between two runs.
+        let logged = |views: &[RemoteView]| -> Vec<(ViewMode, u64, Value)> {
+            let logged = views.iter().filter(|view| !begins(view));
+            logged.map(|view| (view.mode, view.seq, view.payload.clone())).collect()
+        };
+        for served in both(&ServerOptions::new()).await {
+            assert_eq!(put(&served, "review", &asking("review")).await.status, 201);
+            let direct = Client::new(&served.url).unwrap();
+            let begun = async |client: &Client| {
+                let input = json!({ "topic": "sea" });
+                let views = client.start_views("review", input, StartOptions::default(), &modes).await.unwrap();
+                let run = views.run().run_id().to_owned();
+                answer(&served, &run, "yes").await;
+                let shown = all(views).await;
+                let first = shown.iter().find(begins).unwrap();
+                assert_eq!((first.step.as_deref(), first.seq), (Some("topic"), 0), "{}: {shown:?}", served.name);
+                assert_eq!(logged(&shown), logged(&all(direct.run(&*run).stream_views(&modes)).await));
+                (run, logged(&shown))
+            };
+            let (run, seen) = begun(&direct).await;
+            assert!(seen.len() > 6, "{seen:?}");
+            // Each connection brings the views of one event and some of the next one's, and breaks.
+            let text = served.get(&format!("/runs/{run}/stream?modes=lifecycle,updates")).await.text;
+            let largest = text.split("id: ").map(str::len).max().unwrap();
+            let (breaking, connections) = crate::served::breaking(&served.url, largest + 600).await;
+            let client = Client::builder(breaking).reconnects(5).build().unwrap();
+            assert_eq!(begun(&client).await.1, seen, "{}", served.name);
+            assert!(connections.load(std::sync::atomic::Ordering::Relaxed) > 1, "it never broke");
+            let none = direct.start_views("nobody", json!({}), StartOptions::default(), &modes).await.unwrap_err();
+            assert_eq!(none.code(), Some("workflow_not_found"));
+            let none = direct.start_views("review", json!({}), StartOptions::default(), &[]).await.unwrap_err();
+            assert_eq!(none.status(), Some(400), "{none}");
+        }
+    })
+    .await;
+}
+
 async fn views(client: &Client, run: &str, modes: &[ViewMode]) -> Vec<RemoteView> {
-    let (mut views, mut all) = (client.run(run).stream_views(modes), Vec::new());
+    all(client.run(run).stream_views(modes)).await
+}
+
+async fn all(mut views: RemoteViews) -> Vec<RemoteView> {
+    let mut all = Vec::new();
     while let Some(view) = views.next().await {
         all.push(view.unwrap());
     }

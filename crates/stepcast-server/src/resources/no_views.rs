@@ -1,5 +1,6 @@
 //! The views of graphs, where the server is built without graphs: there are none.
 
+use std::convert::Infallible;
 use std::iter::Empty;
 
 use axum::response::Response;
@@ -13,10 +14,10 @@ use crate::error::ApiError;
 use crate::runs::Follow;
 
 #[derive(Clone, Debug)]
-pub(crate) enum Modes {}
+pub(crate) struct Modes(Infallible);
 
 #[derive(Debug)]
-pub(crate) enum Shown {}
+pub(crate) struct Shown(Infallible);
 
 impl Modes {
     pub(crate) fn read(_: &str) -> Result<Self, ApiError> {
@@ -30,28 +31,28 @@ impl Modes {
     }
 
     pub(crate) fn are_internal(&self) -> bool {
-        match *self {}
+        match self.0 {}
     }
 }
 
 impl Shown {
     pub(crate) fn new(modes: Modes, _: Access, _: bool) -> Self {
-        match modes {}
+        match modes.0 {}
     }
 
     pub(crate) fn is_internal(&self) -> bool {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) async fn begin(&mut self, _: &App, _: &RunId, _: After) -> Result<StreamStart, ApiError> {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn item(&mut self, _: &RunId, _: &StreamEvent) -> Empty<()> {
-        match *self {}
+        match self.0 {}
     }
 }
 
 pub(super) fn respond(_: &App, _: &RunId, _: Follow, shown: Shown, _: Form) -> Response {
-    match shown {}
+    match shown.0 {}
 }
