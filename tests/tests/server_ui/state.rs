@@ -89,8 +89,11 @@ async fn what_a_run_shows_no_more_leaves_the_state_of_a_client_that_was_away() {
             let first = pending().await[0]["input"].clone();
             let answer = json!({ "response": { "number": 4 } });
             served.post(&format!("/runs/t/inputs/{first}"), &answer).await.json().await;
-            while !pending().await[0]["input"].as_u64().is_some_and(|input| Some(input) != first.as_u64()) {
-                tokio::task::yield_now().await;
+            loop {
+                let next = pending().await[0]["input"].clone();
+                if next.is_u64() && next != first {
+                    break;
+                }
             }
             let frames = ask("s2", json!({ "state": known })).await;
             let known = after(known, &frames);

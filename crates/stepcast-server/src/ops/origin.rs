@@ -64,7 +64,10 @@ pub(crate) fn check(parts: &Parts, options: &ServerOptions) -> Result<(), ApiErr
     let same = || host.is_some_and(|host| origin.to_str().is_ok_and(|origin| is_same(origin, host)));
     match is_listed(&options.origins, origin) || same() {
         true => Ok(()),
-        false => Err(refused()),
+        false => {
+            let detail = "Pages of this origin may not use this server. List the origin in the server's options.";
+            Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail))
+        }
     }
 }
 
@@ -80,11 +83,6 @@ pub(crate) fn is_own(parts: &Parts) -> bool {
         (Some(_), None) => false,
         (None, _) => matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(UPGRADE),
     }
-}
-
-pub(crate) fn refused() -> ApiError {
-    let detail = "Pages of this origin may not use this server. List the origin in the server's options.";
-    ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail)
 }
 
 fn host_of(parts: &Parts) -> Option<&str> {

@@ -97,9 +97,7 @@ async fn enter(
     parts: Parts,
     form: Result<Form<Shown>, FormRejection>,
 ) -> Result<Response, ApiError> {
-    if !origin::is_own(&parts) {
-        return Err(origin::refused());
-    }
+    from_own_page(&parts)?;
     let (Some(sessions), Some(life)) = (&app.gate.sessions, life(&app.options)) else {
         return Err(ApiError::internal());
     };
@@ -119,15 +117,22 @@ async fn enter(
 }
 
 async fn leave(State(app): State<App>, parts: Parts) -> Result<Response, ApiError> {
-    if !origin::is_own(&parts) {
-        return Err(origin::refused());
-    }
+    from_own_page(&parts)?;
     if let Some(sessions) = &app.gate.sessions {
         for shown in shown(&parts.headers) {
             let _ = sessions.redeem(shown);
         }
     }
     Ok(back(&cookie(&parts, "", Duration::ZERO)))
+}
+
+/// A page of somebody else's neither signs anybody out nor in, as whom it likes.
+fn from_own_page(parts: &Parts) -> Result<(), ApiError> {
+    if origin::is_own(parts) {
+        return Ok(());
+    }
+    let detail = "Only the server's own page signs in and out: the request has to say its `Origin`, which has to be that of its `Host`.";
+    Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail))
 }
 
 fn cookie(parts: &Parts, value: &str, life: Duration) -> String {
