@@ -72,10 +72,11 @@ assert.deepEqual(back.http.messages.map(({ role, content }) => [role, content]),
 // What a run shows of its state, and what of it changes.
 const cooking = agent("cooking", "cooking", said("Go"));
 await cooking.run();
-assert.deepEqual(cooking.http.state, { done: 0, dishes: ["soup"] });
+const stepcast = { run_id: "cooking", ui: ["dishes", "done"] };
+assert.deepEqual(cooking.http.state, { done: 0, dishes: ["soup"], stepcast });
 const [dishes] = cooking.http.pendingInterrupts;
 await cooking.run({ resume: [{ interruptId: dishes.id, status: "resolved", payload: { number: 4 } }] });
-assert.deepEqual(cooking.http.state, { done: 4, dishes: ["soup"] });
+assert.deepEqual(cooking.http.state, { done: 4, dishes: ["soup"], stepcast });
 
 // What a child of a child asks is asked in its thread.
 const outer = agent("outer", "outer", said("Why"));
