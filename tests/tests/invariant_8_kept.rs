@@ -7,6 +7,7 @@
 mod support;
 
 use std::alloc::System;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -24,6 +25,10 @@ const RUNS: usize = 500;
 /// What an idle run may hold while somebody holds a handle of it: more than one in memory may, for it has its place in the
 /// journal, its options and its entry in the runtime's list beside its data.
 const MOST: usize = 1_664;
+
+/// What one may hold once it has rested for long, while somebody holds a handle of it: its record, its place in the
+/// journal and its entries in the tables of the runtime and the store.
+const MOST_AWAY: usize = 1_024;
 
 /// The tasks of a runtime on a store: one that cares for its runs, one that tells them of their batches.
 const OWN_TASKS: usize = 2;
@@ -72,8 +77,21 @@ async fn begin(ev: Begin) -> Asked {
     Asked { id: ev.id }
 }
 
+/// Futures of steps that were let go of.
+static LET_GO: AtomicUsize = AtomicUsize::new(0);
+
+/// Takes no room in a future.
+struct Noticed;
+
+impl Drop for Noticed {
+    fn drop(&mut self) {
+        LET_GO.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 #[step(waits(Answer))]
 async fn wait(ev: Asked, ctx: Context) -> Result<End> {
+    let _noticed = Noticed;
     let answer = ctx.wait_for_event::<Answer>().await?;
     Ok(End { id: ev.id + answer.id })
 }
@@ -82,6 +100,7 @@ flow!(Waiting: Begin => End { begin, wait });
 
 #[step(waits(Answer))]
 async fn wait_so_long(ev: Asked, ctx: Context) -> Result<End> {
+    let _noticed = Noticed;
     let answer = ctx.wait_for_event::<Answer>().timeout(Duration::from_secs(3_600)).await;
     Ok(End { id: ev.id + answer.map_or(0, |answer| answer.id) })
 }
@@ -106,8 +125,18 @@ async fn waiting(runtime: &Runtime, workflow: &str, holder: Holder) -> usize {
     runs.into_iter().filter(|run| run.holder == holder).count()
 }
 
-/// Bytes that each run holds at rest, with a handle of it and without.
-async fn measured<F>(flow: F, name: &str, tasks_of_each: usize) -> (usize, usize)
+/// Bytes that each run holds at rest.
+struct Measured {
+    /// With a handle of it.
+    held: usize,
+    /// The same, after a long rest.
+    away: usize,
+    /// Without a handle, after a long rest.
+    asleep: usize,
+}
+
+/// Bytes that each run holds at rest.
+async fn measured<F>(flow: F, name: &str, tasks_of_each: usize) -> Measured
 where
     F: SharedWorkflow + Copy,
     F::Flow: Workflow<Start = Begin, Stop = End>,
@@ -138,25 +167,37 @@ where
     .await;
     let held = live().saturating_sub(before) / RUNS;
 
+    // After a while they leave but for what their handles show.
+    let let_go = LET_GO.load(Ordering::SeqCst);
+    let runtime = runtime.with_idle(Duration::from_millis(1));
+    until(async || LET_GO.load(Ordering::SeqCst) == let_go + 2 * RUNS && alive() == OWN_TASKS).await;
+    let away = live().saturating_sub(none) / (2 * RUNS);
+    assert_eq!(waiting(&runtime, name, Holder::Me).await, 2 * RUNS, "their leases stay");
+    assert_eq!(threads(), before_threads, "{name}: runs do not hold threads");
+    // One of them is called by its handle.
+    let called: Run<End> = runs.pop().expect("there are some");
+    called.send_event(Answer { id: 1 }).expect("it is sent");
+    within(called.result()).await.expect("it ends");
+
     // Nobody holds them any more: they leave.
+    let left = 2 * RUNS - 1;
     runs.append(&mut more);
     let (last, rest) = (runs.pop().expect("there are some"), runs);
     drop(rest);
     let id: RunId = last.run_id().clone();
     drop(last);
-    let runtime = runtime.with_idle(Duration::from_millis(1));
-    until(async || waiting(&runtime, name, Holder::Nobody).await == 2 * RUNS).await;
+    until(async || waiting(&runtime, name, Holder::Nobody).await == left).await;
     until(async || alive() == OWN_TASKS).await;
     assert!(runtime.runs().is_empty());
     // The receipts of their last batches hold them a moment longer.
-    until(async || live().saturating_sub(none) / (2 * RUNS) < MOST_ASLEEP).await;
+    until(async || live().saturating_sub(none) / left < MOST_ASLEEP).await;
     let asleep = live();
     assert_eq!(threads(), before_threads, "{name}: runs do not hold threads");
     // One of them goes on, so they are what they were.
     runtime.send_event(&id, Answer { id: 1 }).await.expect("it is sent");
     until(async || runtime.find_run(&id).await.expect("it is read").expect("it is there").status.is_end()).await;
     drop((runtime, store));
-    (held, asleep.saturating_sub(none) / (2 * RUNS))
+    Measured { held, away, asleep: asleep.saturating_sub(none) / left }
 }
 
 #[test]
@@ -167,13 +208,17 @@ fn an_idle_run_in_a_store_holds_no_task_and_little_memory() {
 }
 
 async fn all() {
-    let (held, asleep) = measured(Waiting, "Waiting", 0).await;
-    eprintln!("a kept run that waits holds {held} bytes with a handle, {asleep} without");
+    let Measured { held, away, asleep } = measured(Waiting, "Waiting", 0).await;
+    eprintln!("a kept run that waits holds {held} bytes with a handle, {away} after a long rest, {asleep} without one");
     assert!(held < MOST, "{held} bytes per run");
+    assert!(away < MOST_AWAY, "{away} bytes per run");
     assert!(asleep < MOST_ASLEEP, "{asleep} bytes per run");
 
-    // A deadline is a timer, which may have a task as long as the run is in memory.
-    let (held, asleep) = measured(WaitingSoLong, "WaitingSoLong", 1).await;
-    eprintln!("a kept run that waits with a deadline holds {held} bytes with a handle, {asleep} without");
+    // A deadline is a timer, which may have a task until the run has rested for long.
+    let Measured { held, away, asleep } = measured(WaitingSoLong, "WaitingSoLong", 1).await;
+    eprintln!(
+        "one that waits with a deadline holds {held} bytes with a handle, {away} after a long rest, {asleep} without one"
+    );
+    assert!(away < MOST_AWAY, "{away} bytes per run");
     assert!(asleep < MOST_ASLEEP, "{asleep} bytes per run");
 }

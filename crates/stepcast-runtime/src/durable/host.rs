@@ -216,6 +216,8 @@ async fn care(host: Arc<Host>, inner: Weak<Inner>) {
         let runtime = Runtime::of(inner);
         let now = clock::now();
         let mut ids: Vec<RunId> = host.take_due(now);
+        // One that is held sleeps through its own deadline.
+        ids.iter().filter_map(|id| runtime.shared_of(id)).for_each(|run| run.nudge());
         ids.extend(std::mem::take(&mut *lock(&host.mailed)).into_iter().map(RunId::from));
         runtime.wake(&host, ids).await;
         if host.give_back(now).await {
@@ -338,7 +340,9 @@ impl Runtime {
     /// Lets runs leave memory that have had nothing to do for long.
     fn sweep(&self, idle: Duration, now: Time) {
         for run in self.resting_since(Time(now.0.saturating_sub(idle.as_micros() as u64))) {
-            run.post(Message::Leave);
+            if !run.stays_away() {
+                run.post(Message::Leave);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod adopt;
 mod answers;
 mod aside;
+mod away;
 mod check;
 mod defined;
 mod error;
@@ -14,6 +15,7 @@ mod records;
 
 pub(crate) use answers::record_answer;
 pub(crate) use aside::end_in_store;
+pub(crate) use away::come_back;
 pub(crate) use check::{Misfit, misfit, normal_of};
 pub use defined::{DefineError, Definitions};
 pub use error::{AnswerRunError, AttachError, SendRunError};

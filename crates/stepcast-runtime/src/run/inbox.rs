@@ -40,6 +40,8 @@ pub(crate) enum Task {
     Held(Box<Held>),
     /// As `PutAway`, of a large run.
     Idle(Box<RunCore>),
+    /// Nothing is left of it but the run's place in its journal: a kept run that is read anew where it goes on.
+    Away(Handle),
     /// Gone with the run's end.
     Ended,
 }

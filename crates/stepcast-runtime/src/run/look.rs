@@ -20,7 +20,7 @@ impl AnyRun {
 
     /// Whether nothing of the run is queued or running: it waits for somebody, something or a deadline.
     pub fn is_waiting(&self) -> bool {
-        matches!(lock(&self.shared().inbox).task, Task::PutAway(_) | Task::Idle(_))
+        matches!(lock(&self.shared().inbox).task, Task::PutAway(_) | Task::Idle(_) | Task::Away(_))
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Held, Inbox, Message, RunData, RunEnd, RunId, RunOptions, Task};
 use crate::dispatch::{First, RunTask};
-use crate::durable::Keeping;
+use crate::durable::{self, Keeping};
 use crate::program::Program;
 use crate::resources::Resolved;
 use crate::runtime::RuntimeLink;
@@ -220,6 +220,10 @@ impl RunShared {
                     tokio.spawn(RunTask::new(Arc::clone(self), First::Core(core)));
                 }
             }
+            Task::Away(tokio) => {
+                drop(inbox);
+                durable::come_back(self, &tokio);
+            }
             Task::Ended => inbox.task = Task::Ended,
         }
     }
@@ -228,9 +232,9 @@ impl RunShared {
         lock(&self.rare_if_any()?.parent).upgrade()
     }
 
-    /// Whether the run's dispatcher is there, at work or at rest.
+    /// Whether the run's executions are there, at work or at rest.
     pub(crate) fn is_in_memory(&self) -> bool {
-        !matches!(lock(&self.inbox).task, Task::Ended)
+        !matches!(lock(&self.inbox).task, Task::Ended | Task::Away(_))
     }
 
     /// The children that are still held by somebody.

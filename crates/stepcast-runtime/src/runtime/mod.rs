@@ -149,8 +149,9 @@ impl Runtime {
         self.inner.host.as_ref().map(|host| host.backend())
     }
 
-    /// How long a run of a backend rests before it leaves memory, unless somebody holds a handle or reads its stream. It
-    /// comes back when an event, an answer or a deadline calls. Default 60 s.
+    /// How long a run of a backend rests before it leaves memory, unless somebody reads its stream. It comes back when an
+    /// event, an answer, a deadline or somebody with a handle calls; its steps begin again up to where they waited.
+    /// Default 60 s.
     #[must_use]
     pub fn with_idle(self, idle: Duration) -> Self {
         if let Some(host) = &self.inner.host {
@@ -462,11 +463,11 @@ impl Runtime {
         (!run.has_ended()).then_some(run)
     }
 
-    /// Live runs that rest since then, and that nobody holds.
+    /// Live runs that rest since then, and whose streams nobody reads.
     pub(crate) fn resting_since(&self, then: Time) -> Vec<Arc<RunShared>> {
         let all = self.inner.runs.iter().map(|entry| Arc::clone(entry.value().shared()));
         let rests = |run: &Arc<RunShared>| run.rests_since().is_some_and(|since| since <= then.0);
-        all.filter(rests).filter(|run| run.handles() == 1 && !run.is_watched()).collect()
+        all.filter(rests).filter(|run| !run.is_watched()).collect()
     }
 
     /// A live run.

@@ -1,5 +1,6 @@
 //! The end of a runtime.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -17,8 +18,12 @@ impl Runtime {
     pub async fn shutdown(&self, deadline: Duration) -> usize {
         self.inner.closing.store(true, Ordering::Release);
         let kept = |run: &AnyRun| run.shared().keeping().is_some();
-        for run in self.inner.live().filter(kept) {
-            run.shared().post(Message::Leave);
+        // The list is not locked while runs leave it, and what is collected counts as no handle.
+        let runs: Vec<_> = self.inner.live().filter(kept).map(|run| Arc::clone(run.shared())).collect();
+        for run in runs {
+            if !run.stays_away() {
+                run.post(Message::Leave);
+            }
         }
         let in_time = tokio::time::timeout(deadline, self.drain()).await.is_ok();
         let rest: Vec<AnyRun> = self.inner.live().collect();

@@ -226,7 +226,7 @@ impl Journal {
     }
 
     /// Gives the lease back, whatever else was to come.
-    pub(super) fn releasing(&self, at: Time) -> Batch {
+    pub(crate) fn releasing(&self, at: Time) -> Batch {
         Batch::releasing(Arc::clone(&self.run), self.fence, at)
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use stepcast_core::backend::{Done, SnapshotRow, WriteError};
 use stepcast_core::engine::RunState;
 use stepcast_core::journal::Checkpoint;
+use tokio::runtime::Handle;
 
 use super::capture::Take;
 use crate::dispatch::{Dispatch, Round, RunCore, place};
@@ -87,10 +88,8 @@ impl Dispatch {
         let link = run.link();
         let gone: Option<AnyRun> = link.and_then(|link| link.forget_idle(&run));
         if gone.is_none() {
-            if let Some(journal) = core.journal.as_deref_mut() {
-                journal.leave = false;
-            }
-            return Err(core);
+            drop(inbox);
+            return self.go_away(core);
         }
         inbox.task = Task::Ended;
         drop(inbox);
@@ -98,20 +97,9 @@ impl Dispatch {
             self.add_checkpoint(&mut core);
         }
         let due = core.state.next_timer();
-        if let (Some(journal), Some(keeping)) = (core.journal.as_deref_mut(), run.keeping()) {
+        if let Some(journal) = core.journal.as_deref_mut() {
             journal.batch.release = true;
-            let batch = journal.take_batch(core.now);
-            let name = run.id().clone();
-            let ended = Arc::clone(&run);
-            keeping.backend().write(
-                batch,
-                Done::new(move |result| {
-                    if let Err(error) = result {
-                        tracing::warn!(target: "stepcast", run = %name, %error, "a resting run could not be released");
-                    }
-                    drop(ended);
-                }),
-            );
+            run.write_last(journal.take_batch(core.now));
         }
         close_all(&mut core);
         place::drop_quietly(core);
@@ -119,6 +107,42 @@ impl Dispatch {
             link.sleeps_until(run.id(), due);
         }
         drop(gone);
+        Ok(())
+    }
+
+    /// Leaves memory but for what a handle shows of the run: somebody holds one, or gave it up just now. The lease stays.
+    fn go_away(&mut self, mut core: Box<RunCore>) -> Result<(), Box<RunCore>> {
+        let run = Arc::clone(&self.env.run);
+        // One that goes on step by step would have to be led up to its waits again.
+        let steps = core.slice == 0 || core.more.as_deref().is_some_and(|more| more.stepping.is_some());
+        let (Some(keeping), Some(link), Ok(tokio), false) = (run.keeping(), run.link(), Handle::try_current(), steps)
+        else {
+            return Err(stays(core));
+        };
+        // Who reads the stream sees what becomes of the steps, which would begin anew.
+        if run.is_watched() {
+            return Err(stays(core));
+        }
+        if core.journal.as_deref().is_some_and(|journal| journal.since > SHORT) {
+            // It goes once that is written.
+            self.add_checkpoint(&mut core);
+            return Err(core);
+        }
+        let due = core.state.next_timer();
+        close_all(&mut core);
+        if let Some(mut journal) = core.journal.take() {
+            journal.leave = false;
+            keeping.put_journal(journal);
+        }
+        place::drop_quietly(core);
+        if let Some(due) = due {
+            link.sleeps_until(run.id(), due);
+        }
+        let mut inbox = lock(&run.inbox);
+        inbox.task = Task::Away(tokio);
+        if run.mail.load(Ordering::Acquire) {
+            run.rouse(inbox);
+        }
         Ok(())
     }
 
@@ -167,6 +191,14 @@ impl Dispatch {
     }
 }
 
+/// Not now.
+fn stays(mut core: Box<RunCore>) -> Box<RunCore> {
+    if let Some(journal) = core.journal.as_deref_mut() {
+        journal.leave = false;
+    }
+    core
+}
+
 /// Lets go of every execution; what they were waiting for is not withdrawn.
 fn close_all(core: &mut RunCore) {
     for entry in core.entries.iter_mut().filter_map(Option::take) {
@@ -207,6 +239,15 @@ impl Dispatch {
 }
 
 impl RunCore {
+    /// What a run that is away begins with: all of it is still to be read.
+    pub(crate) fn to_be_read(run: &RunShared) -> Box<Self> {
+        let mut core = RunCore::with_options(run);
+        if let Some(journal) = core.journal.as_deref_mut() {
+            journal.reloading = true;
+        }
+        core
+    }
+
     /// The run leaves memory as soon as it rests and nobody holds it.
     pub(in crate::dispatch) fn leave_soon(&mut self) {
         if let Some(journal) = self.journal.as_deref_mut() {

@@ -1,0 +1,201 @@
+//! A run that rests leaves memory also while somebody holds a handle of it, and whatever the handle is asked brings it
+//! back.
+
+#![allow(clippy::expect_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use stepcast::backend::{Holder, RunStatus};
+use stepcast::prelude::*;
+use stepcast::{RunError, Runtime};
+use support::stores::Store;
+use support::within;
+
+#[event(start)]
+struct Begin {
+    /// Milliseconds after which the wait gives up.
+    patience: u64,
+    text: String,
+}
+
+#[event(external)]
+struct Go {
+    n: u32,
+}
+
+#[event(stop)]
+struct Done {
+    n: u32,
+}
+
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, State)]
+struct Tally {
+    begun: u32,
+}
+
+#[derive(Clone, Default)]
+struct Waits {
+    begun: Arc<AtomicU32>,
+    let_go: Arc<AtomicU32>,
+}
+
+struct Noticed(Arc<AtomicU32>);
+
+impl Drop for Noticed {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[workflow(Begin => Done)]
+impl Waits {
+    #[step(waits(Go))]
+    async fn wait(&self, ev: Begin, ctx: Context, tally: State<Tally>) -> Result<Done> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let _noticed = Noticed(Arc::clone(&self.let_go));
+        tally.edit(|tally| tally.begun += 1).await?;
+        let go = ctx.wait_for_event::<Go>().timeout(Duration::from_millis(ev.patience)).await;
+        // The edit is not done again, however often the execution is repeated.
+        Ok(Done { n: go.map_or(0, |go| go.n) + 100 * tally.get().begun + ev.text.len() as u32 })
+    }
+}
+
+const LONG: u64 = 3_600_000;
+
+/// A run that has left memory, with its handle.
+async fn away(store: &Store, patience: u64, text: &str) -> (Runtime, Run<Done>, Waits) {
+    let flow = Waits::default();
+    let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(2));
+    runtime.register(flow.clone()).expect("it is registered");
+    let run = runtime.run(flow.clone(), Begin { patience, text: text.to_owned() }, RunOptions::new().run_id("held"));
+    left(&flow, 1).await;
+    (runtime, run, flow)
+}
+
+/// The step was let go of so many times.
+async fn left(flow: &Waits, times: u32) {
+    within(async {
+        while flow.let_go.load(Ordering::SeqCst) < times {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+async fn holder(runtime: &Runtime, run: &Run<Done>) -> Holder {
+    runtime.find_run(run.run_id()).await.expect("it is read").expect("it is there").holder
+}
+
+#[test]
+fn an_event_to_its_handle_brings_it_back() {
+    for store in Store::all() {
+        store.process(async {
+            let (runtime, run, flow) = away(&store, LONG, "").await;
+            assert_eq!(holder(&runtime, &run).await, Holder::Me, "{}: nobody else may have it", store.name());
+            assert!(run.is_waiting());
+            assert_eq!(run.state::<Tally>().expect("a state").begun, 1, "what a handle shows is there");
+            run.send_event(Go { n: 7 }).expect("it is sent");
+            assert_eq!(within(run.result()).await.expect("it ends").n, 107, "{}", store.name());
+            assert_eq!(flow.begun.load(Ordering::SeqCst), 2, "it was repeated up to its wait");
+        });
+    }
+}
+
+#[test]
+fn whatever_asks_brings_it_back_and_it_leaves_again() {
+    for store in Store::all() {
+        store.process(async {
+            let (runtime, run, flow) = away(&store, LONG, "").await;
+            assert!(within(run.pending_inputs()).await.is_empty());
+            left(&flow, 2).await;
+            within(run.snapshot()).await.expect("it is taken");
+            left(&flow, 3).await;
+            runtime.send_event(run.run_id(), Go { n: 3 }).await.expect("it is sent");
+            assert_eq!(within(run.result()).await.expect("it ends").n, 103, "{}", store.name());
+            let record = runtime.find_run(run.run_id()).await.expect("it is read").expect("it is there");
+            assert_eq!(record.status, RunStatus::Completed, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn its_deadline_brings_it_back() {
+    for store in Store::all() {
+        store.process(async {
+            let (_runtime, run, _) = away(&store, 60, "").await;
+            assert_eq!(within(run.result()).await.expect("it ends").n, 100, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn one_with_a_long_journal_leaves_with_a_checkpoint() {
+    for store in Store::all() {
+        store.process(async {
+            let (_runtime, run, flow) = away(&store, LONG, &"x".repeat(10_000)).await;
+            run.send_event(Go { n: 7 }).expect("it is sent");
+            assert_eq!(within(run.result()).await.expect("it ends").n, 10_107, "{}", store.name());
+            assert_eq!(flow.begun.load(Ordering::SeqCst), 2, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn cancelling_it_ends_it() {
+    for store in Store::all() {
+        store.process(async {
+            let (runtime, run, _) = away(&store, LONG, "").await;
+            run.cancel();
+            let error = within(run.result()).await.expect_err("it ends");
+            assert!(matches!(error, RunError::Cancelled), "{}: {error:?}", store.name());
+            let record = runtime.find_run(run.run_id()).await.expect("it is read").expect("it is there");
+            assert_eq!(record.status, RunStatus::Cancelled, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn its_lease_goes_with_its_last_handle() {
+    for store in Store::all() {
+        store.process(async {
+            let (runtime, run, flow) = away(&store, LONG, "").await;
+            let id = run.run_id().clone();
+            drop(run);
+            within(async {
+                while runtime.get(&id).is_some()
+                    || runtime.find_run(&id).await.expect("it is read").expect("it is there").holder != Holder::Nobody
+                {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            assert_eq!(flow.begun.load(Ordering::SeqCst), 1, "{}: it was not brought back for that", store.name());
+            runtime.send_event(&id, Go { n: 1 }).await.expect("it is sent");
+            let run = runtime.attach(&id).await.expect("it goes on");
+            let done = within(run.outcome()).await.expect("it ends");
+            assert_eq!(done.get::<Done>().expect("the stop event").n, 101, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn a_runtime_that_ends_leaves_it_to_others() {
+    for store in Store::all() {
+        store.process(async {
+            let (runtime, run, _) = away(&store, LONG, "").await;
+            runtime.shutdown(Duration::from_secs(5)).await;
+            let error = within(run.result()).await.expect_err("it stops");
+            assert!(matches!(error, RunError::ShuttingDown), "{}: {error:?}", store.name());
+            let other = Runtime::on(store.open());
+            other.register(Waits::default()).expect("it is registered");
+            let run = other.attach(run.run_id()).await.expect("it goes on");
+            run.send_event(Go { n: 2 }).expect("it is sent");
+            let done = within(run.outcome()).await.expect("it ends");
+            assert_eq!(done.get::<Done>().expect("the stop event").n, 102, "{}", store.name());
+        });
+    }
+}
