@@ -34,12 +34,12 @@ pub(crate) fn text(micros: u64) -> String {
     String::from_utf8(text.to_vec()).unwrap_or_default()
 }
 
-/// The text of a second, kept for the next moment. None of what lies after the year 9999.
+/// The text of a second, kept for the next moment. None of the last one that there is, and of what lies after it.
 #[cold]
 fn of_second(second: u64) -> Option<OfSecond> {
     let micros = second.checked_mul(SECOND)?;
-    let text = printed(micros);
-    let text = text.as_bytes().try_into().ok().filter(|_| micros <= Timestamp::MAX.as_microsecond().unsigned_abs());
+    let last = Timestamp::MAX.as_microsecond().unsigned_abs() / SECOND;
+    let text = printed(micros).as_bytes().try_into().ok().filter(|_| second < last);
     let new = text.map(|text| (second, text));
     LAST.set(new);
     new
