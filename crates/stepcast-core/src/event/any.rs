@@ -4,7 +4,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::erased::json_of;
 use super::late::{LateEvent, MakeEvent};
 use super::{ErasedEvent, Event, EventMeta, Payload};
 use crate::guard::serde_code;
@@ -173,15 +172,14 @@ impl AnyEvent {
     /// assert_eq!(serde_json::from_str::<AnyEvent>(&envelope).unwrap().to_envelope(), any.to_envelope());
     /// ```
     pub fn to_json(&self) -> (String, String) {
-        let event = match &self.0 {
-            Inner::Typed(event) => event,
+        let fields = self.value().to_string();
+        let meta = match &self.0 {
+            Inner::Typed(event) => event.meta(),
             Inner::Raw(raw) => {
                 let envelope = serde_json::to_string(&**raw).unwrap_or_else(|_| "null".to_owned());
-                return (raw.value.to_string(), envelope);
+                return (fields, envelope);
             }
         };
-        let meta = event.meta();
-        let fields = json_of(&**event).unwrap_or_else(|_| "null".to_owned());
         let mut text = Vec::with_capacity(fields.len() + 160);
         text.extend_from_slice(b"{\"value\":");
         text.extend_from_slice(fields.as_bytes());

@@ -73,19 +73,6 @@ impl<E: Event> ErasedEvent for E {
     }
 }
 
-/// An event's value as JSON text.
-pub(super) fn json_of(event: &dyn ErasedEvent) -> Result<String, serde_json::Error> {
-    let text = serde_code(|| {
-        let mut text = Vec::with_capacity(128);
-        event.write_json(&mut text).map(|()| text)
-    });
-    match text.map(String::from_utf8) {
-        Ok(Ok(text)) if is_readable(text.as_bytes()) => Ok(text),
-        // What cannot be read back as it is.
-        _ => serde_json::to_string(&event.to_value()?),
-    }
-}
-
 /// An event on its way through a run: owned where one step takes it, shared where several do.
 #[derive(Debug)]
 pub struct Payload(Box<dyn ErasedEvent>);
@@ -127,7 +114,15 @@ impl Payload {
     /// # Errors
     /// When the type's `Serialize` fails or panics, or gives what JSON text cannot hold.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        json_of(self.as_erased())
+        let text = serde_code(|| {
+            let mut text = Vec::with_capacity(128);
+            self.0.write_json(&mut text).map(|()| text)
+        });
+        match text.map(String::from_utf8) {
+            Ok(Ok(text)) if is_readable(text.as_bytes()) => Ok(text),
+            // What cannot be read back as it is.
+            _ => serde_json::to_string(&self.0.to_value()?),
+        }
     }
 
     /// The event, if it is an `E`.

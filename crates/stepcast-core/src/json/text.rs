@@ -5,12 +5,38 @@ fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// Whether any of eight bytes is special.
+fn any_special(bytes: [u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x80 * ONES;
+    let word = u64::from_le_bytes(bytes);
+    // The highest bit of some byte is set if one of them is less than `least`, and of none otherwise.
+    let less = |word: u64, least: u64| word.wrapping_sub(least * ONES) & !word & TOPS;
+    let is = |letter: u8| less(word ^ (u64::from(letter) * ONES), 1);
+    less(word, 0x20) | is(b'"') | is(b'\\') != 0
+}
+
+/// Whether there is nothing special in less than sixteen bytes.
+fn is_plain(bytes: &[u8]) -> bool {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return !any_special(*first) && !any_special(*last);
+    }
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some([a, b, c, d]), Some([e, f, g, h])) => !any_special([*a, *b, *c, *d, *e, *f, *g, *h]),
+        _ => !bytes.iter().any(|byte| is_special(*byte)),
+    }
+}
+
 /// How many bytes there are before the first special one.
 fn plain(bytes: &[u8]) -> usize {
-    let (parts, _) = bytes.as_chunks::<16>();
+    let (parts, rest) = bytes.as_chunks::<16>();
     // Without a way out of the loop, so that sixteen bytes are looked at at once.
     let clean = |part: &&[u8; 16]| !part.iter().fold(false, |any, byte| any | is_special(*byte));
-    let at = 16 * parts.iter().take_while(clean).count();
+    let clean = parts.iter().take_while(clean).count();
+    if clean == parts.len() && is_plain(rest) {
+        return bytes.len();
+    }
+    let at = 16 * clean;
     bytes[at..].iter().position(|byte| is_special(*byte)).map_or(bytes.len(), |more| at + more)
 }
 

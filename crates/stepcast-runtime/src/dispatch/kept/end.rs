@@ -142,7 +142,7 @@ fn completed(end: &RunEnd, result: String) -> StatusChange {
 pub(crate) fn status_of(end: &RunEnd) -> StatusChange {
     let error = match end.result() {
         Ok(stop) => {
-            return completed(end, stop.to_json().unwrap_or_else(|_| "null".to_owned()));
+            return completed(end, stop.as_erased().to_value().unwrap_or_default().to_string());
         }
         Err(error) => error,
     };
