@@ -1,11 +1,15 @@
 //! The way to the writer: many put in, one takes out all there is, and is woken once for all that it waits for.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use super::Job;
+use super::{GROUP, Job};
+
+/// The list is made anew when it had to have room for more jobs.
+const MOST_ROOM: usize = 4 * GROUP;
 
 /// The end where jobs are put in.
 #[derive(Clone)]
@@ -16,7 +20,7 @@ pub(crate) struct Queue(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    // One list, of which the taker leaves an empty one: a channel would ask for memory for every few jobs.
+    // One list whose room stays: a channel would ask for memory for every few jobs.
     waiting: Mutex<Waiting>,
     /// How many jobs there are, for a look without the lock.
     len: AtomicUsize,
@@ -27,7 +31,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Waiting {
-    jobs: Vec<Job>,
+    jobs: VecDeque<Job>,
     /// Nobody takes them any more.
     closed: bool,
 }
@@ -52,7 +56,7 @@ impl Jobs {
             drop(waiting);
             return false;
         }
-        waiting.jobs.push(job);
+        waiting.jobs.push_back(job);
         let many = waiting.jobs.len();
         len.store(many, Ordering::SeqCst);
         drop(waiting);
@@ -111,10 +115,9 @@ impl Queue {
         }
         let mut waiting = self.0.lock();
         let many = waiting.jobs.len().min(most);
-        if into.is_empty() && many == waiting.jobs.len() {
-            std::mem::swap(into, &mut waiting.jobs);
-        } else {
-            into.extend(waiting.jobs.drain(..many));
+        into.extend(waiting.jobs.drain(..many));
+        if waiting.jobs.is_empty() && waiting.jobs.capacity() > MOST_ROOM {
+            waiting.jobs = VecDeque::new();
         }
         self.0.len.store(waiting.jobs.len(), Ordering::SeqCst);
         many
