@@ -34,7 +34,8 @@ pub struct StorePath {
     text: String,
     /// Length of the first segment, which every look-up in a map of cells asks for.
     key_len: usize,
-    depth: usize,
+    // 1,000 at most.
+    depth: u32,
     pub(super) place: Place,
 }
 
@@ -65,7 +66,7 @@ impl StorePath {
         if gap || begun == text.len() {
             return Err(StoreError::EmptySegment { path: text });
         }
-        Ok(StorePath { text, key_len, depth, place: Place::default() })
+        Ok(StorePath { text, key_len, depth: depth as u32, place: Place::default() })
     }
 
     /// The path as it was written.
@@ -118,7 +119,7 @@ impl StorePath {
 
     /// How many segments there are.
     pub(super) fn depth(&self) -> usize {
-        self.depth
+        self.depth as usize
     }
 
     /// [`get`](StorePath::get) inside a cell, that is below the first segment.
@@ -140,7 +141,7 @@ impl StorePath {
 
     /// [`set`](StorePath::set) below the first `done` segments, which already led to `at`.
     pub(super) fn put(&self, done: usize, at: &mut Value, new: Value) -> Result<(), StoreError> {
-        if done == self.depth {
+        if done == self.depth() {
             *at = new;
             return Ok(());
         }

@@ -1,35 +1,35 @@
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{self, AtomicUsize};
+use std::sync::atomic::{self, AtomicU32};
 
 /// Where a path's cell was when it was last looked for, in whatever map: the runs of a workflow mostly have theirs in the same
 /// order. It is no part of the path's value.
 #[derive(Debug)]
-pub(super) struct Place(AtomicUsize);
+pub(super) struct Place(AtomicU32);
 
 impl Place {
     /// There need not be the same cell any more, nor any.
     pub(super) fn last(&self) -> usize {
-        self.0.load(atomic::Ordering::Relaxed)
+        self.0.load(atomic::Ordering::Relaxed) as usize
     }
 
     pub(super) fn found(&self, place: usize) {
         // Threads that run the same workflow share it: it is only written if it is another one.
         if self.last() != place {
-            self.0.store(place, atomic::Ordering::Relaxed);
+            self.0.store(u32::try_from(place).unwrap_or(u32::MAX), atomic::Ordering::Relaxed);
         }
     }
 }
 
 impl Default for Place {
     fn default() -> Self {
-        Place(AtomicUsize::new(usize::MAX))
+        Place(AtomicU32::new(u32::MAX))
     }
 }
 
 impl Clone for Place {
     fn clone(&self) -> Self {
-        Place(AtomicUsize::new(self.last()))
+        Place(AtomicU32::new(self.0.load(atomic::Ordering::Relaxed)))
     }
 }
 
