@@ -28,6 +28,7 @@ pub const SHAPES: &[Shape] = &[
     shape("F-dynamic", 0.8, 1),
     shape("D", 4.0, 1),
     shape("G", 1.0, 2),
+    shape("graph", 1.0, 2),
     shape("durable-64", 3.0, 1),
     shape("durable-1", 1.0, 2),
     shape("durable-rows", 0.1, 1),
@@ -43,7 +44,7 @@ pub const SHAPES: &[Shape] = &[
 ];
 
 pub const HELP: &str = "\
-Floors, peers and stepcast side by side, shapes A to G, durable and http.
+Floors, peers and stepcast side by side, shapes A to G, graph, durable and http.
 
   --quick            smaller sizes and fewer rounds: ends in a minute
   --shape A,B-4      only these shapes (a letter, `durable` or `http` stands for all of its shapes)

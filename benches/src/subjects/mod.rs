@@ -1,6 +1,8 @@
 //! stepcast itself.
 
 #[cfg(feature = "stepcast")]
+mod graph;
+#[cfg(feature = "stepcast")]
 pub mod stepcast;
 
 use crate::measure::Suite;
@@ -8,6 +10,7 @@ use crate::measure::Suite;
 #[cfg(feature = "stepcast")]
 pub fn register(suite: &mut Suite) {
     stepcast::register(suite);
+    graph::register(suite);
 }
 
 #[cfg(not(feature = "stepcast"))]

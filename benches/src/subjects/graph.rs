@@ -1,0 +1,94 @@
+//! Graphs beside compiled steps: a loop that counts down, once in Rust and otherwise as a document, whose steps keep their
+//! output, tell of it on the stream and decide which edge is taken.
+
+use crate::measure::Suite;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use stepcast::prelude::*;
+use stepcast_graph::{Graph, Host};
+
+const SHAPE: &str = "graph";
+/// So many steps that count nothing follow in each turn, where it is they that are measured.
+const OTHERS: u64 = 9;
+
+pub fn register(suite: &mut Suite) {
+    let hops = suite.sizes().hops;
+    suite.task(SHAPE, "compiled", hops, move || compiled(hops));
+    suite.task(SHAPE, "step", hops, move || turned(graph(None), hops));
+    for (name, other) in [
+        ("switch", json!({ "type": "switch", "path": "turn.left" })),
+        ("condition", json!({ "type": "condition", "condition": "turn.left > 3" })),
+        ("function", json!({ "type": "function", "template": { "left": "{{turn.left}}" } })),
+    ] {
+        suite.task(SHAPE, name, hops, move || turned(graph(Some(&other)), hops / (OTHERS + 1)));
+    }
+}
+
+#[event(start)]
+pub struct Begin {
+    left: u64,
+}
+
+#[event]
+pub struct Turn {
+    left: u64,
+}
+
+#[event(stop)]
+pub struct Done;
+
+#[step]
+async fn begin(begin: Begin) -> Turn {
+    Turn { left: begin.left }
+}
+
+#[step]
+async fn turn(turn: Turn) -> Either<Turn, Done> {
+    match turn.left {
+        0 => Either::Right(Done),
+        left => Either::Left(Turn { left: left - 1 }),
+    }
+}
+
+flow!(pub Loop: Begin => Done { begin, turn });
+
+/// What the graphs call.
+#[step]
+async fn count_down(turn: Turn) -> Turn {
+    Turn { left: turn.left.saturating_sub(1) }
+}
+
+async fn compiled(left: u64) -> Duration {
+    let start = Instant::now();
+    let Done = Loop.run(Begin { left }).await.expect("a result");
+    start.elapsed()
+}
+
+fn graph(other: Option<&Value>) -> Graph {
+    let mut steps = vec![
+        json!({ "id": "begin", "type": "function", "template": { "left": "{{input.left}}" }, "output_key": "turn" }),
+        json!({ "id": "turn", "type": "step", "use": "count_down", "input": "{{turn}}", "output_key": "turn" }),
+    ];
+    let mut edges = vec![json!({ "source": "begin", "target": "turn" })];
+    let mut last = "turn".to_owned();
+    for (n, other) in (0..OTHERS).zip(other.into_iter().cycle()) {
+        let id = format!("other{n}");
+        let mut step = other.clone();
+        step["id"] = json!(id);
+        steps.push(step);
+        edges.push(json!({ "source": last, "target": id }));
+        last = id;
+    }
+    edges.push(json!({ "source": last, "target": "turn", "when": "turn.left > 0" }));
+    edges.push(json!({ "source": last, "target": "end", "when": "otherwise" }));
+    let document = json!({ "id": "turns", "steps": steps, "edges": edges });
+    Graph::new(&document, &Host::new()).expect("a graph")
+}
+
+async fn turned(graph: Graph, left: u64) -> Duration {
+    let start = Instant::now();
+    let done = graph.run(json!({ "left": left })).await.expect("a result");
+    let taken = start.elapsed();
+    assert_eq!(done.result().expect("all outputs")["turn"], json!({ "left": 0 }));
+    taken
+}
