@@ -91,7 +91,8 @@ async fn begin(app: &App, name: &str, body: Body) -> Result<HeldStart, ApiError>
     let mut options = app.run_options();
     let chosen = chosen_id(&fields)?;
     if let Some(id) = &chosen {
-        options = anew(app, name, id, options).await?.run_id(id.clone());
+        // Boxed, as is all that few requests come to: what a request holds is moved more than once.
+        options = Box::pin(anew(app, name, id, options)).await?.run_id(id.clone());
     }
     let held = app.runs.hold(name, start, options).await;
     held.map_err(|error| match (error.code(), &chosen) {

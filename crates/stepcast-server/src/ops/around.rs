@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
@@ -16,24 +17,28 @@ use crate::app::App;
 
 /// One of the things that stand around a route.
 pub(super) trait Ring: 'static {
-    fn pass<S: Inner>(app: App, request: Request, inner: S) -> impl Future<Output = Response> + Send;
+    fn pass<S: Inner>(
+        app: App,
+        request: Request,
+        inner: S,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Send;
 }
 
 /// What a ring stands around.
 pub(super) trait Inner:
-    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
     /// The answer to a request.
-    fn answer(mut self, request: Request) -> impl Future<Output = Response> + Send {
+    fn answer(mut self, request: Request) -> impl Future<Output = Result<Response, Infallible>> + Send {
         async move {
-            let Ok(response) = self.call(request).await;
-            response
+            std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
+            self.call(request).await
         }
     }
 }
 
 impl<S> Inner for S where
-    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
 }
 
@@ -59,19 +64,20 @@ impl<R, S> Layer<S> for Around<R> {
     type Service = Surrounded<R, S>;
 
     fn layer(&self, inner: S) -> Surrounded<R, S> {
-        Surrounded { around: self.clone(), inner }
+        Surrounded { around: self.clone(), inner: Arc::new(inner) }
     }
 }
 
 /// A route with a ring around it.
 pub(super) struct Surrounded<R, S> {
     around: Around<R>,
-    inner: S,
+    /// Each request has a copy of its own; axum copies what is around a route more often than that.
+    inner: Arc<S>,
 }
 
-impl<R, S: Clone> Clone for Surrounded<R, S> {
+impl<R, S> Clone for Surrounded<R, S> {
     fn clone(&self) -> Self {
-        Surrounded { around: self.around.clone(), inner: self.inner.clone() }
+        Surrounded { around: self.around.clone(), inner: Arc::clone(&self.inner) }
     }
 }
 
@@ -80,15 +86,12 @@ impl<R: Ring, S: Inner> Service<Request> for Surrounded<R, S> {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Each copy is waited for when it is used.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The one that was found ready is used.
-        let next = self.inner.clone();
-        let inner = std::mem::replace(&mut self.inner, next);
-        let answer = R::pass(self.around.app.clone(), request, inner);
-        Box::pin(async move { Ok(answer.await) })
+        Box::pin(R::pass(self.around.app.clone(), request, S::clone(&self.inner)))
     }
 }

@@ -50,14 +50,14 @@ impl Gate {
 
 /// Lets a request through to its handler, with what it may do, or refuses it.
 impl Ring for Gate {
-    async fn pass<S: Inner>(app: App, request: Request, inner: S) -> Response {
+    async fn pass<S: Inner>(app: App, request: Request, inner: S) -> Result<Response, Infallible> {
         let (mut parts, body) = request.into_parts();
         let read = match admit(&app, &mut parts) {
             Ok(()) => body::read(&parts.headers, body, &app.options).await,
             Err(refusal) => Err(refusal),
         };
         let mut response = match read {
-            Ok(body) => inner.answer(Request::from_parts(parts, body)).await,
+            Ok(body) => inner.answer(Request::from_parts(parts, body)).await?,
             Err(refusal) => refusal.of_any_run(run_of(&mut parts, &()).await.as_ref()).into_response(),
         };
         if app.gate.sessions.is_some() {
@@ -65,7 +65,7 @@ impl Ring for Gate {
             let no_store = HeaderValue::from_static("no-store");
             response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
         }
-        response
+        Ok(response)
     }
 }
 

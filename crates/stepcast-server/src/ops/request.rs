@@ -1,5 +1,6 @@
 //! Each request has an id, a span, its place in the metrics and in the trace of whoever makes it.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 
 use axum::extract::{MatchedPath, Request};
@@ -28,12 +29,16 @@ const LONGEST: usize = 128;
 pub(crate) struct Observe;
 
 impl Ring for Observe {
-    fn pass<S: Inner>(app: App, request: Request, inner: S) -> impl Future<Output = Response> + Send {
+    fn pass<S: Inner>(
+        app: App,
+        request: Request,
+        inner: S,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Send {
         observe(app, request, inner)
     }
 }
 
-async fn observe(app: App, request: Request, inner: impl Inner) -> Response {
+async fn observe(app: App, request: Request, inner: impl Inner) -> Result<Response, Infallible> {
     let began = Instant::now();
     let id = id_of(request.headers());
     let method = method(request.method());
@@ -57,11 +62,11 @@ async fn observe(app: App, request: Request, inner: impl Inner) -> Response {
         let name = format!("{method} {route}");
         tracer.begin(&span, SpanStart::new(SpanKind::Request, &name).parent(trace.as_ref()));
     }
-    let answered = unbroken(request, inner).instrument(span.clone());
     let mut response = match trace {
-        None => answered.await,
+        None if span.is_disabled() => unbroken(request, inner).await,
+        None => unbroken(request, inner).instrument(span.clone()).await,
         // Boxed: most requests come without.
-        Some(trace) => Box::pin(trace.scope(answered)).await,
+        Some(trace) => Box::pin(trace.scope(unbroken(request, inner).instrument(span.clone()))).await,
     };
     let status = response.status();
     if let Some(tracer) = tracer.filter(|_| status.is_server_error()) {
@@ -73,14 +78,14 @@ async fn observe(app: App, request: Request, inner: impl Inner) -> Response {
     }
     app.metrics.request(method, route, status.as_u16(), began.elapsed());
     response.headers_mut().insert(REQUEST_ID, id);
-    response
+    Ok(response)
 }
 
 /// The answer, also of a handler that panics: what the panic says is for the log of whoever runs the server, where the
 /// panic hook has put it.
 async fn unbroken(request: Request, inner: impl Inner) -> Response {
     match AssertUnwindSafe(inner.answer(request)).catch_unwind().await {
-        Ok(response) => response,
+        Ok(Ok(response)) => response,
         Err(_) => {
             tracing::error!(target: "stepcast", "the handler of a request panicked");
             ApiError::internal().into_response()

@@ -261,7 +261,7 @@ async fn start_bare(app: &App, workflow: &str, begin: Begin, def: &WorkflowDef) 
     let mut options = app.run_options();
     if let Some(id) = &begin.run_id {
         // A run in memory that has ended does not hold its id, but can still be read under it.
-        if app.runs.find(id).await.is_ok() {
+        if Box::pin(app.runs.find(id)).await.is_ok() {
             let detail = format!("There is a run `{id}` already; choose another id, or none.");
             return Err(ApiError::conflict("run_exists", detail).of_run(id));
         }
@@ -331,7 +331,8 @@ async fn reply(
     let id = begun.run.run_id();
     let patience = match manner {
         Reply::Stream(form, None) => {
-            return stream::respond(app, access, id, StreamStart::Beginning, Types::default(), false, form).await;
+            let streamed = stream::respond(app, access, id, StreamStart::Beginning, Types::default(), false, form);
+            return Box::pin(streamed).await;
         }
         Reply::Stream(form, Some(modes)) => {
             let shown = Shown::new(modes, access, false);

@@ -68,9 +68,9 @@ impl Runs {
             }
         };
         let (run, live) = held?;
-        // A run that the runtime refused is another one, which has ended already.
-        let begun = if run.run_id() == &id { run.recorded().await } else { run.outcome().await.map(drop) };
-        begun.map_err(|error| ApiError::not_begun(&id, &error))?;
+        if live.is_none() {
+            Box::pin(settled(&run, &id)).await?;
+        }
         Ok(HeldStart { run, live })
     }
 
@@ -90,9 +90,16 @@ impl Runs {
     pub(crate) async fn view(&self, begun: &Begun) -> Result<RunView, ApiError> {
         match &begun.live {
             Some(live) => Ok(live.view()),
-            None => self.find(begun.run.run_id()).await,
+            None => Box::pin(self.find(begun.run.run_id())).await,
         }
     }
+}
+
+/// Waits until a run that is not in memory alone is recorded, or was refused.
+async fn settled(run: &AnyRun, id: &RunId) -> Result<(), ApiError> {
+    // A run that the runtime refused is another one, which has ended already.
+    let begun = if run.run_id() == id { run.recorded().await } else { run.outcome().await.map(drop) };
+    begun.map_err(|error| ApiError::not_begun(id, &error))
 }
 
 impl StartData {
@@ -113,5 +120,57 @@ impl HeldStart {
     /// Lets the run begin in the request's task, whose only business it is.
     pub(crate) fn begin_here(self) -> Begun {
         Begun { run: self.run.begin_here(), live: self.live }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::http::Request;
+    use stepcast::prelude::*;
+    use stepcast::{Runtime, StartEvent, StopEvent};
+    use tower::ServiceExt;
+
+    use crate::Server;
+
+    #[event(external)]
+    struct Go {}
+
+    #[step(waits(Go))]
+    async fn wait(_: StartEvent, ctx: Context) -> Result<StopEvent> {
+        ctx.wait_for_event::<Go>().await?;
+        Ok(StopEvent::new("it went on"))
+    }
+
+    flow!(Waits: StartEvent => StopEvent { wait });
+
+    #[tokio::test]
+    async fn a_run_goes_on_without_the_request_that_it_began_in() {
+        for path in ["/workflows/waits/run", "/workflows/waits?wait=result"] {
+            let runtime = Runtime::new();
+            runtime.register_as("waits", Waits, None).unwrap();
+            let request =
+                Request::post(path).header("content-type", "application/json").body(Body::from("{}")).unwrap();
+            let asked = tokio::spawn(Server::new(runtime.clone()).router().oneshot(request));
+            let waiting = async {
+                loop {
+                    let run = runtime.runs().first().and_then(|id| runtime.get(id));
+                    match run.filter(|run| run.is_waiting()) {
+                        Some(run) => return run,
+                        None => tokio::task::yield_now().await,
+                    }
+                }
+            };
+            let run = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap();
+            asked.abort();
+            assert!(asked.await.unwrap_err().is_cancelled(), "{path}");
+            run.send_event(Go {}).unwrap();
+            let end = tokio::time::timeout(Duration::from_secs(20), run.outcome()).await.unwrap().unwrap();
+            assert_eq!(end.get::<StopEvent>().unwrap().result(), Some(&"it went on".into()), "{path}");
+        }
     }
 }
