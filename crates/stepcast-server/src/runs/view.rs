@@ -93,17 +93,16 @@ impl RunView {
 
 /// A stored result under its type; where that is unknown here, as the dynamic stop event.
 fn result_event(value: Value, stop: Option<&'static EventMeta>) -> AnyEvent {
+    if let Some(Ok(typed)) = stop.map(|meta| meta.decode_ref(&value)) {
+        return AnyEvent::from_payload(stepcast::Payload::from_box(typed));
+    }
     let tag = stop.map_or("StopEvent", |meta| meta.tag).to_owned();
-    let event = AnyEvent::from_envelope(EventEnvelope {
-        value: value.clone(),
+    AnyEvent::from_envelope(EventEnvelope {
+        value,
         qualified_name: stop.map(|meta| meta.qualified_name.to_owned()),
         tag,
         types: stop.and_then(|meta| meta.ancestors()).map(|name| vec![name.to_owned()]),
-    });
-    match stop.map(|meta| meta.decode(value)) {
-        Some(Ok(typed)) => AnyEvent::from_payload(stepcast::Payload::from_box(typed)),
-        _ => event,
-    }
+    })
 }
 
 impl RunFault {
