@@ -73,6 +73,13 @@ async fn away(store: &Store, patience: u64, text: &str) -> (Runtime, Run<Done>, 
     runtime.register(flow.clone()).expect("it is registered");
     let run = runtime.run(flow.clone(), Begin { patience, text: text.to_owned() }, RunOptions::new().run_id("held"));
     left(&flow, 1).await;
+    // It lets go of its step, and then of itself.
+    within(async {
+        while !run.is_waiting() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     (runtime, run, flow)
 }
 
@@ -96,7 +103,6 @@ fn an_event_to_its_handle_brings_it_back() {
         store.process(async {
             let (runtime, run, flow) = away(&store, LONG, "").await;
             assert_eq!(holder(&runtime, &run).await, Holder::Me, "{}: nobody else may have it", store.name());
-            assert!(run.is_waiting());
             assert_eq!(run.state::<Tally>().expect("a state").begun, 1, "what a handle shows is there");
             run.send_event(Go { n: 7 }).expect("it is sent");
             assert_eq!(within(run.result()).await.expect("it ends").n, 107, "{}", store.name());

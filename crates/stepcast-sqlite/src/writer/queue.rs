@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use super::{GROUP, Job};
+use super::Job;
 
-/// The list is made anew when it had to have room for more jobs.
-const MOST_ROOM: usize = 4 * GROUP;
+/// Lists that had to have room for more jobs are made anew: a burst is over, and what waits for the next one is not small.
+const MOST_ROOM: usize = 128;
 
 /// The end where jobs are put in.
 #[derive(Clone)]
@@ -97,6 +97,9 @@ impl Queue {
     ) {
         if !awake.is_zero() {
             self.watch(wanted, awake);
+        }
+        if into.is_empty() && into.capacity() > MOST_ROOM {
+            *into = Vec::new();
         }
         let (mut taken, mut last) = (0, false);
         loop {
