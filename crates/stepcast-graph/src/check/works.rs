@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use stepcast_core::{EventSet, ParamSpec, StepSpec};
+use stepcast_core::{Catalogue, EventSet, ParamSpec, StepSpec};
 
 use super::shape::duration;
 use super::{Check, Code, nearest};
@@ -154,8 +154,15 @@ impl Check<'_> {
                 None
             }
             Err(Lookup::Unknown) => {
-                let known = self.host.step_names();
-                self.unknown(place, &format!("No `#[step]` function `{name}` is linked or added"), name, known.iter());
+                let text = format!("No `#[step]` function `{name}` is linked or added");
+                match Catalogue::global() {
+                    Ok(_) => self.unknown(place, &text, name, self.host.step_names().iter()),
+                    Err(error) => {
+                        let hint =
+                            format!("Nothing that is linked can be looked up: {error} Add the step to the `Host`.");
+                        self.report.error(Code::UnknownReference, place, format!("{text}."), &hint);
+                    }
+                }
                 None
             }
         }

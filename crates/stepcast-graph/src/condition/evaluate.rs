@@ -73,6 +73,10 @@ fn order(a: &Value, b: &Value) -> Option<Ordering> {
 }
 
 fn number_order(a: &Number, b: &Number) -> Option<Ordering> {
+    // The common case.
+    if let (Some(a), Some(b)) = (a.as_i64(), b.as_i64()) {
+        return Some(a.cmp(&b));
+    }
     // Whole numbers beyond 2^53 are not the same because their floats are.
     if let (Some(a), Some(b)) = (whole(a), whole(b)) {
         return Some(a.cmp(&b));
