@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::{ErasedEvent, EventMeta, Payload, Role};
+use crate::json;
 
 /// Descriptions of event types live as long as the process; more than so many different ones are not made.
 const MOST: usize = 262_144;
@@ -82,7 +83,7 @@ impl ErasedEvent for DataEvent {
     }
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        serde_json::to_writer(out, &self.value)
+        json::put(out, &self.value)
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {

@@ -327,6 +327,13 @@ impl RunShared {
         self.data().frames.as_deref().is_some_and(|frames| frames.listeners > 0)
     }
 
+    /// Whether a kept run can leave memory while somebody holds it. Who reads its stream sees what becomes of the steps,
+    /// which would begin anew; and what it holds of its children is not made anew.
+    pub(crate) fn may_go_away(&self) -> bool {
+        let is_alone = |keeping: &Keeping| !keeping.has_children.load(Ordering::Relaxed);
+        self.keeping().is_some_and(is_alone) && !self.is_watched()
+    }
+
     /// Appends an event to the log and wakes its readers. A kept run says when it recorded the event.
     pub(crate) fn publish(&self, event: AnyEvent, at: Option<Time>) {
         let wakers = {

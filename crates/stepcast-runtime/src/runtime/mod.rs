@@ -150,7 +150,7 @@ impl Runtime {
     }
 
     /// How long a run of a backend rests before it leaves memory, unless somebody reads its stream, or holds a
-    /// handle of it and it has had children. It comes back when an event, an answer, a deadline or somebody with a handle
+    /// handle of it and it has had children or goes step by step. It comes back when an event, an answer, a deadline or somebody with a handle
     /// calls; its steps begin again up to where they waited. Default 60 s.
     #[must_use]
     pub fn with_idle(self, idle: Duration) -> Self {
@@ -463,11 +463,12 @@ impl Runtime {
         (!run.has_ended()).then_some(run)
     }
 
-    /// Live runs that rest since then, and whose streams nobody reads.
+    /// Live runs that rest since then, and that can leave memory: none is woken only to find that it cannot.
     pub(crate) fn resting_since(&self, then: Time) -> Vec<Arc<RunShared>> {
         let all = self.inner.runs.iter().map(|entry| Arc::clone(entry.value().shared()));
         let rests = |run: &Arc<RunShared>| run.rests_since().is_some_and(|since| since <= then.0);
-        all.filter(rests).filter(|run| !run.is_watched()).collect()
+        let can_leave = |run: &Arc<RunShared>| run.may_go_away() || (run.handles() == 1 && !run.is_watched());
+        all.filter(rests).filter(can_leave).collect()
     }
 
     /// A live run.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{MAX_CELL_DEPTH, nests_deeper};
 use crate::store::StorePath;
 use crate::store::path::inside;
-use crate::{ErasedEvent, Payload};
+use crate::{ErasedEvent, Payload, json};
 
 /// What a cell holds.
 #[derive(Clone, Debug)]
@@ -105,8 +105,8 @@ impl Given {
     /// When an event's `Serialize` fails. There may be a part of the text then.
     pub fn write_bare(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         match &self.0 {
-            Kind::Value(value) | Kind::Field { value, .. } => serde_json::to_writer(out, value),
-            Kind::Fields { values, .. } => serde_json::to_writer(out, values),
+            Kind::Value(value) | Kind::Field { value, .. } => json::put(out, value),
+            Kind::Fields { values, .. } => json::put(out, values),
             Kind::Event { event, .. } => event.as_erased().write_json(out),
         }
     }

@@ -119,9 +119,7 @@ impl Dispatch {
         else {
             return Err(stays(core));
         };
-        // Who reads the stream sees what becomes of the steps, which would begin anew; and what it holds of its children is
-        // not made anew.
-        if run.is_watched() || keeping.has_children.load(Ordering::Relaxed) {
+        if !run.may_go_away() {
             return Err(stays(core));
         }
         if core.journal.as_deref().is_some_and(|journal| journal.since > SHORT) {
