@@ -57,7 +57,7 @@ impl<E: Event> ErasedEvent for E {
     }
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        json::put(out, self)
+        if E::IS_FLAT && self.write_flat(out) { Ok(()) } else { json::put(out, self) }
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {

@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 
+use crate::json::{put_number, put_str};
+
 /// Asks for the way from a `T` to its JSON.
 #[derive(Debug)]
 pub struct FlatProbe<T>(PhantomData<T>);
@@ -13,20 +15,45 @@ pub struct FlatProbe<T>(PhantomData<T>);
 pub trait NotFlat<T> {
     /// No way.
     const VALUE: Option<fn(&T) -> Value> = None;
+    /// Nor to its text.
+    const TEXT: Option<fn(&T, &mut Vec<u8>)> = None;
 }
 
 impl<T> NotFlat<T> for FlatProbe<T> {}
 
 /// What serde writes as one value, never refuses, and reads as the same again. Not every float is: JSON has no infinity.
-pub trait Flat: Clone + Into<Value> {}
-
-macro_rules! flat {
-    ($($ty:ty)*) => { $(impl Flat for $ty {})* };
+pub trait Flat: Clone + Into<Value> {
+    /// Adds the value as JSON text.
+    fn put(&self, out: &mut Vec<u8>);
 }
 
-flat!(bool u8 u16 u32 u64 usize i8 i16 i32 i64 isize String);
+macro_rules! numbers {
+    ($($ty:ty)*) => {
+        $(impl Flat for $ty {
+            fn put(&self, out: &mut Vec<u8>) {
+                put_number(out, *self);
+            }
+        })*
+    };
+}
+
+numbers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
+
+impl Flat for bool {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
+    }
+}
+
+impl Flat for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_str(out, self);
+    }
+}
 
 impl<T: Flat> FlatProbe<T> {
     /// The value as serde writes it.
     pub const VALUE: Option<fn(&T) -> Value> = Some(|value| value.clone().into());
+    /// Its text as serde writes it.
+    pub const TEXT: Option<fn(&T, &mut Vec<u8>)> = Some(Flat::put);
 }

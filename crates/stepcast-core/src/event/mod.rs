@@ -57,4 +57,9 @@ pub trait Event: Clone + std::fmt::Debug + Send + Sync + Serialize + Deserialize
     fn flat_field(&self, _name: &str) -> Option<serde_json::Value> {
         None
     }
+
+    /// Adds a flat event as the JSON text that serde would write. `false`, and nothing is added, where serde is to write it.
+    fn write_flat(&self, _out: &mut Vec<u8>) -> bool {
+        false
+    }
 }

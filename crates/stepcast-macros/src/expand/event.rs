@@ -116,7 +116,12 @@ fn implementation(input: &DeriveInput, event: &EventItem, args: &EventArgs, p: &
 fn flat(fields: &[(Ident, Type)], p: &TokenStream) -> TokenStream {
     let types: Vec<_> = fields.iter().map(|(_, ty)| ty).collect();
     let idents: Vec<_> = fields.iter().map(|(ident, _)| ident).collect();
-    let names = idents.iter().map(|ident| plain(ident));
+    let names: Vec<_> = idents.iter().map(|ident| plain(ident)).collect();
+    // What stands before each value.
+    let heads = names
+        .iter()
+        .zip(['{'].into_iter().chain(std::iter::repeat(',')))
+        .map(|(name, mark)| format!("{mark}\"{name}\":"));
     if fields.is_empty() {
         return quote!(
             const IS_FLAT: bool = true;
@@ -136,6 +141,22 @@ fn flat(fields: &[(Ident, Type)], p: &TokenStream) -> TokenStream {
                 #(#names => #p::FlatProbe::<#types>::VALUE.map(|value| value(&self.#idents)),)*
                 _ => ::core::option::Option::None,
             }
+        }
+
+        fn write_flat(&self, out: &mut ::std::vec::Vec<u8>) -> bool {
+            #[allow(unused_imports)]
+            use #p::NotFlat as _;
+            if !Self::IS_FLAT {
+                return false;
+            }
+            #(
+                out.extend_from_slice(#heads.as_bytes());
+                if let ::core::option::Option::Some(put) = #p::FlatProbe::<#types>::TEXT {
+                    put(&self.#idents, out);
+                }
+            )*
+            out.push(b'}');
+            true
         }
     }
 }

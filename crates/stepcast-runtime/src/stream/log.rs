@@ -5,7 +5,7 @@ use std::task::Waker;
 use stepcast_core::AnyEvent;
 use stepcast_core::engine::Time;
 
-use super::word::{Teller, Word, Words};
+use super::word::{Place, Teller, Words};
 use crate::clock;
 use crate::wakers::WakerSet;
 
@@ -34,18 +34,81 @@ pub(crate) struct StreamLog {
 struct Kept {
     /// Number of the first event that this log ever had room for.
     begin: u64,
-    events: VecDeque<Entry>,
-    words: Option<Words>,
+    events: VecDeque<AnyEvent>,
+    told: Option<Box<Spoken>>,
     /// When each of them was logged; empty in a run that does not ask for it.
     times: VecDeque<Time>,
     wakers: WakerSet,
 }
 
+/// What a log has in which not all are events yet.
 #[derive(Debug)]
-enum Entry {
-    Event(AnyEvent),
-    /// Becomes an event when it is read.
-    Word(Word),
+struct Spoken {
+    words: Words,
+    /// For each number, which event or which word it is.
+    places: VecDeque<u32>,
+    /// How many events were dropped since there are places.
+    dropped: u32,
+}
+
+/// In a place: it is an event, and the rest says which.
+const EVENT: u32 = 1 << 31;
+
+impl Kept {
+    fn len(&self) -> usize {
+        self.told.as_ref().map_or(self.events.len(), |told| told.places.len())
+    }
+
+    /// What there is for words, with places for the events that were there before the first one.
+    fn told<T: Teller>(&mut self, teller: &Arc<T>) -> &mut Spoken {
+        let events = self.events.len();
+        self.told.get_or_insert_with(|| {
+            let words = Words::new(Arc::clone(teller) as _);
+            Box::new(Spoken { words, places: (0..events as u32).map(|at| at | EVENT).collect(), dropped: 0 })
+        })
+    }
+
+    fn push_event(&mut self, event: AnyEvent) {
+        if let Some(told) = &mut self.told {
+            told.places.push_back(told.dropped.wrapping_add(self.events.len() as u32) | EVENT);
+        }
+        if self.events.capacity() == 0 {
+            // Many runs log one event; the default growth would reserve four.
+            self.events.reserve_exact(1);
+        }
+        self.events.push_back(event);
+    }
+
+    fn drop_first(&mut self) {
+        let is_event = self.told.as_mut().is_none_or(|told| told.drop_first());
+        if is_event {
+            self.events.pop_front();
+        }
+        self.times.pop_front();
+    }
+
+    fn get(&self, at: usize) -> Option<AnyEvent> {
+        let Some(told) = &self.told else { return self.events.get(at).cloned() };
+        match *told.places.get(at)? {
+            place if place & EVENT == 0 => told.words.event(Place(place)),
+            place => self.events.get((place.wrapping_sub(told.dropped) & !EVENT) as usize).cloned(),
+        }
+    }
+}
+
+impl Spoken {
+    /// Whether it was an event.
+    fn drop_first(&mut self) -> bool {
+        let is_event = self.places.pop_front().is_some_and(|place| place & EVENT != 0);
+        if is_event {
+            self.dropped = self.dropped.wrapping_add(1);
+        }
+        // What the next words need is looked for where one begins the log.
+        if let Some(place) = self.places.front().filter(|place| **place & EVENT == 0) {
+            self.words.begin_with(Place(*place));
+        }
+        is_event
+    }
 }
 
 impl StreamLog {
@@ -60,7 +123,7 @@ impl StreamLog {
 
     /// The number of the newest event.
     pub(crate) fn last(&self) -> u64 {
-        self.first + self.kept.as_ref().map_or(0, |kept| kept.events.len() as u64) - 1
+        self.first + self.kept.as_ref().map_or(0, |kept| kept.len() as u64) - 1
     }
 
     /// The number of the oldest retained event.
@@ -77,13 +140,14 @@ impl StreamLog {
         let begin = self.first;
         self.kept.get_or_insert_with(|| {
             let (events, times) = (VecDeque::new(), VecDeque::new());
-            Box::new(Kept { begin, events, words: None, times, wakers: WakerSet::default() })
+            Box::new(Kept { begin, events, told: None, times, wakers: WakerSet::default() })
         })
     }
 
     /// Appends an event. A run gives the times of all of its events or of none.
     pub(crate) fn push(&mut self, event: AnyEvent, at: Option<Time>) -> u64 {
-        self.add(Entry::Event(event), at)
+        self.begin_to_add(at).push_event(event);
+        self.last()
     }
 
     /// The same for an event that `teller` makes of what `write` writes. If `write` gives `false`, there is none.
@@ -94,37 +158,25 @@ impl StreamLog {
         at: Option<Time>,
         write: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> bool {
-        let words = self.kept().words.get_or_insert_with(|| Words::new(Arc::clone(teller) as _));
-        let entry = match words.add(teller, about, write) {
-            None => return false,
-            Some(Ok(word)) => Entry::Word(word),
-            Some(Err(event)) => Entry::Event(event),
-        };
-        self.add(entry, at);
+        let Some(said) = self.kept().told(teller).words.add(teller, about, write) else { return false };
+        let kept = self.begin_to_add(at);
+        match (said, &mut kept.told) {
+            (Ok(place), Some(told)) => told.places.push_back(place.0),
+            (Ok(_), None) => return false,
+            (Err(event), _) => kept.push_event(event),
+        }
         true
     }
 
-    fn add(&mut self, entry: Entry, at: Option<Time>) -> u64 {
-        let bound = self.bound;
-        let mut dropped = 0;
+    /// Makes room for one more, and notes its time.
+    fn begin_to_add(&mut self, at: Option<Time>) -> &mut Kept {
+        if self.kept.as_ref().is_some_and(|kept| kept.len() >= self.bound) {
+            self.first += 1;
+            self.kept().drop_first();
+        }
         let kept = self.kept();
-        if kept.events.len() >= bound {
-            if let (Some(Entry::Word(word)), Some(words)) = (kept.events.pop_front(), &mut kept.words) {
-                words.forget(&word);
-            }
-            kept.times.pop_front();
-            dropped = 1;
-        }
-        if kept.events.capacity() == 0 {
-            // Many runs log one event; the default growth would reserve four.
-            kept.events.reserve_exact(1);
-        }
-        kept.events.push_back(entry);
-        if let Some(at) = at {
-            kept.times.push_back(at);
-        }
-        self.first += dropped;
-        self.last()
+        kept.times.extend(at);
+        kept
     }
 
     /// Whether it keeps when events were logged.
@@ -139,17 +191,9 @@ impl StreamLog {
     }
 
     /// The event with this number, if it is retained.
-    pub(crate) fn get(&mut self, seq: u64) -> Option<AnyEvent> {
+    pub(crate) fn get(&self, seq: u64) -> Option<AnyEvent> {
         let place = usize::try_from(seq.checked_sub(self.first)?).ok()?;
-        let kept = self.kept.as_deref_mut()?;
-        let entry = kept.events.get_mut(place)?;
-        if let (Entry::Word(word), Some(words)) = (&*entry, &kept.words) {
-            *entry = Entry::Event(words.event(word));
-        }
-        match entry {
-            Entry::Event(event) => Some(event.clone()),
-            Entry::Word(_) => None,
-        }
+        self.kept.as_ref()?.get(place)
     }
 
     pub(crate) fn listen(&mut self, waker: &Waker) {

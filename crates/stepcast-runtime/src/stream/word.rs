@@ -1,20 +1,26 @@
 //! What a run's log keeps of events that are made when somebody reads them: most never are, and boxes of their own would be
 //! most of what it takes to log them.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use stepcast_core::AnyEvent;
 
-/// Longer ones get a box after all.
-const LONGEST: usize = 256;
-/// So much text that is not needed any more is left where it is.
-const IDLE: usize = 16 * 1024;
+/// Longer ones get a box after all, so that a byte says how long one is.
+const LONGEST: usize = u8::MAX as usize;
+/// The most that stands before a word's text: what it is about, seven bits to a byte, and its length.
+const HEAD: usize = 6;
+/// Text is kept in pieces of this many bytes, each of which is used again as soon as all of its words are gone.
+const PIECE: usize = 1 << PIECE_BITS;
+const PIECE_BITS: u32 = 14;
+/// A place is a number of 31 bits: the number of the piece, which begins again at 0, and where the word begins in it.
+const PIECES: u32 = 1 << (31 - PIECE_BITS);
 
 /// Makes events of what was said with [`Told::say`](crate::Told::say).
 pub trait Teller: fmt::Debug + Send + Sync + 'static {
-    /// The event that `text` about this stands for. The run is locked: do nothing that takes long, call no code of users,
-    /// and do not call back into the run. [`AnyEvent::late`] puts off what is more.
+    /// The event that `text` about this stands for, made anew for each reader. The run is locked: do nothing that takes
+    /// long, call no code of users, and do not call back into the run. [`AnyEvent::late`] puts off what is more.
     fn event(self: Arc<Self>, about: u32, text: Box<[u8]>) -> AnyEvent;
 }
 
@@ -22,24 +28,20 @@ pub trait Teller: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub(super) struct Words {
     teller: Arc<dyn Teller>,
-    text: Vec<u8>,
-    /// How much text there was before it.
-    cut: u64,
-    /// How much of it, from its beginning, is not needed any more.
-    idle: usize,
+    pieces: VecDeque<Vec<u8>>,
+    /// The number of the first of them.
+    first: u32,
+    /// One whose words are gone.
+    spare: Option<Vec<u8>>,
 }
 
-#[derive(Debug)]
-pub(super) struct Word {
-    about: u32,
-    len: u32,
-    /// Where it begins in all text that there was.
-    from: u64,
-}
+/// Where a word is: a number of 31 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(pub(super) u32);
 
 impl Words {
     pub(super) fn new(teller: Arc<dyn Teller>) -> Self {
-        Words { teller, text: Vec::new(), cut: 0, idle: 0 }
+        Words { teller, pieces: VecDeque::new(), first: 0, spare: None }
     }
 
     /// Adds one; what is long, or of another teller, becomes an event. `None` if `write` refuses.
@@ -48,34 +50,89 @@ impl Words {
         teller: &Arc<T>,
         about: u32,
         write: impl FnOnce(&mut Vec<u8>) -> bool,
-    ) -> Option<Result<Word, AnyEvent>> {
-        let from = self.text.len();
-        if !write(&mut self.text) {
-            self.text.truncate(from);
+    ) -> Option<Result<Place, AnyEvent>> {
+        let number = self.room();
+        let piece = self.pieces.back_mut()?;
+        let from = piece.len();
+        put_head(piece, about);
+        let text_from = piece.len();
+        if !write(piece) {
+            piece.truncate(from);
             return None;
         }
-        let len = self.text.len().saturating_sub(from);
-        if len <= LONGEST && std::ptr::addr_eq(Arc::as_ptr(&self.teller), Arc::as_ptr(teller)) {
-            return Some(Ok(Word { about, len: len as u32, from: self.cut + from as u64 }));
+        // `write` is not to shorten what it is given; if it does, there is no text.
+        let len = piece.len().saturating_sub(text_from);
+        let is_mine = std::ptr::addr_eq(Arc::as_ptr(&self.teller), Arc::as_ptr(teller));
+        if len <= LONGEST && is_mine && self.pieces.len() < PIECES as usize {
+            let piece = self.pieces.back_mut()?;
+            piece.resize(text_from + len, 0);
+            piece[text_from - 1] = len as u8;
+            return Some(Ok(Place(number << PIECE_BITS | from as u32)));
         }
-        let text = self.text.drain(self.text.len() - len..).collect();
+        let piece = self.pieces.back_mut()?;
+        let text = piece.get(text_from..).unwrap_or_default().into();
+        piece.truncate(from);
+        piece.shrink_to(PIECE);
         Some(Err(Arc::clone(teller).event(about, text)))
     }
 
-    pub(super) fn event(&self, word: &Word) -> AnyEvent {
-        let from = word.from.saturating_sub(self.cut) as usize;
-        let text = self.text.get(from..from + word.len as usize).unwrap_or_default();
-        Arc::clone(&self.teller).event(word.about, text.into())
+    /// Sees that the last piece has room for a word, and gives its number.
+    fn room(&mut self) -> u32 {
+        if !self.pieces.back().is_some_and(|last| last.len() + HEAD + LONGEST <= PIECE) {
+            let piece = match self.pieces.is_empty() {
+                // Most logs are short.
+                true => Vec::new(),
+                false => self.spare.take().unwrap_or_else(|| Vec::with_capacity(PIECE)),
+            };
+            self.pieces.push_back(piece);
+        }
+        (self.first + self.pieces.len() as u32 - 1) % PIECES
     }
 
-    /// The oldest one that was left is not needed any more.
-    pub(super) fn forget(&mut self, word: &Word) {
-        self.idle = (word.from.saturating_sub(self.cut) as usize + word.len as usize).min(self.text.len());
-        if self.idle > IDLE && self.idle > self.text.len() / 2 {
-            self.text.drain(..self.idle);
-            self.cut += std::mem::take(&mut self.idle) as u64;
+    fn piece(&self, place: Place) -> usize {
+        let number = place.0 >> PIECE_BITS;
+        ((number + PIECES - self.first) % PIECES) as usize
+    }
+
+    pub(super) fn event(&self, place: Place) -> Option<AnyEvent> {
+        let piece = self.pieces.get(self.piece(place))?;
+        let (about, rest) = head(piece.get(place.0 as usize % PIECE..)?)?;
+        let (len, rest) = rest.split_first()?;
+        let text = rest.get(..usize::from(*len))?;
+        Some(Arc::clone(&self.teller).event(about, text.into()))
+    }
+
+    /// All before this one are not needed any more.
+    pub(super) fn begin_with(&mut self, place: Place) {
+        for _ in 0..self.piece(place).min(self.pieces.len()) {
+            if let Some(mut piece) = self.pieces.pop_front() {
+                piece.clear();
+                self.spare = Some(piece);
+            }
+            self.first = (self.first + 1) % PIECES;
         }
     }
+}
+
+/// What a word is about, the lowest bits first, and a byte for its length.
+fn put_head(out: &mut Vec<u8>, about: u32) {
+    let mut about = about;
+    while about >= 0x80 {
+        out.push(about as u8 | 0x80);
+        about >>= 7;
+    }
+    out.extend_from_slice(&[about as u8, 0]);
+}
+
+fn head(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut about = 0;
+    for (at, byte) in bytes.iter().enumerate().take(HEAD - 1) {
+        about |= u32::from(byte & 0x7F) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((about, &bytes[at + 1..]));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -146,5 +203,35 @@ mod tests {
             all,
             ["1:a".to_owned(), format!("2:{long}"), "other 3:b".to_owned(), "c".to_owned(), "5:d".to_owned()]
         );
+    }
+
+    #[test]
+    fn places_begin_again_and_pieces_are_used_again() {
+        let teller = Arc::new(Upper(""));
+        let mut words = Words::new(Arc::clone(&teller) as _);
+        words.first = PIECES - 2;
+        let mut kept = VecDeque::new();
+        for n in 0..2_000_u32 {
+            // What it is about takes one to five bytes.
+            let about = 1 << (n % 32);
+            let text = format!("{n}").repeat(50);
+            let Some(Ok(place)) = words.add(&teller, about, |out| {
+                out.extend_from_slice(text.as_bytes());
+                true
+            }) else {
+                panic!("no room for {n}")
+            };
+            kept.push_back((place, format!("{about}:{text}")));
+            if kept.len() > 200 {
+                kept.pop_front();
+                words.begin_with(kept[0].0);
+            }
+            for (place, said) in [&kept[0], &kept[kept.len() / 2], &kept[kept.len() - 1]] {
+                let event = words.event(*place).unwrap();
+                assert_eq!(event.get::<StopEvent>().unwrap().result().unwrap(), said);
+            }
+            assert!(words.pieces.len() <= 5, "{} pieces of 40 KB", words.pieces.len());
+        }
+        assert!(words.first < PIECES - 2, "the numbers began again");
     }
 }
