@@ -96,6 +96,12 @@ impl Path {
         self
     }
 
+    /// The field that it leads to, if it leads to a field of the output under this key.
+    pub(crate) fn field_of(&self, key: &str) -> Option<&str> {
+        let field = self.first.as_ref()?.as_str().strip_prefix(key)?.strip_prefix(".output.")?;
+        (!field.contains('.')).then_some(field)
+    }
+
     /// Where to look in the store, in order.
     pub(crate) fn places(&self) -> impl Iterator<Item = &StorePath> {
         self.first.iter().chain(&self.second)
@@ -121,6 +127,11 @@ pub trait Scope {
     /// As [`look_up`](Self::look_up), without a copy where the scope has the value at hand.
     fn find(&self, path: &Path) -> Option<Cow<'_, Value>> {
         self.look_up(path).map(Cow::Owned)
+    }
+
+    /// Lets `look` see the value at the path, and says whether there is one. It is called once at most.
+    fn look_at(&self, path: &Path, look: &mut dyn FnMut(&Value)) -> bool {
+        self.find(path).map(|value| look(&value)).is_some()
     }
 
     /// The event whose JSON is the value at the path, where the scope knows it.

@@ -84,12 +84,17 @@ fn flat<E: Event>(event: E) {
         assert_eq!(erased.flat_field(name).as_ref(), Some(value), "{name}");
     }
     assert_eq!(erased.flat_field("no such field"), None);
+    let mut text = b"before ".to_vec();
+    erased.write_json(&mut text).expect("a text");
+    let wanted = serde_json::to_string(&event).expect("a text");
+    assert_eq!(String::from_utf8(text).expect("UTF-8"), format!("before {wanted}"));
 }
 
 #[test]
 fn fields_of_flat_events_are_what_serde_writes() {
     let one = Flat { yes: true, small: 200, large: u64::MAX, below: i64::MIN, r#type: "text".to_owned() };
     assert_eq!(one.to_value().ok().map(|value| value["type"].clone()), Some(json!("text")));
+    flat(Flat { yes: false, small: 0, r#type: "\" \\ \u{1} \n \u{e9}\u{1f600}".repeat(20), ..one.clone() });
     flat(one);
     flat(Nothing {});
 }

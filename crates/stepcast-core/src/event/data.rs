@@ -1,6 +1,5 @@
 //! Event types that exist only at run time: those of workflows that are data.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -59,13 +58,14 @@ impl DataEvent {
 
     /// The value of such an event; `None` for an event of a Rust type.
     pub fn value_of(payload: &Payload) -> Option<&Value> {
-        let owned: &dyn Any = payload.as_erased();
-        // The common case is an owned event.
-        let event = owned.downcast_ref::<DataEvent>().or_else(|| {
-            let shared: &dyn Any = payload.as_erased_event();
-            shared.downcast_ref()
-        });
-        event.map(|event| &event.value)
+        payload.as_erased().data()
+    }
+
+    /// An event of the type that `meta` describes whose value is `null`, on its way through a run.
+    // For every step of a graph: what is built where it stays is not copied there.
+    #[inline]
+    pub fn bare(meta: &'static EventMeta) -> Payload {
+        Payload::from_box(Box::new(DataEvent { meta, value: Value::Null }))
     }
 }
 
@@ -88,5 +88,9 @@ impl ErasedEvent for DataEvent {
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
         Box::new(self.clone())
+    }
+
+    fn data(&self) -> Option<&Value> {
+        Some(&self.value)
     }
 }

@@ -33,6 +33,10 @@ pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
     fn made(&self) -> Option<&dyn Any> {
         None
     }
+    /// The value of a [`DataEvent`](crate::DataEvent), whoever shares it.
+    fn data(&self) -> Option<&Value> {
+        None
+    }
     /// As [`Event::IS_FLAT`].
     fn is_flat(&self) -> bool {
         false
@@ -175,6 +179,10 @@ impl ErasedEvent for Shared {
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
         Box::new(Shared(Arc::clone(&self.0)))
+    }
+
+    fn data(&self) -> Option<&Value> {
+        self.0.data()
     }
 }
 

@@ -7,12 +7,14 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+pub use self::fresh::{FieldValue, Fields, FlatEvent, OneField};
 pub use self::held::Given;
 use self::held::Held;
 use super::path::kind_of;
 use super::{EditError, StoreError, StorePath};
 use crate::ErasedEvent;
 
+mod fresh;
 mod held;
 
 /// `serde_json` reads 127 levels of nesting; the rest is for the snapshot around a cell.
@@ -101,6 +103,11 @@ impl CellMap {
         self.cell(path)?.held.find(path)
     }
 
+    /// What `look` says of the value at a path, which is then not copied even where it is made for this.
+    pub fn look_at<R>(&self, path: &StorePath, look: impl FnOnce(&Value) -> R) -> Option<R> {
+        self.cell(path)?.held.look_at(path, look)
+    }
+
     /// Puts an object with one field in place of the whole cell that a path leads into.
     ///
     /// # Errors
@@ -108,33 +115,33 @@ impl CellMap {
     ///
     /// ```
     /// use serde_json::json;
-    /// use stepcast_core::{CellMap, StorePath};
+    /// use stepcast_core::{CellMap, Given, StorePath};
     ///
     /// let mut cells = CellMap::new();
     /// cells.set(&StorePath::new("write.error")?, json!("no ink"))?;
-    /// cells.set_field(&StorePath::new("write")?, "output", json!(1).into())?;
+    /// cells.set_field(&StorePath::new("write")?, "output", Given::from(json!(1)))?;
     /// assert_eq!(cells.to_json(), json!({ "write": { "output": 1 } }));
     /// # Ok::<(), stepcast_core::StoreError>(())
     /// ```
-    pub fn set_field(&mut self, path: &StorePath, name: &'static str, given: Given) -> Result<(), StoreError> {
-        if !given.fits() {
+    pub fn set_field(&mut self, path: &StorePath, name: &'static str, new: impl FieldValue) -> Result<(), StoreError> {
+        if !new.fits() {
             return Err(StoreError::CellTooDeep { key: path.key().to_owned() });
         }
         let Some(cell) = self.cell_mut(path) else {
             let mut held = Held::new(Value::Null);
-            held.put(name, given);
+            held.put(name, new);
             self.cells.insert(path.key().to_owned(), Cell { held, marked: true });
             self.mark(path.key());
             return Ok(());
         };
-        cell.held.put(name, given);
+        cell.held.put(name, new);
         if !std::mem::replace(&mut cell.marked, true) {
             self.mark(path.key());
         }
         Ok(())
     }
 
-    /// The event that was put at this path with its field, if nobody else has written to the cell. It is in no snapshot.
+    /// The flat event that was put at this path with its field, if nobody else has written to the cell. It is in no snapshot.
     pub fn event(&self, path: &StorePath) -> Option<&dyn ErasedEvent> {
         self.cell(path)?.held.event(path)
     }

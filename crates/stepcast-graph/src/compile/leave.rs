@@ -77,8 +77,8 @@ impl Nodes {
         match &node.exit {
             Some(Exit::Stop) => outputs.push(self.stop(at, ctx)),
             Some(Exit::Event(meta)) => outputs.push_payload(Token::PLAIN.payload(meta)),
-            None if node.all => every(node, status, &mut |holds| holds_in(ctx, holds), &mut outputs),
-            None => match first(node, status, &mut |holds| holds_in(ctx, holds)) {
+            None if node.all => every(node, status, &mut |_, holds| holds_in(ctx, holds), &mut outputs),
+            None => match first(node, status, &mut |_, holds| holds_in(ctx, holds)) {
                 Some(payload) => outputs.push_payload(payload),
                 None if status == StepStatus::Completed => {
                     return Err(StepError::from(NoEdge { step: self.step(at).id.clone() }).fatal());
@@ -102,7 +102,7 @@ impl Nodes {
         match &node.exit {
             Some(Exit::Stop) => outputs.push(self.stop(at, ctx)),
             Some(Exit::Event(meta)) => outputs.push_payload(Token::SKIP.payload(meta)),
-            None => every(node, StepStatus::Skipped, &mut |_| false, &mut outputs),
+            None => every(node, StepStatus::Skipped, &mut |_, _| false, &mut outputs),
         }
         outputs
     }
@@ -136,7 +136,12 @@ fn first_of(outs: &[Out], wanted: impl Fn(&When) -> bool) -> Option<&'static Eve
 }
 
 /// Tokens for all edges.
-pub(super) fn every(node: &Node, status: StepStatus, holds: &mut dyn FnMut(&Condition) -> bool, outputs: &mut Outputs) {
+pub(super) fn every(
+    node: &Node,
+    status: StepStatus,
+    holds: &mut dyn FnMut(&Out, &Condition) -> bool,
+    outputs: &mut Outputs,
+) {
     // Each condition is asked once, and told of once.
     let mut held = false;
     let mut applies: Vec<bool> = Vec::with_capacity(node.outs.len());
@@ -147,7 +152,7 @@ pub(super) fn every(node: &Node, status: StepStatus, holds: &mut dyn FnMut(&Cond
                 (When::Always, _) => true,
                 (When::Plain | When::Success, StepStatus::Completed) | (When::Failure, StepStatus::Failed) => true,
                 (When::Holds(condition), StepStatus::Completed) => {
-                    let holds = holds(condition);
+                    let holds = holds(out, condition);
                     held |= holds;
                     holds
                 }
@@ -168,12 +173,16 @@ pub(super) fn every(node: &Node, status: StepStatus, holds: &mut dyn FnMut(&Cond
 }
 
 /// A token for the first edge that applies.
-pub(super) fn first(node: &Node, status: StepStatus, holds: &mut dyn FnMut(&Condition) -> bool) -> Option<Payload> {
+pub(super) fn first(
+    node: &Node,
+    status: StepStatus,
+    holds: &mut dyn FnMut(&Out, &Condition) -> bool,
+) -> Option<Payload> {
     let always = || first_of(&node.outs, |when| matches!(when, When::Always));
     let meta = match status {
         StepStatus::Completed => {
             let holding = node.outs.iter().find(|out| match out.whens.first() {
-                Some(When::Holds(condition)) => holds(condition),
+                Some(When::Holds(condition)) => holds(out, condition),
                 _ => false,
             });
             holding.map(|out| out.meta).or(node.by_default)

@@ -24,7 +24,7 @@ use self::node::{ChildOf, Exit, Node, Nodes, Out};
 use crate::document::{Failure, Route, Wanted};
 use crate::events::{BranchOver, Wake};
 use crate::graph::GraphError;
-use crate::plan::{Plan, Step, Work};
+use crate::plan::{Plan, Step, When, Work};
 use crate::template::JsonTemplate;
 
 /// The step before several first ones. Names of documents have no brackets.
@@ -157,11 +157,18 @@ impl Tags<'_> {
         for way in &step.ways {
             // Where all are taken, edges between the same two steps are one event.
             match groups.get(&way.to).filter(|_| self.plan.route == Route::All) {
-                Some(known) => outs[*known].whens.push(way.when.clone()),
+                Some(known) => {
+                    outs[*known].whens.push(way.when.clone());
+                    outs[*known].own = None;
+                }
                 None => {
                     groups.insert(way.to, outs.len());
                     let counted = matches!(self.plan.steps[way.to].work, Work::First(_));
-                    outs.push(Out { meta: self.edge(at, way.to)?, whens: vec![way.when.clone()], counted });
+                    let own = match &way.when {
+                        When::Holds(condition) => condition.field_of(&step.key).map(Box::from),
+                        _ => None,
+                    };
+                    outs.push(Out { meta: self.edge(at, way.to)?, whens: vec![way.when.clone()], own, counted });
                 }
             }
         }

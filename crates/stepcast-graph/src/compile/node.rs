@@ -42,6 +42,8 @@ pub(super) struct Node {
 pub(super) struct Out {
     pub(super) meta: &'static EventMeta,
     pub(super) whens: Vec<When>,
+    /// The field of the step's own output that its only condition asks for.
+    pub(super) own: Option<Box<str>>,
     /// It leads to a join that goes on with the first ones.
     pub(super) counted: bool,
 }
@@ -92,13 +94,16 @@ impl Token {
     }
 
     pub(super) fn read(value: &Value) -> Token {
+        if value.is_null() {
+            return Token::PLAIN;
+        }
         let skip = value.get("skip").is_some_and(|skip| *skip == Value::Bool(true));
         Token { skip, of: value.get("of").and_then(Value::as_u64) }
     }
 
     pub(super) fn payload(self, meta: &'static EventMeta) -> Payload {
         let value = match self {
-            Token { skip: false, of: None } => Value::Null,
+            Token { skip: false, of: None } => return DataEvent::bare(meta),
             Token { skip: true, .. } => serde_json::json!({ "skip": true }),
             Token { of: Some(of), .. } => serde_json::json!({ "of": of }),
         };

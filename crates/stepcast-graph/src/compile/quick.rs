@@ -8,15 +8,18 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepcast_core::{
-    AnyEvent, CellMap, Given, Invocation, LateEvent, MakeEvent, Outputs, Payload, StepCall, StepError,
+    AnyEvent, CellMap, FieldValue, Fields, FlatEvent, Given, Invocation, LateEvent, MakeEvent, OneField, Outputs,
+    Payload, StepCall, StepError,
 };
 use stepcast_runtime::{Direct, Teller, Told};
 
 use super::leave;
-use super::node::{Node, Nodes, Token};
+use super::node::{Node, Nodes, Out, Token};
 use super::scope::{Cells, OUTPUT, With};
+use super::work::{CONDITION, PICKED};
 use super::{used, work};
 use crate::condition::Condition;
+use crate::document::Missing;
 use crate::events::{StepOver, StepStatus};
 use crate::path::Scope;
 use crate::plan::{Transform, Work};
@@ -46,11 +49,9 @@ pub(super) fn invoke(nodes: &Arc<Nodes>, at: usize, call: &StepCall<'_>) -> Opti
     let direct = Direct::of(call)?;
     let step = nodes.step(at);
     let Work::Use { spec, input } = &step.work else {
-        let given = direct.write(|cells, told| {
-            let output = given(nodes, node, &Cells(Some(cells)))?;
-            settle(nodes, node, cells, told, &mut Some(output))
-        });
-        return given?;
+        let mut more = None;
+        let settled = direct.write(|cells, told| look(nodes, node, cells, told, &mut more)).flatten();
+        return leading(settled, more);
     };
     let event = direct.look(|cells| used::event_of(nodes, at, spec, input, &Cells(cells)).ok())?;
     let inputs = [event];
@@ -59,43 +60,94 @@ pub(super) fn invoke(nodes: &Arc<Nodes>, at: usize, call: &StepCall<'_>) -> Opti
         Invocation::Gave(said) if direct.is_open() => said,
         invoked => return Some(used::go_on(nodes, at, direct.context(), Token::PLAIN, again(), invoked)),
     };
-    let mut output = match Given::event(said) {
-        Ok(output) => Some(output),
-        Err(error) => return Some(Invocation::Ended(Err(error.into()))),
+    let mut more = None;
+    let said = match FlatEvent::new(said) {
+        Ok(event) => {
+            let mut event = Some(event);
+            let settled = direct.write(|cells, told| settle(nodes, node, cells, told, &mut event, &mut more)).flatten();
+            if let Some(done) = leading(settled, more) {
+                return Some(done);
+            }
+            event.map(FlatEvent::into_payload)
+        }
+        Err(said) => {
+            let mut output = match said.as_erased().to_value() {
+                Ok(output) => Some(Given::from(output)),
+                Err(error) => return Some(Invocation::Ended(Err(error.into()))),
+            };
+            let settled =
+                direct.write(|cells, told| settle(nodes, node, cells, told, &mut output, &mut more)).flatten();
+            if let Some(done) = leading(settled, more) {
+                return Some(done);
+            }
+            Some(said)
+        }
     };
-    if let Some(settled) = direct.write(|cells, told| settle(nodes, node, cells, told, &mut output)).flatten() {
-        return Some(settled);
-    }
     // The function has run: what it gave is kept in the other way.
-    Some(Invocation::Ended(match output {
-        Some(output) => nodes.complete(at, &direct.context(), Token::PLAIN, output.value().clone()),
+    Some(Invocation::Ended(match said.map(|said| said.as_erased().to_value()) {
+        Some(Ok(output)) => nodes.complete(at, &direct.context(), Token::PLAIN, output),
+        Some(Err(error)) => Err(error.into()),
         None => Err(StepError::msg(format!("The output of `{}` cannot be written.", step.id))),
     }))
 }
 
-/// What a step gives that only looks at the context.
-fn given(nodes: &Nodes, node: &Node, scope: &dyn Scope) -> Option<Given> {
+/// What a step leads to: nearly always one event, which goes from hand to hand in two words.
+fn leading(one: Option<Payload>, more: Option<Outputs>) -> Option<Invocation> {
+    one.map(Invocation::Gave).or_else(|| Some(Invocation::Ended(Ok(more?))))
+}
+
+/// Does the work of a step that only looks at the context.
+fn look(
+    nodes: &Arc<Nodes>,
+    node: &Node,
+    cells: &mut CellMap,
+    told: &mut Told<'_>,
+    more: &mut Option<Outputs>,
+) -> Option<Payload> {
     let step = nodes.step(node.at);
+    let scope = Cells(Some(cells));
+    let mut plain = true;
     match &step.work {
         // An event is handed on as it is.
         Work::Transform { transform: Transform::Identity, input, .. } => {
-            if let Some(event) = work::handed_on(input, scope).filter(|event| event.is_flat()) {
-                return Given::event(Payload::from_box(event.clone_boxed())).ok();
+            if let Some(event) = work::handed_on(input, &scope) {
+                let event = FlatEvent::new(Payload::from_box(event.clone_boxed())).ok();
+                return settle(nodes, node, cells, told, &mut Some(event?), more);
             }
         }
         Work::Template { template: JsonTemplate::Object(fields) } => {
-            let values = fields.iter().map(|(_, value)| value.value(scope, step.missing));
-            return Some(Given::fields(&node.fields, values.collect::<Result<_, _>>().ok()?));
+            let mut values = vec![Value::Null; fields.len()];
+            for ((_, field), value) in fields.iter().zip(&mut values) {
+                match field.as_path() {
+                    Some((path, optional)) => {
+                        let found = scope.look_at(path, &mut |found| value.clone_from(found));
+                        if !found && !optional && step.missing != Missing::Empty {
+                            return None;
+                        }
+                    }
+                    None => *value = field.value(&scope, step.missing).ok()?,
+                }
+            }
+            return settle(nodes, node, cells, told, &mut Some(Fields::new(&node.fields, values)), more);
+        }
+        Work::Pick { path } => {
+            let mut output = OneField::new(PICKED, Value::Null);
+            scope.look_at(path, &mut |value| output.set(value.clone()));
+            return settle(nodes, node, cells, told, &mut Some(output), more);
+        }
+        Work::Condition { condition } => {
+            let holds = holds(condition, &scope, &mut plain);
+            let output = plain.then(|| OneField::new(CONDITION, holds.into()));
+            return settle(nodes, node, cells, told, &mut Some(output?), more);
         }
         _ => {}
     }
-    let mut plain = true;
-    let output = work::looked_at(nodes, step, scope, &mut |condition| holds(condition, scope, &mut plain))?;
+    let output = work::looked_at(nodes, step, &scope, &mut |condition| holds(condition, &scope, &mut plain))?;
     let output = output.ok().filter(|_| plain)?;
-    Some(match work::only_field(&step.work) {
-        Some(name) => Given::field(name, output),
-        None => output.into(),
-    })
+    match work::only_field(&step.work) {
+        Some(name) => settle(nodes, node, cells, told, &mut Some(OneField::new(name, output)), more),
+        None => settle(nodes, node, cells, told, &mut Some(Given::from(output)), more),
+    }
 }
 
 /// Whether a condition holds; not plain is what it cannot compare.
@@ -106,24 +158,36 @@ fn holds(condition: &Condition, scope: &dyn Scope, plain: &mut bool) -> bool {
     holds
 }
 
+/// The same where what its path leads to is at hand.
+fn holds_for(condition: &Condition, found: &Value, plain: &mut bool) -> bool {
+    let mut mismatches = Vec::new();
+    let holds = condition.holds_for(found, &mut mismatches);
+    *plain &= mismatches.is_empty();
+    holds
+}
+
 /// Keeps an output, tells of it, and goes on. The output is left where that cannot be.
-fn settle(
+fn settle<O: FieldValue>(
     nodes: &Arc<Nodes>,
     node: &Node,
     cells: &mut CellMap,
     told: &mut Told<'_>,
-    given: &mut Option<Given>,
-) -> Option<Invocation> {
+    given: &mut Option<O>,
+    more: &mut Option<Outputs>,
+) -> Option<Payload> {
     let output = given.as_ref().filter(|output| output.fits())?;
     let mut plain = true;
     let scope = With { cells, key: &node.key, output };
-    let mut asked = |condition: &Condition| holds(condition, &scope, &mut plain);
+    let mut asked = |out: &Out, condition: &Condition| {
+        let at_hand = |name| output.look_at(name, |found| holds_for(condition, found, &mut plain));
+        out.own.as_deref().and_then(at_hand).unwrap_or_else(|| holds(condition, &scope, &mut plain))
+    };
     let leaving = if node.all {
         let mut outputs = Outputs::default();
         leave::every(node, StepStatus::Completed, &mut asked, &mut outputs);
-        outputs.into_single().map_or_else(|outputs| Invocation::Ended(Ok(outputs)), Invocation::Gave)
+        outputs.into_single()
     } else {
-        Invocation::Gave(leave::first(node, StepStatus::Completed, &mut asked)?)
+        Ok(leave::first(node, StepStatus::Completed, &mut asked)?)
     };
     if !plain {
         return None;
@@ -134,8 +198,10 @@ fn settle(
         output.write_bare(text).ok()?;
         cells.set_field(&node.cell, OUTPUT, output).ok()
     };
-    let told = told.say(nodes, about, |text| keep(text).is_some());
-    told.then_some(leaving)
+    if !told.say(nodes, about, |text| keep(text).is_some()) {
+        return None;
+    }
+    leaving.map_err(|outputs| *more = Some(outputs)).ok()
 }
 
 /// What is said is the output of a step that has ended.

@@ -3,7 +3,7 @@ use std::future::Future;
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use stepcast_core::{CellMap, ErasedEvent, Given, LogLevel, StepError, StorePath};
+use stepcast_core::{CellMap, ErasedEvent, FieldValue, LogLevel, StepError, StorePath};
 use stepcast_runtime::{Context, Store, StoreEditError};
 
 use crate::condition::{Condition, Mismatch};
@@ -72,20 +72,24 @@ impl Scope for Cells<'_> {
         path.places().find_map(|place| cells.find(place))
     }
 
+    fn look_at(&self, path: &Path, look: &mut dyn FnMut(&Value)) -> bool {
+        let Some(cells) = self.0 else { return false };
+        path.places().any(|place| cells.look_at(place, &mut *look).is_some())
+    }
+
     fn event(&self, path: &Path) -> Option<&dyn ErasedEvent> {
         self.0?.event(path.places().next()?)
     }
 }
 
 /// The same with the output of a step that is about to be kept.
-#[derive(Debug)]
-pub(super) struct With<'a> {
+pub(super) struct With<'a, O> {
     pub(super) cells: &'a CellMap,
     pub(super) key: &'a str,
-    pub(super) output: &'a Given,
+    pub(super) output: &'a O,
 }
 
-impl Scope for With<'_> {
+impl<O: FieldValue> Scope for With<'_, O> {
     fn look_up(&self, path: &Path) -> Option<Value> {
         self.find(path).map(Cow::into_owned)
     }
@@ -96,6 +100,13 @@ impl Scope for With<'_> {
             false => self.cells.find(place),
         };
         path.places().find_map(find)
+    }
+
+    fn look_at(&self, path: &Path, look: &mut dyn FnMut(&Value)) -> bool {
+        path.places().any(|place| match place.key() == self.key {
+            true => self.output.find(OUTPUT, place).map(|value| look(&value)).is_some(),
+            false => self.cells.look_at(place, &mut *look).is_some(),
+        })
     }
 }
 

@@ -115,8 +115,7 @@ pub(super) fn event_of(
     // What one function gave and another one takes is handed on as it is, as between compiled steps, where JSON in between
     // would not change it.
     if let Some(event) = work::handed_on(input, scope)
-        && event.is_flat()
-        && takes.first().is_some_and(|takes| takes.type_id() == event.meta().type_id())
+        && takes.first().is_some_and(|takes| is_one(takes, event.meta()))
     {
         return Ok(Payload::from_box(event.clone_boxed()));
     }
@@ -134,6 +133,10 @@ pub(super) fn event_of(
     }
     // The same input fits no better the next time.
     Err(unfit.map_or_else(|| StepError::msg("The function takes no event."), StepError::from).fatal())
+}
+
+fn is_one(a: &EventMeta, b: &EventMeta) -> bool {
+    std::ptr::eq(a, b) || a.type_id() == b.type_id()
 }
 
 fn finish(nodes: &Nodes, at: usize, ctx: &Context, token: Token, given: Outputs) -> Result<Outputs, StepError> {

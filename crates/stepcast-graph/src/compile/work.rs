@@ -54,11 +54,16 @@ pub(super) fn handed_on<'s>(input: &Input, scope: &'s dyn Scope) -> Option<&'s d
     }
 }
 
+/// The field with what was picked.
+pub(super) const PICKED: &str = "value";
+/// The field that says whether a condition holds.
+pub(super) const CONDITION: &str = "result";
+
 /// Steps with this work give an object of this one field.
 pub(super) fn only_field(work: &Work) -> Option<&'static str> {
     match work {
-        Work::Pick { .. } => Some("value"),
-        Work::Condition { .. } => Some("result"),
+        Work::Pick { .. } => Some(PICKED),
+        Work::Condition { .. } => Some(CONDITION),
         Work::Join => Some("joined"),
         _ => None,
     }

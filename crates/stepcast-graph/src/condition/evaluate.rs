@@ -25,12 +25,29 @@ impl Condition {
             Condition::All(parts) => parts.iter().all(|part| part.holds(scope, mismatches)),
             Condition::Any(parts) => parts.iter().any(|part| part.holds(scope, mismatches)),
             Condition::Not(part) => !part.holds(scope, mismatches),
-            Condition::Exists(path) => scope.find(path).is_some(),
-            Condition::True(path) => scope.find(path).is_some_and(|value| is_true(&value)),
-            Condition::Compare { path, op, value } => {
-                let Some(found) = scope.find(path) else { return false };
-                compare(path, &found, *op, value, mismatches)
+            Condition::Exists(path) | Condition::True(path) | Condition::Compare { path, .. } => {
+                let mut holds = false;
+                scope.look_at(path, &mut |found| holds = self.holds_for(found, mismatches));
+                holds
             }
+        }
+    }
+
+    /// The same where what the only path leads to is at hand; [`field_of`](Self::field_of) says whether that is all it asks.
+    pub(crate) fn holds_for(&self, found: &Value, mismatches: &mut Vec<Mismatch>) -> bool {
+        match self {
+            Condition::Compare { path, op, value } => compare(path, found, *op, value, mismatches),
+            Condition::True(_) => is_true(found),
+            Condition::Exists(_) => true,
+            Condition::All(_) | Condition::Any(_) | Condition::Not(_) => false,
+        }
+    }
+
+    /// The field of the output under this key that is all the condition asks for.
+    pub(crate) fn field_of(&self, key: &str) -> Option<&str> {
+        match self {
+            Condition::Compare { path, .. } | Condition::True(path) | Condition::Exists(path) => path.field_of(key),
+            Condition::All(_) | Condition::Any(_) | Condition::Not(_) => None,
         }
     }
 }

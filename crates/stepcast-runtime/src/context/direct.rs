@@ -43,19 +43,21 @@ impl<'a> Direct<'a> {
 
     /// Writes to the run's store and its stream: others see all of it or nothing. `None`, and `write` is not called, where
     /// the run has ended. Do not call back into the run from `write`.
+    // Inlined, and its result left where it is: to copy what was just written in parts stalls for longer than it takes to
+    // write it.
+    #[inline(always)]
     pub fn write<R>(&self, write: impl FnOnce(&mut CellMap, &mut Told<'_>) -> R) -> Option<R> {
         let run = &self.env.run;
-        let (result, wakers) = {
-            let mut data = run.data();
-            if data.ended || run.has_ended() {
-                return None;
-            }
-            let data = &mut *data;
-            let mut told = Told { log: &mut data.log, times: data.times };
-            let result = write(data.store.get_or_insert_default(), &mut told);
-            (result, data.log.is_awaited().then(|| data.log.take_wakers()))
-        };
-        if let Some(wakers) = wakers {
+        let mut guard = run.data();
+        if guard.ended || run.has_ended() {
+            return None;
+        }
+        let data = &mut *guard;
+        let mut told = Told { log: &mut data.log, times: data.times };
+        let result = write(data.store.get_or_insert_default(), &mut told);
+        if data.log.is_awaited() {
+            let wakers = data.log.take_wakers();
+            drop(guard);
             wakers.wake();
         }
         Some(result)

@@ -3,10 +3,10 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use super::{MAX_CELL_DEPTH, nests_deeper};
+use super::fresh::FieldValue;
 use crate::store::StorePath;
 use crate::store::path::inside;
-use crate::{ErasedEvent, Payload, json};
+use crate::{ErasedEvent, Payload};
 
 /// What a cell holds.
 #[derive(Clone, Debug)]
@@ -25,13 +25,13 @@ struct Field {
     whole: OnceLock<Box<Value>>,
 }
 
-/// A value for [`CellMap::set_field`](super::CellMap::set_field): JSON, an object of known fields, or an event. What is not
-/// JSON yet becomes it when somebody asks for all of it.
+/// A value as a cell keeps it: JSON, an object of known fields, or an event. What is not JSON yet becomes it when somebody asks
+/// for all of it.
 #[derive(Clone, Debug)]
-pub struct Given(Kind);
+pub struct Given(pub(super) Kind);
 
 #[derive(Clone, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Value(Value),
     Field { name: &'static str, value: Value, whole: OnceLock<Box<Value>> },
     Fields { names: Arc<[String]>, values: Vec<Value>, whole: OnceLock<Box<Value>> },
@@ -39,25 +39,13 @@ enum Kind {
 }
 
 impl Given {
-    /// The value of an event. A flat one is kept, and [`CellMap::event`](super::CellMap::event) gives it back.
-    ///
-    /// # Errors
-    /// When the event's `Serialize` fails.
-    pub fn event(event: Payload) -> Result<Self, serde_json::Error> {
-        Ok(Given(match event.as_erased().is_flat() {
-            true => Kind::Event { event, whole: OnceLock::new() },
-            // It is known here and now whether it can be written, and how deep it nests.
-            false => Kind::Value(event.as_erased().to_value()?),
-        }))
-    }
-
     /// An object with one field.
-    pub fn field(name: &'static str, value: Value) -> Self {
+    pub(super) fn field(name: &'static str, value: Value) -> Self {
         Given(Kind::Field { name, value, whole: OnceLock::new() })
     }
 
     /// An object with these fields, whose names differ.
-    pub fn fields(names: &Arc<[String]>, values: Vec<Value>) -> Self {
+    pub(super) fn fields(names: &Arc<[String]>, values: Vec<Value>) -> Self {
         Given(Kind::Fields { names: Arc::clone(names), values, whole: OnceLock::new() })
     }
 
@@ -78,49 +66,54 @@ impl Given {
     }
 
     /// The value at a path that leads through a field of this name in an object that has no other.
-    pub fn find(&self, name: &str, path: &StorePath) -> Option<Cow<'_, Value>> {
-        let Some(below) = path.after(name)? else { return Some(Cow::Borrowed(self.value())) };
-        let (field, rest) = match path.depth() {
-            3 => (below, None),
-            _ => below.split_once('.').map(|(field, rest)| (field, Some(rest)))?,
-        };
+    pub(super) fn at(&self, name: &str, path: &StorePath) -> Option<Cow<'_, Value>> {
+        match self.known(name, path)? {
+            Known::There(value) => Some(Cow::Borrowed(value)),
+            Known::Made(value) => value.map(Cow::Owned),
+        }
+    }
+
+    /// What `look` says of it.
+    pub(super) fn look_at<R>(&self, name: &str, path: &StorePath, look: impl FnOnce(&Value) -> R) -> Option<R> {
+        match self.known(name, path)? {
+            Known::There(value) => Some(look(value)),
+            Known::Made(value) => value.as_ref().map(look),
+        }
+    }
+
+    #[inline]
+    fn known(&self, name: &str, path: &StorePath) -> Option<Known<'_>> {
+        let Some((field, rest)) = field_of(name, path)? else { return Some(Known::There(self.value())) };
         match &self.0 {
-            Kind::Field { name, value, .. } if *name == field => inside(value, rest).map(Cow::Borrowed),
+            Kind::Field { name, value, .. } if *name == field => inside(value, rest).map(Known::There),
             Kind::Field { .. } => None,
             Kind::Fields { names, values, .. } => {
                 let at = names.iter().position(|name| name == field)?;
-                inside(values.get(at)?, rest).map(Cow::Borrowed)
+                inside(values.get(at)?, rest).map(Known::There)
             }
             Kind::Event { event, whole } if rest.is_none() && whole.get().is_none() => {
-                event.as_erased().flat_field(field).map(Cow::Owned)
+                Some(Known::Made(event.as_erased().flat_field(field)))
             }
-            _ => inside(self.value(), Some(below)).map(Cow::Borrowed),
+            _ => inside(self.value(), path.after(name)?).map(Known::There),
         }
     }
+}
 
-    /// Adds the JSON text of what the value is made of: of an object of one known field, that field's value alone, and of
-    /// one of several, a list of their values.
-    ///
-    /// # Errors
-    /// When an event's `Serialize` fails. There may be a part of the text then.
-    pub fn write_bare(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        match &self.0 {
-            Kind::Value(value) | Kind::Field { value, .. } => json::put(out, value),
-            Kind::Fields { values, .. } => json::put(out, values),
-            Kind::Event { event, .. } => event.as_erased().write_json(out),
-        }
-    }
+/// A value where it is, or made to be looked at.
+enum Known<'a> {
+    There(&'a Value),
+    Made(Option<Value>),
+}
 
-    /// Whether a cell can hold it: with the object around it, it nests at most 100 levels.
-    pub fn fits(&self) -> bool {
-        let levels = MAX_CELL_DEPTH - 1;
-        match &self.0 {
-            Kind::Value(value) => !nests_deeper(value, levels),
-            Kind::Field { value, .. } => !nests_deeper(value, levels - 1),
-            Kind::Fields { values, .. } => !values.iter().any(|value| nests_deeper(value, levels - 1)),
-            Kind::Event { .. } => true,
-        }
-    }
+/// What a path that leads through the second segment `name` says after it: nothing, or a field and what is below that. The
+/// outer `None` is for a path that leads elsewhere.
+#[allow(clippy::type_complexity)]
+pub(super) fn field_of<'p>(name: &str, path: &'p StorePath) -> Option<Option<(&'p str, Option<&'p str>)>> {
+    let Some(below) = path.after(name)? else { return Some(None) };
+    Some(Some(match path.depth() {
+        3 => (below, None),
+        _ => below.split_once('.').map(|(field, rest)| (field, Some(rest)))?,
+    }))
 }
 
 impl From<Value> for Given {
@@ -139,13 +132,18 @@ impl Held {
     }
 
     /// Puts an object of one field in place of what is there, in the room of the one before.
-    pub(super) fn put(&mut self, name: &'static str, given: Given) {
-        let new = Field { name, given, whole: OnceLock::new() };
+    pub(super) fn put(&mut self, name: &'static str, new: impl FieldValue) {
         match &mut self.field {
-            Some(field) => **field = new,
-            field => *field = Some(Box::new(new)),
+            Some(field) => {
+                field.name = name;
+                field.whole = OnceLock::new();
+                new.put_over(&mut field.given);
+            }
+            field => {
+                *field = Some(Box::new(Field { name, given: new.into_given(), whole: OnceLock::new() }));
+                self.value = Value::Null;
+            }
         }
-        self.value = Value::Null;
     }
 
     /// The value at a path, whose key is the cell's.
@@ -160,8 +158,16 @@ impl Held {
     /// The same, where the whole value need not be made for it.
     pub(super) fn find(&self, path: &StorePath) -> Option<Cow<'_, Value>> {
         match &self.field {
-            Some(field) if path.depth() > 1 => field.given.find(field.name, path),
+            Some(field) if path.depth() > 1 => field.given.at(field.name, path),
             _ => self.at(path).map(Cow::Borrowed),
+        }
+    }
+
+    /// What `look` says of it.
+    pub(super) fn look_at<R>(&self, path: &StorePath, look: impl FnOnce(&Value) -> R) -> Option<R> {
+        match &self.field {
+            Some(field) if path.depth() > 1 => field.given.look_at(field.name, path, look),
+            _ => self.at(path).map(look),
         }
     }
 

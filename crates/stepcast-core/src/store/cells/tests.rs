@@ -93,7 +93,7 @@ impl Event for Counted {
 #[test]
 fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
     let output = path("a.output");
-    let given = || Given::event(Payload::new(Counted { n: 1 })).unwrap();
+    let given = || FlatEvent::new(Payload::new(Counted { n: 1 })).unwrap();
     let mut fresh = cells(json!({ "a": { "error": 1 }, "b": 1 }));
     fresh.set_field(&path("a"), "output", given()).unwrap();
     assert_eq!(fresh.to_json(), json!({ "a": { "output": { "n": 1 } }, "b": 1 }));
@@ -107,7 +107,7 @@ fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
 
     let writes: [fn(&mut CellMap); 7] = [
         |cells| cells.set(&path("a.output.n"), json!(2)).unwrap(),
-        |cells| cells.set_field(&path("a"), "output", json!(2).into()).unwrap(),
+        |cells| cells.set_field(&path("a"), "output", Given::from(json!(2))).unwrap(),
         |cells| cells.edit(&path("a.more"), |_| Ok::<_, ()>(())).unwrap(),
         |cells| drop(cells.delete(&path("a.output"))),
         |cells| drop(cells.delete(&path("a"))),
@@ -121,23 +121,71 @@ fn an_event_is_given_back_until_somebody_writes_to_its_cell() {
         assert_eq!(CellMap::from_json(cells.to_json()).unwrap(), cells, "{at}");
     }
     let mut cells = fresh.clone();
-    assert!(cells.set_field(&path("a"), "output", nested(100).into()).is_err());
+    assert!(cells.set_field(&path("a"), "output", Given::from(nested(100))).is_err());
     assert_eq!(cells, fresh);
 }
 
 #[test]
-fn an_event_that_is_not_flat_is_kept_as_its_value() {
-    let mut cells = CellMap::new();
+fn an_event_that_is_not_flat_is_given_back() {
     let event = Payload::new(crate::StartEvent::default().with("n", json!([1])));
-    cells.set_field(&path("a"), "output", Given::event(event).unwrap()).unwrap();
-    assert!(cells.event(&path("a.output")).is_none());
-    assert_eq!(cells.find(&path("a.output.n.0")).as_deref(), Some(&json!(1)));
+    assert_eq!(FlatEvent::new(event).unwrap_err().meta().tag, "StartEvent");
+}
+
+#[test]
+fn every_form_of_a_value_is_as_its_json_and_takes_the_place_of_every_other() {
+    let names: std::sync::Arc<[String]> = ["n", "ab"].map(str::to_owned).into();
+    let others: std::sync::Arc<[String]> = ["n", "ab"].map(str::to_owned).into();
+    let event = || FlatEvent::new(Payload::new(Counted { n: 1 })).unwrap();
+    let one = || OneField::new("n", json!({ "x": [7] }));
+    let fields = |names| Fields::new(names, vec![json!(2), json!({ "x": 3 })]);
+    let whole = || Given::from(json!({ "n": { "x": [4] } }));
+    macro_rules! check {
+        ($new:expr, $at_hand:literal, $json:tt, $bare:literal) => {{
+            let json = json!($json);
+            let mut text = Vec::new();
+            $new.write_bare(&mut text).unwrap();
+            assert_eq!(String::from_utf8(text).unwrap(), $bare);
+            for at in ["n", "n.x", "n.x.0", "ab", "ab.x", "a", "n.x.y", ""] {
+                let place = path(&format!("k.output{}{at}", if at.is_empty() { "" } else { "." }));
+                let found = if at.is_empty() { Some(json.clone()) } else { path(at).get(&json).cloned() };
+                assert_eq!($new.find("output", &place).map(Cow::into_owned), found, "{at} of {json}");
+                $new.look_at(at, |field| assert_eq!(Some(field), json.get(at), "{at} of {json}"));
+            }
+            assert_eq!($new.look_at("n", Value::clone).is_some(), $at_hand);
+            assert!($new.find("output", &path("k.out.n")).is_none() && $new.find("output", &path("k")).is_none());
+            for before in 0..6 {
+                for looked_at in [false, true] {
+                    let mut cells = CellMap::new();
+                    let k = path("k");
+                    match before {
+                        0 => cells.set(&k, json!({ "output": 1, "error": 2 })),
+                        1 => cells.set_field(&k, "output", event()),
+                        2 => cells.set_field(&k, "output", one()),
+                        3 => cells.set_field(&k, "output", fields(&others)),
+                        4 => cells.set_field(&k, "output", whole()),
+                        _ => cells.set_field(&k, "other", fields(&names)),
+                    }
+                    .unwrap();
+                    // What was made of the old value must not stay.
+                    assert!(!looked_at || (cells.get(&path("k.output.n")), cells.to_json()).1.is_object());
+                    cells.set_field(&k, "output", $new).unwrap();
+                    assert_eq!(cells.look_at(&path("k.output.n"), Value::clone), json.get("n").cloned());
+                    assert_eq!(cells.get(&path("k.output.n")).cloned(), json.get("n").cloned());
+                    assert_eq!(cells.to_json(), json!({ "k": { "output": json } }));
+                }
+            }
+        }};
+    }
+    check!(event(), true, { "n": 1 }, r#"{"n":1}"#);
+    check!(one(), true, { "n": { "x": [7] } }, r#"{"x":[7]}"#);
+    check!(fields(&names), true, { "n": 2, "ab": { "x": 3 } }, r#"[2,{"x":3}]"#);
+    check!(whole(), false, { "n": { "x": [4] } }, r#"{"n":{"x":[4]}}"#);
 }
 
 #[test]
 fn an_object_of_one_field_is_as_any_other() {
     let mut cells = CellMap::new();
-    cells.set_field(&path("a"), "output", Given::field("value", json!({ "n": [1] }))).unwrap();
+    cells.set_field(&path("a"), "output", OneField::new("value", json!({ "n": [1] }))).unwrap();
     for made in [false, true] {
         if made {
             assert_eq!(cells.to_json(), json!({ "a": { "output": { "value": { "n": [1] } } } }));
@@ -151,11 +199,12 @@ fn an_object_of_one_field_is_as_any_other() {
             ("a.output.value.m", None),
         ] {
             assert_eq!(cells.find(&path(at)).map(Cow::into_owned), found, "{at}");
+            assert_eq!(cells.look_at(&path(at), Value::clone), found, "{at}");
             assert_eq!(cells.get(&path(at)).cloned(), found, "{at}");
         }
     }
-    assert!(cells.set_field(&path("a"), "output", Given::field("value", nested(98))).is_ok());
-    assert!(cells.set_field(&path("a"), "output", Given::field("value", nested(99))).is_err());
+    assert!(cells.set_field(&path("a"), "output", OneField::new("value", nested(98))).is_ok());
+    assert!(cells.set_field(&path("a"), "output", OneField::new("value", nested(99))).is_err());
 }
 
 #[test]
@@ -164,9 +213,9 @@ fn an_object_of_known_fields_is_as_any_other() {
     let values = || vec![json!(1), json!({ "n": [2] }), json!(3), json!(null)];
     let whole = json!({ "a": 1, "ab": { "n": [2] }, "b.c": 3, "": null });
     let mut cells = CellMap::new();
-    cells.set_field(&path("k"), "output", Given::fields(&names, values())).unwrap();
+    cells.set_field(&path("k"), "output", Fields::new(&names, values())).unwrap();
     let mut text = Vec::new();
-    Given::fields(&names, values()).write_bare(&mut text).unwrap();
+    Fields::new(&names, values()).write_bare(&mut text).unwrap();
     assert_eq!(text, br#"[1,{"n":[2]},3,null]"#);
     for at in ["a", "a.x", "ab", "ab.n", "ab.n.0", "ab.n.1", "b", "b.c", "abc"] {
         let place = path(&format!("k.output.{at}"));
@@ -175,8 +224,8 @@ fn an_object_of_known_fields_is_as_any_other() {
         assert_eq!(cells.get(&place).cloned(), found, "{at}");
     }
     assert_eq!(cells.to_json(), json!({ "k": { "output": whole } }));
-    assert!(Given::fields(&names, vec![nested(98)]).fits());
-    assert!(!Given::fields(&names, vec![json!(1), nested(99)]).fits());
+    assert!(Fields::new(&names, vec![nested(98)]).fits());
+    assert!(!Fields::new(&names, vec![json!(1), nested(99)]).fits());
 }
 
 #[test]
@@ -192,8 +241,8 @@ fn a_path_finds_its_cell_in_whatever_map() {
     assert_eq!(first.delete(&a), Some(json!(1)));
     // What was last is where the other one was.
     assert_eq!((first.get(&a), first.get(&b), first.get(&path("c"))), (None, Some(&json!(5)), Some(&json!(3))));
-    other.set_field(&a, "output", json!(6).into()).unwrap();
-    other.set_field(&b, "output", json!(7).into()).unwrap();
+    other.set_field(&a, "output", Given::from(json!(6))).unwrap();
+    other.set_field(&b, "output", Given::from(json!(7))).unwrap();
     assert_eq!(other.to_json(), json!({ "a": { "output": 6 }, "b": { "output": 7 }, "c": 3 }));
     first.clear();
     assert_eq!((first.get(&a), first.get(&b)), (None, None));
