@@ -267,7 +267,7 @@ impl CellMap {
 
     fn cell(&self, path: &StorePath) -> Option<&Cell> {
         if let Some((key, cell)) = self.cells.get_index(path.place.last())
-            && key == path.key()
+            && same(key, path.key())
         {
             return Some(cell);
         }
@@ -278,7 +278,7 @@ impl CellMap {
 
     fn cell_mut(&mut self, path: &StorePath) -> Option<&mut Cell> {
         let last = path.place.last();
-        let known = self.cells.get_index(last).is_some_and(|(key, _)| key == path.key());
+        let known = self.cells.get_index(last).is_some_and(|(key, _)| same(key, path.key()));
         let place = if known { last } else { self.cells.get_index_of(path.key())? };
         path.place.found(place);
         self.cells.get_index_mut(place).map(|(_, cell)| cell)
@@ -325,6 +325,20 @@ impl TryFrom<Map<String, Value>> for CellMap {
 impl Serialize for CellMap {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
+    }
+}
+
+/// Whether two keys are the same. Most are short, and a call to compare them would take longer than to do it.
+fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        0..4 => a.iter().eq(b),
+        4..8 => a.first_chunk::<4>() == b.first_chunk() && a.last_chunk::<4>() == b.last_chunk(),
+        8..=16 => a.first_chunk::<8>() == b.first_chunk() && a.last_chunk::<8>() == b.last_chunk(),
+        _ => a == b,
     }
 }
 

@@ -16,6 +16,8 @@ const PIECE: usize = 1 << PIECE_BITS;
 const PIECE_BITS: u32 = 14;
 /// A place is a number of 31 bits: the number of the piece, which begins again at 0, and where the word begins in it.
 const PIECES: u32 = 1 << (31 - PIECE_BITS);
+/// So many can be told apart, with the one that is being filled.
+const MOST_FULL: usize = PIECES as usize - 1;
 
 /// Makes events of what was said with [`Told::say`](crate::Told::say).
 pub trait Teller: fmt::Debug + Send + Sync + 'static {
@@ -28,11 +30,14 @@ pub trait Teller: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub(super) struct Words {
     teller: Arc<dyn Teller>,
-    pieces: VecDeque<Vec<u8>>,
-    /// The number of the first of them.
+    /// Pieces that are full.
+    full: VecDeque<Vec<u8>>,
+    /// The piece after them.
+    last: Vec<u8>,
+    /// The number of the first piece.
     first: u32,
     /// One whose words are gone.
-    spare: Option<Vec<u8>>,
+    spare: Vec<u8>,
 }
 
 /// Where a word is: a number of 31 bits.
@@ -41,7 +46,7 @@ pub(super) struct Place(pub(super) u32);
 
 impl Words {
     pub(super) fn new(teller: Arc<dyn Teller>) -> Self {
-        Words { teller, pieces: VecDeque::new(), first: 0, spare: None }
+        Words { teller, full: VecDeque::new(), last: Vec::new(), first: 0, spare: Vec::new() }
     }
 
     /// Adds one; what is long, or of another teller, becomes an event. `None` if `write` refuses.
@@ -51,51 +56,48 @@ impl Words {
         about: u32,
         write: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> Option<Result<Place, AnyEvent>> {
-        let number = self.room();
-        let piece = self.pieces.back_mut()?;
+        if self.last.len() + HEAD + LONGEST > PIECE {
+            self.begin_piece();
+        }
+        let piece = &mut self.last;
         let from = piece.len();
         put_head(piece, about);
         let text_from = piece.len();
-        if !write(piece) {
+        if !write(piece) || piece.len() < text_from {
             piece.truncate(from);
             return None;
         }
-        // `write` is not to shorten what it is given; if it does, there is no text.
-        let len = piece.len().saturating_sub(text_from);
+        let len = piece.len() - text_from;
         let is_mine = std::ptr::addr_eq(Arc::as_ptr(&self.teller), Arc::as_ptr(teller));
-        if len <= LONGEST && is_mine && self.pieces.len() < PIECES as usize {
-            let piece = self.pieces.back_mut()?;
-            piece.resize(text_from + len, 0);
+        if len <= LONGEST && is_mine && self.full.len() < MOST_FULL {
             piece[text_from - 1] = len as u8;
+            let number = (self.first + self.full.len() as u32) % PIECES;
             return Some(Ok(Place(number << PIECE_BITS | from as u32)));
         }
-        let piece = self.pieces.back_mut()?;
-        let text = piece.get(text_from..).unwrap_or_default().into();
+        let text = piece[text_from..].into();
         piece.truncate(from);
         piece.shrink_to(PIECE);
         Some(Err(Arc::clone(teller).event(about, text)))
     }
 
-    /// Sees that the last piece has room for a word, and gives its number.
-    fn room(&mut self) -> u32 {
-        if !self.pieces.back().is_some_and(|last| last.len() + HEAD + LONGEST <= PIECE) {
-            let piece = match self.pieces.is_empty() {
-                // Most logs are short.
-                true => Vec::new(),
-                false => self.spare.take().unwrap_or_else(|| Vec::with_capacity(PIECE)),
-            };
-            self.pieces.push_back(piece);
+    #[cold]
+    fn begin_piece(&mut self) {
+        if self.full.len() < MOST_FULL {
+            let mut next = std::mem::take(&mut self.spare);
+            next.reserve_exact(PIECE);
+            self.full.push_back(std::mem::replace(&mut self.last, next));
         }
-        (self.first + self.pieces.len() as u32 - 1) % PIECES
     }
 
-    fn piece(&self, place: Place) -> usize {
+    /// How many pieces there are before that of a word.
+    fn before(&self, place: Place) -> usize {
         let number = place.0 >> PIECE_BITS;
         ((number + PIECES - self.first) % PIECES) as usize
     }
 
     pub(super) fn event(&self, place: Place) -> Option<AnyEvent> {
-        let piece = self.pieces.get(self.piece(place))?;
+        let before = self.before(place);
+        let piece = if before == self.full.len() { &self.last } else { self.full.get(before)? };
         let (about, rest) = head(piece.get(place.0 as usize % PIECE..)?)?;
         let (len, rest) = rest.split_first()?;
         let text = rest.get(..usize::from(*len))?;
@@ -104,10 +106,10 @@ impl Words {
 
     /// All before this one are not needed any more.
     pub(super) fn begin_with(&mut self, place: Place) {
-        for _ in 0..self.piece(place).min(self.pieces.len()) {
-            if let Some(mut piece) = self.pieces.pop_front() {
+        for _ in 0..self.before(place).min(self.full.len()) {
+            if let Some(mut piece) = self.full.pop_front() {
                 piece.clear();
-                self.spare = Some(piece);
+                self.spare = piece;
             }
             self.first = (self.first + 1) % PIECES;
         }
@@ -230,7 +232,7 @@ mod tests {
                 let event = words.event(*place).unwrap();
                 assert_eq!(event.get::<StopEvent>().unwrap().result().unwrap(), said);
             }
-            assert!(words.pieces.len() <= 5, "{} pieces of 40 KB", words.pieces.len());
+            assert!(words.full.len() <= 4, "{} pieces and one of 40 KB", words.full.len());
         }
         assert!(words.first < PIECES - 2, "the numbers began again");
     }

@@ -229,6 +229,20 @@ fn an_object_of_known_fields_is_as_any_other() {
 }
 
 #[test]
+fn keys_are_the_same_where_all_of_their_bytes_are() {
+    let text = "abcdefghijklmnopqrstuvwxyz";
+    for len in 0..text.len() {
+        let key = &text[..len];
+        assert!(same(key, &key.to_owned()));
+        assert!(!same(key, &text[..len + 1]) && !same(&text[..len + 1], key));
+        for at in 0..len {
+            let other = format!("{}A{}", &key[..at], &key[at + 1..]);
+            assert!(!same(key, &other), "{key} {other}");
+        }
+    }
+}
+
+#[test]
 fn a_path_finds_its_cell_in_whatever_map() {
     let (a, b) = (path("a"), path("b.n"));
     let mut first = cells(json!({ "a": 1, "b": { "n": 2 }, "c": 3 }));
