@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use stepcast::backend::{Holder, RunFilter, RunStatus};
+use stepcast::backend::{Holder, RunStatus};
 use stepcast::prelude::*;
-use stepcast::{RunError, RunId, Runtime};
+use stepcast::{RunError, Runtime};
 use support::stores::Store;
 use support::within;
 
@@ -146,56 +146,6 @@ fn one_with_a_long_journal_leaves_with_a_checkpoint() {
             run.send_event(Go { n: 7 }).expect("it is sent");
             assert_eq!(within(run.result()).await.expect("it ends").n, 10_107, "{}", store.name());
             assert_eq!(flow.begun.load(Ordering::SeqCst), 2, "{}", store.name());
-        });
-    }
-}
-
-#[derive(Clone, Default)]
-struct Asks {
-    let_go: Arc<AtomicU32>,
-    child: Waits,
-}
-
-#[workflow(Begin => Done, name = "Asks")]
-impl Asks {
-    #[step]
-    async fn ask(&self, ev: Begin, ctx: Context) -> Result<Done> {
-        let _noticed = Noticed(Arc::clone(&self.let_go));
-        Ok(ctx.run_child(self.child.clone(), ev).await?)
-    }
-}
-
-#[test]
-fn one_that_has_children_stays_with_them() {
-    for store in Store::all() {
-        store.process(async {
-            let flow = Asks::default();
-            let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(2));
-            runtime.register(flow.clone()).expect("it is registered");
-            runtime.register(flow.child.clone()).expect("it is registered");
-            let begin = Begin { patience: LONG, text: String::new() };
-            let run = runtime.run(flow.clone(), begin, RunOptions::new().run_id("held"));
-            let statuses = vec![RunStatus::Waiting];
-            let filter = RunFilter { workflow: Some("Waits".to_owned()), statuses, ..RunFilter::default() };
-            let child = within(async {
-                loop {
-                    let mut found = runtime.list_runs(filter.clone(), None, 1).await.expect("they are read");
-                    match found.pop() {
-                        Some(child) => break child,
-                        None => tokio::task::yield_now().await,
-                    }
-                }
-            })
-            .await;
-            // Another run leaves meanwhile, so there was time for these.
-            let other = Waits::default();
-            let begin = Begin { patience: LONG, text: String::new() };
-            let another = runtime.run(other.clone(), begin, RunOptions::new().run_id("another"));
-            left(&other, 1).await;
-            drop(another);
-            assert_eq!((flow.let_go.load(Ordering::SeqCst), flow.child.let_go.load(Ordering::SeqCst)), (0, 0));
-            runtime.send_event(&RunId::from(child.run), Go { n: 7 }).await.expect("it is sent");
-            assert_eq!(within(run.result()).await.expect("it ends").n, 107, "{}", store.name());
         });
     }
 }

@@ -402,13 +402,14 @@ fn while_all_locked(
 
 impl RunShared {
     pub(crate) async fn take_snapshot(self: &Arc<Self>) -> Result<RunSnapshot, SnapshotError> {
+        let _held = self.bring_children().await;
         let (reply, taken) = tokio::sync::oneshot::channel();
         let mut snapshot = match self.post(Message::Snapshot(reply)) {
             None => taken.await.unwrap_or(Err(SnapshotError::Dropped))?,
             // The dispatcher is gone with the run's end: what is left is the end itself.
             Some(_) => Dispatch::new(Arc::clone(self), Box::new(RunCore::ended())).snapshot_ended()?,
         };
-        for child in self.children() {
+        for child in self.children().into_iter().filter(|child| !child.has_left()) {
             let taken = Box::pin(child.take_snapshot()).await?;
             snapshot.children.push((child.id().to_string(), taken));
         }

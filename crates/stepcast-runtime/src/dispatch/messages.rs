@@ -68,7 +68,7 @@ impl Dispatch {
             // The next round sees whom that leaves without room.
             Message::Stays => {}
             Message::Kept(reply) => core.hold(Held::Reply(reply)),
-            Message::Leave => core.leave_soon(),
+            Message::Leave => self.leave_soon(core),
             Message::Stop(error) => self.stop(core, error),
             Message::Cancel => self.tick(core, TickKind::Cancel),
             Message::Snapshot(reply) => drop(reply.send(self.take_snapshot(core))),

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::dispatch::Journal;
 use crate::exec::OpLog;
 use crate::program::Program;
-use crate::run::{AnyRun, Begin, NewChild, RunError, RunId, RunOptions, RunShared, SharedError, lock, refused};
+use crate::run::{AnyRun, Begin, NewChild, RunError, RunId, RunOptions, RunShared, SharedError, refused};
 use crate::runtime::{Registered, Runtime, RuntimeLink};
 use crate::snapshot::Restored;
 
@@ -35,6 +35,7 @@ impl Runtime {
         }
         let record = self.find_run(run).await?;
         let record = record.ok_or_else(|| ClaimError::UnknownRun { run: Arc::from(run.as_str()) })?;
+        let parent = self.parent_of(&record);
         let found = self.find(&record.workflow).ok();
         let registered = found.as_ref().map(|found| Arc::clone(&found.program));
         let (its, id, changed) = (Arc::clone(host), run.clone(), record.changed);
@@ -44,13 +45,14 @@ impl Runtime {
         });
         let loaded = loaded.await.unwrap_or(Err(AttachError::ShuttingDown));
         let (program, loaded) = loaded.inspect_err(|error| host.note_refusal(run, changed, error))?;
-        Ok(self.go_on(host, Registered::with(found, program), run, loaded, RunOptions::default(), None))
+        let found = Registered::with(found, program);
+        Ok(self.go_on(host, found, run, loaded, RunOptions::default(), parent.as_ref()))
     }
 
     /// Claims runs and goes on with those that were to be had.
     pub(super) async fn adopt(&self, host: &Arc<Host>, records: Vec<RunRecord>) {
         let _one_at_a_time = host.taking_up.lock().await;
-        let mut wanted: Vec<(RunId, Option<Registered>, Time)> = Vec::with_capacity(records.len());
+        let mut wanted: Vec<Wanted> = Vec::with_capacity(records.len());
         let mut asked: Vec<(RunRecord, Option<Arc<Program>>)> = Vec::with_capacity(records.len());
         for record in records {
             let id = RunId::from(Arc::clone(&record.run));
@@ -58,7 +60,8 @@ impl Runtime {
             let may_be = found.is_some() || host.may_define(&record);
             if may_be && !host.refused(&id, record.changed) && self.get(&id).is_none() {
                 let program = found.as_ref().map(|found| Arc::clone(&found.program));
-                wanted.push((id, found, record.changed));
+                let parent = self.parent_of(&record);
+                wanted.push(Wanted { id, found, parent, changed: record.changed });
                 asked.push((record, program));
             }
         }
@@ -68,11 +71,11 @@ impl Runtime {
         let its = Arc::clone(host);
         let loaded = ask(host.backend(), move |backend| claim_and_load(&its, backend, &asked));
         let loaded = loaded.await.unwrap_or_default();
-        for ((id, found, changed), loaded) in wanted.into_iter().zip(loaded) {
+        for (Wanted { id, found, parent, changed }, loaded) in wanted.into_iter().zip(loaded) {
             match loaded {
                 Ok((program, loaded)) => {
                     let found = Registered::with(found, program);
-                    drop(self.go_on(host, found, &id, loaded, RunOptions::default(), None));
+                    drop(self.go_on(host, found, &id, loaded, RunOptions::default(), parent.as_ref()));
                 }
                 Err(AttachError::Claim(_)) => {}
                 Err(error) => {
@@ -100,7 +103,16 @@ impl Runtime {
         let _ = keeping.recorded.set(Ok(()));
         keeping.has_children.store(has_children, Ordering::Relaxed);
         let begin = Begin::Restored(Box::new(restored));
-        self.launch_kept(found, begin, options, id, Some(keeping), parent)
+        let run = self.launch_kept(found, begin, options, id, Some(keeping), parent);
+        if let Some(parent) = parent {
+            parent.take_child(run.shared());
+        }
+        run
+    }
+
+    /// The record of a run's parent, if that is live.
+    fn parent_of(&self, record: &RunRecord) -> Option<Arc<RunShared>> {
+        record.parent.as_ref().and_then(|parent| self.shared_of(&RunId::from(Arc::clone(parent))))
     }
 
     /// Begins a run that its backend keeps.
@@ -174,11 +186,13 @@ impl Runtime {
             keeping.has_children.store(true, Ordering::Relaxed);
         }
         let _one_at_a_time = host.taking_up.lock().await;
-        let run = match self.shared_of(&new.id) {
-            Some(live) => {
-                *lock(&live.rare().parent) = Arc::downgrade(parent);
-                live
-            }
+        let live = self.shared_of(&new.id);
+        if let Some(live) = &live {
+            parent.adopt_child(live);
+        }
+        // From here on, one that is in memory stays there for its parent.
+        let run = match live.filter(|live| !live.has_left()) {
+            Some(live) => live,
             None => {
                 let (its, given, wanted) = (Arc::clone(host), Arc::clone(&program), new.id.clone());
                 let stored = ask(host.backend(), move |backend| match backend.run(wanted.as_str())? {
@@ -196,7 +210,9 @@ impl Runtime {
                 let run = match stored {
                     Ok(None) => {
                         let found = Registered::new(program, flow.instance);
-                        self.begin_kept(host, (&name, found), start, options, &id, Some(parent))
+                        let run = self.begin_kept(host, (&name, found), start, options, &id, Some(parent));
+                        parent.take_child(run.shared());
+                        run
                     }
                     Ok(Some((program, loaded))) => {
                         let found = Registered::new(program, flow.instance);
@@ -207,7 +223,6 @@ impl Runtime {
                 Arc::clone(run.shared())
             }
         };
-        lock(&parent.rare().children).push(Arc::downgrade(&run));
         Ok(run)
     }
 }
@@ -223,6 +238,14 @@ fn not_had(error: AttachError) -> RunError {
         }
         error => RunError::NotKept { source: SharedError::new(Box::new(error)) },
     }
+}
+
+/// A stored run that is to go on here.
+struct Wanted {
+    id: RunId,
+    found: Option<Registered>,
+    parent: Option<Arc<RunShared>>,
+    changed: Time,
 }
 
 type Taken = Result<(Arc<Program>, Found), AttachError>;

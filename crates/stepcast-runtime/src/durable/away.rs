@@ -2,17 +2,23 @@
 //! and are read anew where something calls.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use stepcast_core::backend::{Batch, Done};
+use stepcast_core::backend::{Batch, Done, RunFilter, RunStatus};
 use tokio::runtime::Handle;
 
 use super::read_anew;
 use crate::clock;
 use crate::dispatch::{First, RunCore, RunTask};
-use crate::run::{RunShared, Task, lock};
+use crate::run::{AnyRun, RunId, RunShared, Task, lock};
+use crate::runtime::RuntimeLink;
 
 /// Starts the dispatcher of a run that is away. It finds nothing of the run but that it is being read.
 pub(crate) fn come_back(run: &Arc<RunShared>, tokio: &Handle) {
+    // It rests anew: whoever looks for idle runs before the dispatcher is there lets it be.
+    if let Some(keeping) = run.keeping() {
+        keeping.quiet_since.store(u64::MAX, Ordering::Relaxed);
+    }
     let core = RunCore::to_be_read(run);
     tokio.spawn(read_anew(Arc::clone(run)));
     tokio.spawn(RunTask::new(Arc::clone(run), First::Core(core)));
@@ -25,6 +31,9 @@ impl RunShared {
         if !matches!(inbox.task, Task::Away(_)) {
             return false;
         }
+        if self.is_awaited() {
+            return true;
+        }
         let Some(gone) = self.link().and_then(|link| link.forget_idle(self)) else { return true };
         inbox.task = Task::Ended;
         drop(inbox);
@@ -33,6 +42,30 @@ impl RunShared {
         }
         drop(gone);
         true
+    }
+
+    /// Brings children back that sleep in the store, and theirs, as far as their workflows are known here. Others come with
+    /// the steps that wait for them. They stay as they are for as long as what this gives is held.
+    pub(crate) async fn bring_children(self: &Arc<Self>) -> Vec<AnyRun> {
+        let mut all = Vec::new();
+        let mut parents = vec![Arc::clone(self)];
+        while let Some(parent) = parents.pop() {
+            if !parent.keeping().is_some_and(|keeping| keeping.has_children.load(Ordering::Relaxed)) {
+                continue;
+            }
+            let Some(runtime) = parent.link().and_then(RuntimeLink::runtime) else { break };
+            let of = Some(Arc::from(parent.id().as_str()));
+            let statuses = vec![RunStatus::Running, RunStatus::Waiting];
+            let filter = RunFilter { parent: of, statuses, ..RunFilter::default() };
+            for child in runtime.list_runs(filter, None, usize::MAX).await.unwrap_or_default() {
+                if let Ok(child) = runtime.attach(&RunId::from(child.run)).await {
+                    parent.adopt_child(child.shared());
+                    parents.push(Arc::clone(child.shared()));
+                    all.push(child);
+                }
+            }
+        }
+        all
     }
 
     /// Writes a batch that gives the lease back, and holds the run until that is done.

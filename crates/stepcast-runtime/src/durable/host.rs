@@ -309,9 +309,17 @@ impl Runtime {
                 let records = ask(host.backend(), move |backend| {
                     ids.iter().filter_map(|id| backend.run(id.as_str()).ok().flatten()).collect::<Vec<_>>()
                 });
-                let mut records = records.await.unwrap_or_default();
-                let is_ours = |record: &RunRecord| record.holder != Holder::Other && self.can_be_ours(host, record);
-                records.retain(|record| !record.status.is_end() && is_ours(record));
+                let records = records.await.unwrap_or_default().into_iter();
+                let (records, others): (Vec<_>, Vec<_>) = records
+                    .filter(|record| !record.status.is_end() && record.holder != Holder::Other)
+                    .partition(|record| self.can_be_ours(host, record));
+                // Only its parent's step may know the workflow of a child.
+                for parent in others.into_iter().filter_map(|record| record.parent).map(RunId::from) {
+                    match self.shared_of(&parent) {
+                        Some(parent) => parent.nudge(),
+                        None => left.push(parent),
+                    }
+                }
                 let ids: Vec<RunId> = records.iter().map(|record| RunId::from(Arc::clone(&record.run))).collect();
                 self.adopt(host, records).await;
                 // What somebody else has taken up meanwhile may have been read before its letter came.

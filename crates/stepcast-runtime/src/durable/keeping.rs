@@ -153,7 +153,12 @@ impl Keeping {
     }
 
     pub(crate) fn seal(&self) {
-        self.sealed.store(true, Ordering::Relaxed);
+        self.sealed.store(true, Ordering::Release);
+    }
+
+    /// Whether the run's end is on its way into the store, or there.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::Acquire)
     }
 
     /// Hands a batch to the backend.

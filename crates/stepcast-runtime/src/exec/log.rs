@@ -165,6 +165,13 @@ impl OpLog {
         self.labels[self.find(kind, label)?].results.as_ref()?.get(ordinal as usize)?.as_ref()
     }
 
+    /// Whether this child was begun, and has not come to its end as far as this is told.
+    pub(crate) fn awaits_child(&self, child: &str) -> bool {
+        let children = self.labels.iter().filter(|label| label.kind == OpKind::Child);
+        let records = children.flat_map(|label| label.results.iter().flat_map(|all| all.iter()).flatten());
+        records.into_iter().any(|record| matches!(record, Recorded::Child { run_id, end: None } if run_id == child))
+    }
+
     /// Whether an operation without a result was done by an earlier attempt.
     pub(crate) fn was_done(&self, kind: OpKind, label: &str, ordinal: u32) -> bool {
         self.find(kind, label).is_some_and(|at| ordinal < self.labels[at].done)

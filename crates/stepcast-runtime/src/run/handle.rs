@@ -311,6 +311,7 @@ impl AnyRun {
     /// What the run and its children ask of people, oldest first.
     pub async fn pending_inputs(&self) -> Vec<InputRecord> {
         let mut all = Vec::new();
+        let _held = self.shared.bring_children().await;
         for run in self.shared.with_children() {
             let (reply, inputs) = oneshot::channel();
             if run.post(Message::Inputs(reply)).is_some() {
@@ -349,7 +350,13 @@ impl AnyRun {
 
     async fn give(&self, input: &InputId, answer: Given) -> Result<(), RespondError> {
         let id = || input.to_string();
-        let Some(run) = self.shared.with_children().into_iter().find(|run| *run.id() == input.run_id) else {
+        let find = || self.shared.with_children().into_iter().find(|run| *run.id() == input.run_id && !run.has_left());
+        let (mut found, mut held) = (find(), Vec::new());
+        if found.is_none() {
+            held = self.shared.bring_children().await;
+            found = find();
+        }
+        let Some(run) = found else {
             // A child that asked has ended meanwhile.
             let below = input.run_id.as_str().strip_prefix(self.run_id().as_str());
             if below.is_some_and(|rest| rest.starts_with('.')) {
@@ -366,7 +373,9 @@ impl AnyRun {
         if run.post(Message::Respond { input: input.number, answer, reply }).is_some() {
             return Err(RespondError::Ended { id: id() });
         }
-        answered.await.unwrap_or_else(|_| Err(RespondError::Ended { id: id() }))
+        let answered = answered.await.unwrap_or_else(|_| Err(RespondError::Ended { id: id() }));
+        drop(held);
+        answered
     }
 
     /// Ends the run. Its executions get a cancelled token and a grace; awaiting it gives `RunError::Cancelled`.

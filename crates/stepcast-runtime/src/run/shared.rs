@@ -237,6 +237,35 @@ impl RunShared {
         !matches!(lock(&self.inbox).task, Task::Ended | Task::Away(_))
     }
 
+    /// Whether the run's end is waited for by a parent that is in memory, which would not hear of it from another record.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.parent().is_some_and(|parent| parent.is_in_memory())
+    }
+
+    /// Makes a run a child of this one.
+    pub(crate) fn take_child(self: &Arc<Self>, child: &Arc<RunShared>) {
+        *lock(&child.rare().parent) = Arc::downgrade(self);
+        let mut children = lock(&self.rare().children);
+        // Those that are gone make room, where there is none.
+        if children.len() == children.capacity() {
+            children.retain(|child| child.strong_count() > 0);
+            let room = children.len().max(4);
+            children.reserve(room);
+        }
+        children.push(Arc::downgrade(child));
+    }
+
+    /// As [`take_child`](Self::take_child), of a run that may be one already.
+    pub(crate) fn adopt_child(self: &Arc<Self>, child: &Arc<RunShared>) {
+        lock(&self.rare().children).retain(|known| known.as_ptr() != Arc::as_ptr(child));
+        self.take_child(child);
+    }
+
+    /// Whether the run has left memory without an end: who waits for one has to look elsewhere.
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(lock(&self.inbox).task, Task::Ended) && !self.ending.load(Ordering::Acquire)
+    }
+
     /// The children that are still held by somebody.
     pub(crate) fn children(&self) -> Vec<Arc<RunShared>> {
         let Some(rare) = self.rare_if_any() else { return Vec::new() };
@@ -328,10 +357,9 @@ impl RunShared {
     }
 
     /// Whether a kept run can leave memory while somebody holds it. Who reads its stream sees what becomes of the steps,
-    /// which would begin anew; and what it holds of its children is not made anew.
+    /// which would begin anew.
     pub(crate) fn may_go_away(&self) -> bool {
-        let is_alone = |keeping: &Keeping| !keeping.has_children.load(Ordering::Relaxed);
-        self.keeping().is_some_and(is_alone) && !self.is_watched()
+        self.keeping().is_some() && !self.is_watched()
     }
 
     /// Appends an event to the log and wakes its readers. A kept run says when it recorded the event.

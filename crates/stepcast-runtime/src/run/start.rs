@@ -135,10 +135,13 @@ impl ChildFlow {
 /// A child of a run: attached to if it lives, taken up from where it was stored, else begun. Gives it back if another
 /// living process has it.
 pub(crate) async fn start_child(parent: &Arc<RunShared>, mut new: NewChild) -> Result<Arc<RunShared>, NewChild> {
-    let known =
-        lock(&parent.rare().children).iter().filter_map(|child| child.upgrade()).find(|child| *child.id() == new.id);
-    if let Some(child) = known {
-        return Ok(child);
+    // Of a run that a backend keeps, the runtime's list knows which record of a child is the one that goes on.
+    if parent.keeping().is_none() {
+        let children = lock(&parent.rare().children);
+        let known = children.iter().filter_map(|child| child.upgrade()).find(|child| *child.id() == new.id);
+        if let Some(child) = known {
+            return Ok(child);
+        }
     }
     new.options.run_id = Some(new.id.clone());
     // Who keeps the frames of a run keeps those of what it runs.
@@ -171,7 +174,7 @@ pub(crate) async fn start_child(parent: &Arc<RunShared>, mut new: NewChild) -> R
     };
     let instance = Some(flow.instance);
     let child = launch(program, instance, begin, Some(options), Ties { parent: Some(parent), ..Ties::default() });
-    lock(&parent.rare().children).push(Arc::downgrade(&child));
+    parent.take_child(&child);
     // Nobody holds a handle of a child: it is sent to through its parent.
     child.drop_handle();
     Ok(child)

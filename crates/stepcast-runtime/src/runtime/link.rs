@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex, Weak};
 
+use stepcast_core::WorkflowDef;
 use stepcast_core::backend::Backend;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -33,6 +34,11 @@ impl RuntimeLink {
 
     pub(crate) fn runtime(&self) -> Option<Runtime> {
         self.inner().map(Runtime::of)
+    }
+
+    /// Whether a stored run of the workflow can go on here by itself.
+    pub(crate) fn knows(&self, def: &WorkflowDef) -> bool {
+        def.document().is_some() || self.inner().is_some_and(|inner| inner.workflows.contains_key(def.name()))
     }
 
     /// Whether the workflow's concurrent runs are bounded.

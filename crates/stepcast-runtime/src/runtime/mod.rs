@@ -149,9 +149,9 @@ impl Runtime {
         self.inner.host.as_ref().map(|host| host.backend())
     }
 
-    /// How long a run of a backend rests before it leaves memory, unless somebody reads its stream, or holds a
-    /// handle of it and it has had children or goes step by step. It comes back when an event, an answer, a deadline or somebody with a handle
-    /// calls; its steps begin again up to where they waited. Default 60 s.
+    /// How long a run of a backend rests before it leaves memory, unless somebody reads its stream, or holds a handle of
+    /// it while it goes step by step. It comes back when an event, an answer, the end of a child, a deadline or somebody
+    /// with a handle calls; its steps begin again up to where they waited. Default 60 s.
     #[must_use]
     pub fn with_idle(self, idle: Duration) -> Self {
         if let Some(host) = &self.inner.host {

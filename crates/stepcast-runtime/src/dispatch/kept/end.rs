@@ -13,7 +13,7 @@ use super::journal::Held;
 use crate::clock;
 use crate::dispatch::{Dispatch, RunCore};
 use crate::durable;
-use crate::run::{RunEnd, RunError, SharedError, lock};
+use crate::run::{Message, RunEnd, RunError, SharedError, lock};
 
 /// Why a stored run ended without a stop event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -113,7 +113,11 @@ impl Dispatch {
             keeping.has_children.store(false, Ordering::Relaxed);
         }
         core.let_go(&self.env.run);
-        self.conclude(core, RunEnd::refused(error, clock::now()));
+        self.conclude(core, RunEnd::refused(error.clone(), clock::now()));
+        // A parent in memory is told where it waits.
+        if let Some(parent) = self.env.run.parent().filter(|parent| !parent.is_in_memory()) {
+            parent.post(Message::Stop(error));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::capture::Take;
 use crate::dispatch::{Dispatch, Round, RunCore, place};
 use crate::durable::{self, Keeping, Loaded};
 use crate::run::{AnyRun, Inbox, RunShared, Task, lock};
+use crate::runtime::RuntimeLink;
 
 /// So many bytes of rows are kept before a checkpoint stands for them.
 const LONG: usize = 256 * 1024;
@@ -60,9 +61,29 @@ impl Dispatch {
             && core.rests()
             && !core.ended
             && !self.env.run.keeping().is_some_and(Keeping::has_to_stay)
-            // A parent in memory waits for this very run's end.
-            && !self.env.run.parent().is_some_and(|parent| parent.is_in_memory())
+            && !self.is_needed_above()
+            && !self.is_about_to_hear(core)
             && core.more.as_deref().is_none_or(|more| more.deferred.is_empty() && more.room.is_empty())
+    }
+
+    /// Whether a parent needs the run in memory: it waits there for its end, or only its step knows the workflow.
+    fn is_needed_above(&self) -> bool {
+        let run = &self.env.run;
+        let is_known = || run.link().is_some_and(|link| link.knows(run.def()));
+        run.parent().is_some_and(|parent| parent.is_in_memory() || !(parent.has_ended() || is_known()))
+    }
+
+    /// Whether a child has ended, or is about to, of whose end the execution that waits for it has yet to be told. The
+    /// store's word of that may be taken already, so a run that left now would not be brought back for it.
+    fn is_about_to_hear(&self, core: &RunCore) -> bool {
+        let ends = |child: &Arc<RunShared>| {
+            child.ending.load(Ordering::Acquire) || child.keeping().is_some_and(Keeping::is_sealed)
+        };
+        let waits_for = |child: &Arc<RunShared>| {
+            let executions = core.entries.iter().flatten().filter_map(|entry| entry.shared.as_ref());
+            executions.into_iter().any(|shared| shared.log().awaits_child(child.id().as_str()))
+        };
+        self.env.run.children().iter().filter(|child| ends(child)).any(waits_for)
     }
 
     /// Leaves memory unless word has come, or somebody holds the run after all.
@@ -86,6 +107,11 @@ impl Dispatch {
     fn leave_memory(&mut self, mut core: Box<RunCore>, mut inbox: MutexGuard<'_, Inbox>) -> Result<(), Box<RunCore>> {
         let run = Arc::clone(&self.env.run);
         let link = run.link();
+        // A parent that comes back now looks at this run's place under the same lock.
+        if run.is_awaited() {
+            drop(inbox);
+            return Err(stays(core));
+        }
         let gone: Option<AnyRun> = link.and_then(|link| link.forget_idle(&run));
         if gone.is_none() {
             drop(inbox);
@@ -222,6 +248,14 @@ impl RunShared {
 }
 
 impl Dispatch {
+    /// The run leaves memory as soon as it rests, unless it has begun something since somebody saw it rest for long.
+    pub(in crate::dispatch) fn leave_soon(&self, core: &mut RunCore) {
+        let closes = || self.env.run.link().and_then(RuntimeLink::inner).is_some_and(|inner| inner.is_closed());
+        if let Some(journal) = core.journal.as_deref_mut() {
+            journal.leave = self.env.run.rests_since().is_some() || closes();
+        }
+    }
+
     /// Notes since when a kept run rests, for those who look for idle ones.
     pub(in crate::dispatch) fn note_rest(&self, core: &RunCore) {
         let Some(keeping) = self.env.run.keeping() else { return };
@@ -245,13 +279,6 @@ impl RunCore {
             journal.reloading = true;
         }
         core
-    }
-
-    /// The run leaves memory as soon as it rests and nobody holds it.
-    pub(in crate::dispatch) fn leave_soon(&mut self) {
-        if let Some(journal) = self.journal.as_deref_mut() {
-            journal.leave = true;
-        }
     }
 
     /// Gives the run's lease back: it cannot begin here, and stays in the store as it is.

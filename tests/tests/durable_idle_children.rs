@@ -1,0 +1,311 @@
+//! A parent that is held leaves memory with its children while all of them wait, and they come back for each other.
+
+#![allow(clippy::expect_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use stepcast::backend::{Holder, InputFilter, RunFilter, RunRecord, RunStatus};
+use stepcast::prelude::*;
+use stepcast::{RunError, RunId, Runtime};
+use support::stores::Store;
+use support::within;
+
+#[event(start)]
+struct Begin {
+    n: u32,
+}
+
+#[event(input_required)]
+struct Asked {
+    prompt: String,
+}
+
+#[event(human_response)]
+struct Go {
+    n: u32,
+}
+
+#[event(stop)]
+struct Done {
+    n: u32,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Bodies of the parent's step that began.
+    asked: AtomicU32,
+    /// What it did as a recorded call.
+    called: AtomicU32,
+    /// Bodies of the child's step that began.
+    waited: AtomicU32,
+    /// Bodies of either that were let go of.
+    let_go: AtomicU32,
+}
+
+#[derive(Clone, Default)]
+struct Child(Arc<Counts>);
+
+#[derive(Clone, Default)]
+struct Parent(Arc<Counts>);
+
+struct Noticed(Arc<Counts>);
+
+impl Drop for Noticed {
+    fn drop(&mut self) {
+        self.0.let_go.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[workflow(Begin => Done, name = "Child")]
+impl Child {
+    #[step(waits(Go))]
+    async fn wait(&self, ev: Begin, ctx: Context) -> Result<Done> {
+        self.0.waited.fetch_add(1, Ordering::SeqCst);
+        let _noticed = Noticed(Arc::clone(&self.0));
+        let go = ctx.wait_for_event::<Go>().announce(Asked { prompt: "How many?".into() }).await?;
+        match go.n {
+            0 => Err(StepError::msg("it is told to fail").fatal()),
+            n => Ok(Done { n: ev.n + n }),
+        }
+    }
+}
+
+#[workflow(Begin => Done, name = "Parent")]
+impl Parent {
+    #[step]
+    async fn ask(&self, ev: Begin, ctx: Context) -> Result<Done> {
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        let _noticed = Noticed(Arc::clone(&self.0));
+        let called =
+            ctx.call("count", async || Ok::<_, StepError>(self.0.called.fetch_add(1, Ordering::SeqCst))).await?;
+        let child = ctx.run_child(Child(Arc::clone(&self.0)), ev).await;
+        Ok(Done { n: child.map_or(1_000, |child| child.n * 10) + called })
+    }
+}
+
+/// A parent and its child that have left memory, with the parent's handle.
+struct Away {
+    runtime: Runtime,
+    run: Run<Done>,
+    child: RunId,
+    counts: Arc<Counts>,
+    store: &'static str,
+}
+
+async fn begun(store: &Store, knows_child: bool) -> Away {
+    let parent = Parent::default();
+    let counts = Arc::clone(&parent.0);
+    let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(2));
+    runtime.register(parent.clone()).expect("it is registered");
+    if knows_child {
+        runtime.register(Child(Arc::clone(&counts))).expect("it is registered");
+    }
+    let run = runtime.run(parent, Begin { n: 1 }, RunOptions::new().run_id("held"));
+    // The question's word to the parent is the last that comes by itself.
+    let mut events = run.stream_events();
+    while within(events.next()).await.expect("it goes on").get::<Asked>().is_none() {}
+    drop(events);
+    let child = the_child(&runtime, |child| child.status == RunStatus::Waiting).await;
+    Away { runtime, run, child: RunId::from(child.run), counts, store: store.name() }
+}
+
+async fn away(store: &Store) -> Away {
+    let away = begun(store, true).await;
+    // One that is in memory keeps its child there.
+    the_child(&away.runtime, |child| child.holder == Holder::Nobody).await;
+    away
+}
+
+/// The one child, once it is like that.
+async fn the_child(runtime: &Runtime, is: impl Fn(&RunRecord) -> bool) -> RunRecord {
+    let filter = RunFilter { parent: Some(Arc::from("held")), ..RunFilter::default() };
+    within(async {
+        loop {
+            let mut found = runtime.list_runs(filter.clone(), None, 10).await.expect("they are read");
+            assert!(found.len() <= 1, "there is one child: {found:?}");
+            match found.pop() {
+                Some(child) if is(&child) => break child,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await
+}
+
+/// The number of the one question.
+async fn question(runtime: &Runtime) -> u64 {
+    let mut found = runtime.list_inputs(InputFilter::default(), None, 2).await.expect("they are read");
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0).asked.input
+}
+
+impl Away {
+    fn counts(&self) -> [u32; 3] {
+        [&self.counts.asked, &self.counts.waited, &self.counts.called].map(|count| count.load(Ordering::SeqCst))
+    }
+
+    /// The parent ends with this, and the child like that; each step that was under way is repeated once.
+    async fn ends(&self, before: [u32; 3], n: u32, child: RunStatus) {
+        assert_eq!(within(self.run.result()).await.expect("it ends").n, n, "{}", self.store);
+        let found = the_child(&self.runtime, |child| child.status.is_end()).await;
+        assert_eq!(found.status, child, "{}", self.store);
+        let [asked, waited, called] = before;
+        assert_eq!(self.counts(), [asked + 1, waited + 1, called], "{}", self.store);
+        assert_eq!(called, 1, "{}: what is recorded is not done again", self.store);
+    }
+}
+
+#[test]
+fn answering_the_child_ends_both() {
+    for store in Store::all() {
+        store.process(async {
+            let away = away(&store).await;
+            let before = away.counts();
+            let question = question(&away.runtime).await;
+            away.runtime.answer_input(&away.child, question, json!({"n": 7}), None).await.expect("it is answered");
+            away.ends(before, 80, RunStatus::Completed).await;
+        });
+    }
+}
+
+#[test]
+fn the_childs_question_is_listed_and_answered_through_the_parent() {
+    for store in Store::all() {
+        store.process(async {
+            let away = away(&store).await;
+            let asked = within(away.run.pending_inputs()).await;
+            let [asked] = &asked[..] else { panic!("{}: there is one question: {asked:?}", store.name()) };
+            assert_eq!(asked.id.run_id, away.child, "{}", store.name());
+            // They leave again, and the number is still that of the question.
+            the_child(&away.runtime, |child| child.holder == Holder::Nobody).await;
+            within(away.run.respond(&asked.id, Go { n: 7 })).await.expect("it is answered");
+            assert_eq!(within(away.run.result()).await.expect("it ends").n, 80, "{}", store.name());
+            assert_eq!(away.counts.called.load(Ordering::SeqCst), 1, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn a_snapshot_has_the_child_in_it() {
+    for store in Store::all() {
+        store.process(async {
+            let away = away(&store).await;
+            let question = question(&away.runtime).await;
+            let snapshot = within(away.run.snapshot()).await.expect("it is taken");
+            away.run.cancel();
+            // In memory alone.
+            let flow = Parent(Arc::clone(&away.counts));
+            let before = away.counts();
+            let run = flow.restore(snapshot).expect("it fits");
+            let asked = within(async {
+                loop {
+                    match run.pending_inputs().await.pop() {
+                        Some(asked) => break asked,
+                        None => tokio::task::yield_now().await,
+                    }
+                }
+            })
+            .await;
+            assert_eq!(asked.id.number, question, "{}: it is the question that was asked", store.name());
+            run.respond(&asked.id, Go { n: 7 }).await.expect("it is answered");
+            assert_eq!(within(run.result()).await.expect("it ends").n, 80, "{}", store.name());
+            assert_eq!(away.counts()[2], before[2], "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn a_child_that_is_cancelled_fails_its_call() {
+    for store in Store::all() {
+        store.process(async {
+            let away = away(&store).await;
+            let [asked, waited, called] = away.counts();
+            away.runtime.cancel_run(&away.child).await.expect("it is cancelled");
+            // The child's step need not begin again for that.
+            assert_eq!(within(away.run.result()).await.expect("it ends").n, 1_000, "{}", store.name());
+            let child = the_child(&away.runtime, |child| child.status.is_end()).await;
+            assert_eq!(child.status, RunStatus::Cancelled, "{}", store.name());
+            let now = away.counts();
+            assert_eq!([now[0], now[2]], [asked + 1, called], "{}", store.name());
+            assert!(now[1] <= waited + 1, "{}: {now:?}", store.name());
+        });
+    }
+}
+
+#[test]
+fn a_child_that_fails_fails_its_call() {
+    for store in Store::all() {
+        store.process(async {
+            let away = away(&store).await;
+            let before = away.counts();
+            away.runtime.send_event(&away.child, Go { n: 0 }).await.expect("it is sent");
+            away.ends(before, 1_000, RunStatus::Failed).await;
+        });
+    }
+}
+
+#[test]
+fn cancelling_the_parent_cancels_the_child() {
+    for store in Store::all() {
+        store.process(async {
+            let away = away(&store).await;
+            away.run.cancel();
+            let error = within(away.run.result()).await.expect_err("it ends");
+            assert!(matches!(error, RunError::Cancelled), "{}: {error:?}", store.name());
+            let child = the_child(&away.runtime, |child| child.status.is_end()).await;
+            assert_eq!(child.status, RunStatus::Cancelled, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn a_child_whose_workflow_only_the_parents_step_knows_stays_while_the_parent_is_held() {
+    for store in Store::all() {
+        store.process(async {
+            let away = begun(&store, false).await;
+            // The parent leaves: its step is let go of.
+            within(async {
+                while away.counts.let_go.load(Ordering::SeqCst) == 0 {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            let [asked, waited, called] = away.counts();
+            away.runtime.send_event(&away.child, Go { n: 7 }).await.expect("it is sent");
+            assert_eq!(within(away.run.result()).await.expect("it ends").n, 80, "{}", store.name());
+            assert_eq!(
+                away.counts(),
+                [asked + 1, waited, called],
+                "{}: the child was there all the time",
+                store.name()
+            );
+        });
+    }
+}
+
+#[test]
+fn a_child_whose_workflow_only_the_parents_step_knows_is_brought_back_by_the_parent() {
+    for store in Store::all() {
+        store.process(async {
+            let Away { runtime, run, child, counts, store } = begun(&store, false).await;
+            let parent = run.run_id().clone();
+            // Nobody holds the parent: both leave for good.
+            drop(run);
+            the_child(&runtime, |child| child.holder == Holder::Nobody).await;
+            assert!(runtime.get(&parent).is_none(), "{store}");
+            let question = question(&runtime).await;
+            runtime.answer_input(&child, question, json!({"n": 7}), None).await.expect("it is answered");
+            let ended = the_child(&runtime, |child| child.status.is_end()).await;
+            assert_eq!(ended.status, RunStatus::Completed, "{store}");
+            let run = runtime.attach(&parent).await.expect("it goes on, or has ended");
+            let done = within(run.outcome()).await.expect("it ends");
+            assert_eq!(done.get::<Done>().expect("the stop event").n, 80, "{store}");
+            assert_eq!(counts.called.load(Ordering::SeqCst), 1, "{store}");
+        });
+    }
+}
