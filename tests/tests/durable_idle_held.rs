@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use stepcast::backend::{Holder, RunStatus};
 use stepcast::prelude::*;
-use stepcast::{RunError, Runtime};
+use stepcast::{EventStream, RunError, Runtime, StreamItem};
 use support::stores::Store;
 use support::within;
 
@@ -25,6 +25,11 @@ struct Begin {
 #[event(external)]
 struct Go {
     n: u32,
+}
+
+#[event]
+struct Note {
+    text: String,
 }
 
 #[event(stop)]
@@ -41,6 +46,8 @@ struct Tally {
 struct Waits {
     begun: Arc<AtomicU32>,
     let_go: Arc<AtomicU32>,
+    /// Shows a frame in passing before it waits.
+    passing: bool,
 }
 
 struct Noticed(Arc<AtomicU32>);
@@ -53,12 +60,17 @@ impl Drop for Noticed {
 
 #[workflow(Begin => Done)]
 impl Waits {
-    #[step(waits(Go))]
+    #[step(waits(Go), streams(Note))]
     async fn wait(&self, ev: Begin, ctx: Context, tally: State<Tally>) -> Result<Done> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let _noticed = Noticed(Arc::clone(&self.let_go));
         tally.edit(|tally| tally.begun += 1).await?;
+        ctx.write_event_to_stream(Note { text: "before".to_owned() });
+        if self.passing {
+            ctx.write_ephemeral(Note { text: "passing".to_owned() });
+        }
         let go = ctx.wait_for_event::<Go>().timeout(Duration::from_millis(ev.patience)).await;
+        ctx.write_event_to_stream(Note { text: "after".to_owned() });
         // The edit is not done again, however often the execution is repeated.
         Ok(Done { n: go.map_or(0, |go| go.n) + 100 * tally.get().begun + ev.text.len() as u32 })
     }
@@ -146,6 +158,67 @@ fn one_with_a_long_journal_leaves_with_a_checkpoint() {
             run.send_event(Go { n: 7 }).expect("it is sent");
             assert_eq!(within(run.result()).await.expect("it ends").n, 10_107, "{}", store.name());
             assert_eq!(flow.begun.load(Ordering::SeqCst), 2, "{}", store.name());
+        });
+    }
+}
+
+/// The events of a stream up to its end, with their numbers.
+async fn read(mut stream: EventStream) -> Vec<(u64, String)> {
+    let mut all = Vec::new();
+    while let Some(item) = within(stream.next()).await {
+        let StreamItem::Event(item) = item else { panic!("{item:?}") };
+        all.push((item.seq, item.event.get::<Note>().map_or_else(String::new, |note| note.text.clone())));
+    }
+    all
+}
+
+#[test]
+fn who_reads_its_stream_loses_nothing_and_sees_nothing_twice() {
+    for store in Store::all() {
+        store.process(async {
+            let flow = Waits::default();
+            let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(2));
+            runtime.register(flow.clone()).expect("it is registered");
+            let begin = Begin { patience: LONG, text: String::new() };
+            let run = runtime.run(flow.clone(), begin, RunOptions::new().run_id("held"));
+            let reader = run.stream_events();
+            let mut live = tokio::spawn(read(reader));
+            left(&flow, 1).await;
+            // It comes back and leaves again, still with its reader.
+            assert!(within(run.pending_inputs()).await.is_empty());
+            left(&flow, 2).await;
+            assert!(!live.is_finished(), "{}", store.name());
+            run.send_event(Go { n: 7 }).expect("it is sent");
+            let seen = within(&mut live).await.expect("it reads");
+            let expected = [(1, "before".to_owned()), (2, "after".to_owned()), (3, String::new())];
+            assert_eq!(seen, expected, "{}", store.name());
+            assert_eq!(read(run.stream_events()).await, expected, "{}: as anybody sees it afterwards", store.name());
+        });
+    }
+}
+
+#[test]
+fn one_whose_reader_would_see_frames_again_stays() {
+    for store in Store::all() {
+        store.process(async {
+            let (within_run, passing) = (Waits::default(), Waits { passing: true, ..Waits::default() });
+            let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(2));
+            runtime.register(Waits::default()).expect("it is registered");
+            let begin = || Begin { patience: LONG, text: String::new() };
+            let run = |flow: &Waits, id: &str| runtime.run(flow.clone(), begin(), RunOptions::new().run_id(id));
+            let (one, other) = (run(&within_run, "within"), run(&passing, "passing"));
+            let (internal, plain) = (one.events_internal(), other.stream_events());
+            // Others leave meanwhile, one after the other, so there was time for these.
+            for id in ["first", "second"] {
+                let flow = Waits::default();
+                let _held = run(&flow, id);
+                left(&flow, 1).await;
+            }
+            let stayed = [&within_run, &passing].map(|flow| flow.let_go.load(Ordering::SeqCst));
+            assert_eq!(stayed, [0, 0], "{}", store.name());
+            drop((internal, plain));
+            left(&within_run, 1).await;
+            left(&passing, 1).await;
         });
     }
 }

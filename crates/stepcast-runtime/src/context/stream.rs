@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use serde_json::{Map, Value};
 use stepcast_core::engine::OpKind;
 use stepcast_core::{AnyEvent, Event, LogEvent, LogLevel, PhaseEvent};
@@ -43,6 +45,9 @@ impl<S: SendSet> Context<S> {
     /// no number of its own, and is shown again by a repeated execution.
     pub fn write_ephemeral<E: Event>(&self, event: E) {
         if Gone::check(&self.exec).is_none() {
+            if let Some(keeping) = self.exec.run.keeping() {
+                keeping.shows_passing.store(true, Ordering::Relaxed);
+            }
             self.exec.run.frame(EventKind::Ephemeral, AnyEvent::new(event));
         }
     }

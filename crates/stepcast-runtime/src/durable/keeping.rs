@@ -32,6 +32,8 @@ pub(crate) struct Keeping {
     pub(crate) recorded: OnceLock<Result<(), Arc<WriteError>>>,
     /// Whether the run ever had a child.
     pub(crate) has_children: AtomicBool,
+    /// Whether a step ever wrote what is only shown in passing.
+    pub(crate) shows_passing: AtomicBool,
     /// Those for whom the run has to stay in memory.
     stays: AtomicU32,
     /// When the run last had something to do, in microseconds.
@@ -95,6 +97,7 @@ impl Keeping {
             has_reloaded: AtomicBool::new(false),
             recorded: OnceLock::new(),
             has_children: AtomicBool::new(false),
+            shows_passing: AtomicBool::new(false),
             stays: AtomicU32::new(0),
             quiet_since: std::sync::atomic::AtomicU64::new(u64::MAX),
         }

@@ -356,10 +356,14 @@ impl RunShared {
         self.data().frames.as_deref().is_some_and(|frames| frames.listeners > 0)
     }
 
-    /// Whether a kept run can leave memory while somebody holds it. Who reads its stream sees what becomes of the steps,
-    /// which would begin anew.
+    /// Whether a kept run can leave memory while somebody holds it or reads its stream. The log stays where it is; but steps
+    /// begin anew when the run comes back, and who sees frames in passing would see theirs again.
     pub(crate) fn may_go_away(&self) -> bool {
-        self.keeping().is_some() && !self.is_watched()
+        let Some(keeping) = self.keeping() else { return false };
+        let (listeners, recorded) =
+            self.data().frames.as_deref().map_or((0, 0), |frames| (frames.listeners, u32::from(frames.record)));
+        let is_seen_within = self.observers.load(Ordering::Relaxed) > recorded;
+        listeners == 0 || !(is_seen_within || keeping.shows_passing.load(Ordering::Relaxed))
     }
 
     /// Appends an event to the log and wakes its readers. A kept run says when it recorded the event.

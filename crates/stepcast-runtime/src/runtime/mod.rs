@@ -149,8 +149,8 @@ impl Runtime {
         self.inner.host.as_ref().map(|host| host.backend())
     }
 
-    /// How long a run of a backend rests before it leaves memory, unless somebody reads its stream, or holds a handle of
-    /// it while it goes step by step. It comes back when an event, an answer, the end of a child, a deadline or somebody
+    /// How long a run of a backend rests before it leaves memory, unless somebody reads its stream with what is only shown
+    /// in passing, or holds a handle of it while it goes step by step. It comes back when an event, an answer, the end of a child, a deadline or somebody
     /// with a handle calls; its steps begin again up to where they waited. Default 60 s.
     #[must_use]
     pub fn with_idle(self, idle: Duration) -> Self {
@@ -467,8 +467,7 @@ impl Runtime {
     pub(crate) fn resting_since(&self, then: Time) -> Vec<Arc<RunShared>> {
         let all = self.inner.runs.iter().map(|entry| Arc::clone(entry.value().shared()));
         let rests = |run: &Arc<RunShared>| run.rests_since().is_some_and(|since| since <= then.0);
-        let can_leave = |run: &Arc<RunShared>| run.may_go_away() || (run.handles() == 1 && !run.is_watched());
-        all.filter(rests).filter(can_leave).collect()
+        all.filter(rests).filter(|run| run.may_go_away()).collect()
     }
 
     /// A live run.
