@@ -40,6 +40,42 @@ fn runs_are_started_shown_and_repeated() {
 }
 
 #[test]
+fn a_run_is_drawn_on_its_workflow() {
+    let server = Served::begin(&[]);
+    server.run(&["run", "countdown", "--arg", "from=3", "--arg", "millis=1", "--id", "down"]).exits(0);
+    let drawn = server.run(&["graph", "--run", "down", "--json"]).exits(0).says("which a server does not show").json();
+    let (graph, overlay) = (&drawn[0]["graph"], &drawn[0]["overlay"]);
+    assert_eq!(graph["name"], "countdown");
+    let here: Value = server.place.run(&["graph", "countdown", "--json"]).exits(0).json().remove(0);
+    let ids = |graph: &Value| -> Vec<Value> {
+        graph["nodes"].as_array().unwrap().iter().map(|node| node["id"].clone()).collect()
+    };
+    assert_eq!((ids(graph), &graph["edges"]), (ids(&here["graph"]), &here["graph"]["edges"]), "as it is drawn here");
+    let events = serde_json::json!({ "From": 1, "Tick": 3, "Liftoff": 1 });
+    assert_eq!(overlay["events"], events, "{overlay}");
+    for (form, first) in [("--mermaid", "flowchart TD\n"), ("--dot", "digraph \"countdown\" {\n"), ("--svg", "<svg ")] {
+        let said = server.run(&["graph", "--run", "down", form]).exits(0);
+        assert!(said.out.starts_with(first), "{said:?}");
+    }
+    server.run(&["graph", "--run", "down", "--svg", "-o", "down.svg"]).exits(0).says("written to down.svg");
+    assert!(server.run(&["graph", "--run", "latest"]).exits(0).out.contains("(Liftoff, once)"));
+
+    // What waits and what failed is known too.
+    server.run(&["run", "approval", "--arg", "topic=sea", "--id", "asks"]).exits(3);
+    let drawn = server.run(&["graph", "--run", "asks", "--json"]).exits(0).json();
+    let steps = drawn[0]["overlay"]["steps"].as_object().unwrap();
+    let waiting: Vec<&String> = steps.iter().filter(|(_, did)| did["waiting"] == 1).map(|(step, _)| step).collect();
+    let asked = server.run(&["inputs", "--json"]).exits(0).json();
+    assert_eq!(waiting, [asked[0]["step"].as_str().unwrap()], "{steps:?}");
+    server.run(&["run", "failing", "--id", "bad"]).exits(1);
+    let drawn = server.run(&["graph", "--run", "bad", "--json"]).exits(0).json();
+    let steps = drawn[0]["overlay"]["steps"].as_object().unwrap();
+    assert_eq!(steps.values().filter(|did| did["failures"].as_u64() > Some(0)).count(), 1, "{steps:?}");
+
+    server.run(&["graph", "--run", "nobody"]).exits(4).says("error[SC0030]");
+}
+
+#[test]
 fn a_question_is_answered_from_elsewhere() {
     let server = Served::begin(&[]);
     let ran = server.run(&["run", "approval", "--arg", "topic=sea", "--id", "draft"]).exits(3);

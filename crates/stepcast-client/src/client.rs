@@ -7,7 +7,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stepcast_core::Event;
+use stepcast_core::{Event, WorkflowGraph};
 
 use crate::error::{ClientError, RequestError};
 use crate::http::wants_events;
@@ -163,6 +163,19 @@ impl Client {
         }
         let found: Workflows = self.get("the list of workflows", &["workflows"], &[(); 0]).await?;
         Ok(found.workflows)
+    }
+
+    /// A workflow as a graph of steps and events, for a drawing. A read-only token sees no conditions in it.
+    ///
+    /// # Errors
+    /// When the server is not reached or refuses, has no such workflow, or that has no graph.
+    pub async fn workflow_graph(&self, workflow: &str) -> Result<WorkflowGraph, RequestError> {
+        #[derive(Deserialize)]
+        struct Drawn {
+            graph: WorkflowGraph,
+        }
+        let found: Drawn = self.get("a workflow", &["workflows", workflow, "representation"], &[(); 0]).await?;
+        Ok(found.graph)
     }
 
     /// Runs, the newest first.

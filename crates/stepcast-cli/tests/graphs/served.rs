@@ -101,6 +101,30 @@ fn a_file_is_put_on_the_server_and_run_there() {
 }
 
 #[test]
+fn a_run_is_drawn_on_its_document() {
+    let server = Served::begin(&["--token", "full", "--read-only-token", "look"]);
+    let run = |args: &[&str]| server.run(&[&["--token", "full"], args].concat());
+    run(&["run", "review.yaml", "--arg", "topic=x", "--id", "r1"]).exits(3);
+    // The name stands for another one by now.
+    run(&["graph", "remove", "review"]).exits(0);
+    let here = server.place.run(&["graph", "review.yaml", "--json"]).exits(0).json().remove(0);
+    for token in ["full", "look"] {
+        let drawn = server.run(&["--token", token, "graph", "--run", "r1", "--json"]).exits(0).json().remove(0);
+        let nodes = |drawn: &Value| drawn["graph"]["nodes"].clone();
+        assert_eq!(nodes(&drawn), nodes(&here), "{token}");
+        let steps = &drawn["overlay"]["steps"];
+        let counts = |name: &str| {
+            let steps = steps.as_object().unwrap().values();
+            steps.map(|did| did[name].as_u64().unwrap()).sum::<u64>()
+        };
+        assert_eq!((counts("waiting"), counts("running")), (1, 0), "{token}: {steps}");
+        // What a step gave, and so that it is over, is for those who see everything.
+        assert_eq!(counts("runs") > 0, token == "full", "{token}: {steps}");
+    }
+    assert!(run(&["graph", "--run", "r1", "--mermaid"]).exits(0).out.starts_with("flowchart TD\n"));
+}
+
+#[test]
 fn a_file_that_the_server_cannot_run_is_refused_with_everything_that_is_wrong() {
     let server = Served::begin(&[]);
     let ran = server.run(&["run", "bad.json"]).exits(2).says("error[SC0122]");

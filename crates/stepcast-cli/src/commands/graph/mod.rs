@@ -2,6 +2,7 @@
 
 mod check;
 mod document;
+mod remote;
 mod served;
 
 use std::path::{Path, PathBuf};
@@ -103,6 +104,11 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
                 let document = document::of_run(app, &record, &*store).await?;
                 return document::write(app, &document, args.output.as_deref());
             }
+            if let Some(client) = app.server() {
+                let record = find::run(&*store, run)?;
+                let drawing = remote::drawing(app, client, &*store, &record, args.workflow.as_deref()).await?;
+                return show(app, args, &drawing.graph, Some(&drawing.overlay), &drawing.gaps);
+            }
             let story = Story::read(&*store, &find::run(&*store, run)?.run)?;
             let graph = match &args.workflow {
                 Some(name) => graph_of(app, name)?,
@@ -112,12 +118,16 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
             (graph, Some(overlay(&story)), gaps)
         }
     };
+    show(app, args, &graph, overlay.as_ref(), &gaps)
+}
+
+fn show(app: &App, args: &Args, graph: &WorkflowGraph, overlay: Option<&GraphOverlay>, gaps: &[String]) -> Outcome {
     gaps.iter().for_each(out::note);
     if app.json {
         out::json(&json!({ "graph": graph, "overlay": overlay }))?;
         return Ok(Exit::Completed);
     }
-    deliver(&drawn(&graph, overlay.as_ref(), args), args.output.as_deref())?;
+    deliver(&drawn(graph, overlay, args), args.output.as_deref())?;
     Ok(Exit::Completed)
 }
 
