@@ -112,7 +112,8 @@ impl Client {
     }
 
     /// Starts a run and gives its views from the first step on: with [`ViewMode::Lifecycle`] the beginnings of all steps
-    /// too; after a connection that broke one of them may come again, or not at all. The run is [`RemoteViews::run`].
+    /// too, each once. When a connection breaks, those that come before the next one are missing, unless the server still has
+    /// them: because it records the frames of runs, or for others who listen. The run is [`RemoteViews::run`].
     ///
     /// ```no_run
     /// # use serde_json::json;

@@ -1,5 +1,7 @@
 //! What the steps of a graph do, over connections that break.
 
+use std::collections::VecDeque;
+
 use reqwest::Response;
 use serde::Deserialize;
 use serde_json::Value;
@@ -63,6 +65,11 @@ pub struct RemoteViews {
     shown: Part,
     /// The connection that `shown` is of.
     connection: u64,
+    /// Beginnings of steps that were handed out since the last whole event. They have no numbers of their own, and come
+    /// again with a new connection, where the server still has them.
+    begun: Vec<RemoteView>,
+    /// Those that this connection may show again.
+    again: VecDeque<RemoteView>,
 }
 
 /// So many views of one event.
@@ -84,7 +91,14 @@ impl Part {
 impl RemoteViews {
     pub(crate) fn of(run: RemoteRun, after: u64, modes: &[ViewMode]) -> Self {
         let frames = Frames::of(run, after, vec![("modes", ViewMode::words(modes))]);
-        RemoteViews { frames, given: Part::default(), shown: Part::default(), connection: 0 }
+        RemoteViews {
+            frames,
+            given: Part::default(),
+            shown: Part::default(),
+            connection: 0,
+            begun: Vec::new(),
+            again: VecDeque::new(),
+        }
     }
 
     /// Of a run that was just started, over the response to that.
@@ -113,6 +127,7 @@ impl RemoteViews {
             };
             if self.connection != self.frames.connections {
                 (self.connection, self.shown) = (self.frames.connections, Part::default());
+                self.again = self.begun.iter().cloned().collect();
             }
             let whole = frame.id.as_deref().and_then(|id| id.parse().ok());
             let view = match frame.data.filter(|data| !data.is_empty()).map(|data| serde_json::from_str(&data)) {
@@ -127,6 +142,8 @@ impl RemoteViews {
             if let Some(seq) = whole.filter(|seq| *seq > self.frames.last) {
                 self.frames.last = seq;
                 self.frames.works();
+                self.begun.clear();
+                self.again.clear();
             }
             if let Some(view) = view {
                 self.frames.works();
@@ -138,14 +155,29 @@ impl RemoteViews {
     /// The view, unless it was handed out before the connection broke.
     fn new_view(&mut self, view: RemoteView) -> Option<RemoteView> {
         if view.seq <= self.frames.last {
-            // Of a passing frame, which has no number of its own.
-            return Some(view);
+            return self.new_passing(view);
         }
         let shown = self.shown.count(view.seq);
         if self.given.seq == view.seq && shown <= self.given.views {
             return None;
         }
         self.given = self.shown;
+        Some(view)
+    }
+}
+
+impl RemoteViews {
+    /// The view of a passing frame, unless it is a beginning that was handed out before the connection broke. Its step, its
+    /// attempt and its time tell it from others; of those that are alike, as many are shown as there are.
+    fn new_passing(&mut self, view: RemoteView) -> Option<RemoteView> {
+        if view.mode != ViewMode::Lifecycle {
+            return Some(view);
+        }
+        if let Some(at) = self.again.iter().position(|seen| *seen == view) {
+            self.again.remove(at);
+            return None;
+        }
+        self.begun.push(view.clone());
         Some(view)
     }
 }

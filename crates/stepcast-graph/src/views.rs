@@ -123,7 +123,7 @@ impl Views {
     fn changed(&self, change: &StepStateChanged, seq: u64, shown: &mut Vec<ViewItem>) {
         // Steps that are not in the document have brackets.
         if change.step_state == StepState::Running && !change.name.ends_with(')') {
-            let payload = || json!({ "phase": "start", "attempt": change.attempt });
+            let payload = || json!({ "phase": "start", "attempt": change.attempt, "at": change.at });
             self.add(shown, Mode::Lifecycle, Some(change.name.clone()), seq, payload);
         }
     }

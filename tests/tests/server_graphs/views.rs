@@ -1,8 +1,12 @@
 //! Streams through the views of graphs, over SSE, NDJSON and the Rust client.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use stepcast_client::{Client, RemoteView, RemoteViews, StartOptions, ViewMode};
 use stepcast_server::ServerOptions;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{answer, asking, put};
 use crate::served::{Frame, bounded, frames};
@@ -253,6 +257,99 @@ async fn the_client_starts_a_run_and_reads_its_views_from_the_first_step_on() {
         }
     })
     .await;
+}
+
+/// The beginnings among views: the step, its attempt, and when.
+fn beginnings(views: &[RemoteView]) -> Vec<(String, u64, u64)> {
+    let begins = views.iter().filter(|view| view.payload["phase"] == "start");
+    let number = |view: &RemoteView, name: &str| view.payload[name].as_u64().unwrap();
+    begins.map(|view| (view.step.clone().unwrap(), number(view, "attempt"), number(view, "at"))).collect()
+}
+
+#[tokio::test]
+async fn every_beginning_is_shown_once_over_connections_that_break() {
+    bounded(async {
+        let modes = [ViewMode::Lifecycle, ViewMode::Updates];
+        for recorded in [true, false] {
+            for served in both(&ServerOptions::new().record_internal(recorded)).await {
+                assert_eq!(put(&served, "review", &asking("review")).await.status, 201);
+                let direct = Client::new(&served.url).unwrap();
+                let begun = async |client: &Client, run: &str| {
+                    let options = StartOptions { run_id: Some(run.to_owned()), ..StartOptions::default() };
+                    let input = json!({ "topic": "sea" });
+                    let mut views = client.start_views("review", input, options, &modes).await.unwrap();
+                    let mut shown = Vec::new();
+                    // By the question's own view, so that the answer comes after a connection that broke before.
+                    while let Some(view) = views.next().await {
+                        let view = view.unwrap();
+                        if view.payload["phase"] == "waiting" {
+                            answer(&served, run, "yes").await;
+                        }
+                        shown.push(view);
+                    }
+                    shown
+                };
+                let steps = |all: &[(String, u64, u64)]| -> Vec<(String, u64)> {
+                    all.iter().map(|(step, attempt, _)| (step.clone(), *attempt)).collect()
+                };
+                let whole = begun(&direct, "whole").await;
+                let asks = whole.iter().position(|view| view.payload["phase"] == "waiting").unwrap();
+                let (before, whole) = (beginnings(&whole[..asks]).len(), beginnings(&whole));
+                assert!(before > 1 && whole.len() > before, "{}: {whole:?}", served.name);
+                // The first connection breaks right behind the n-th beginning.
+                for n in 1..=whole.len() {
+                    let url = cut_behind(&served.url, "\"phase\":\"start\"", n).await;
+                    let client = Client::builder(url).reconnects(3).build().unwrap();
+                    let run = format!("cut-{n}");
+                    let seen = beginnings(&begun(&client, &run).await);
+                    let once: BTreeSet<_> = seen.iter().collect();
+                    assert_eq!(once.len(), seen.len(), "{}, {n}: none comes twice: {seen:?}", served.name);
+                    // What a store has of a run that has ended is its log.
+                    if recorded && (served.name == "memory" || n <= before) {
+                        assert_eq!(steps(&seen), steps(&whole), "{}, {n}: none is missing", served.name);
+                    }
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// The address of a way to the server whose first connection ends behind the event that has `text` for the n-th time.
+async fn cut_behind(server: &str, text: &'static str, n: usize) -> String {
+    let to = server.trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut first = true;
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(&to).await.unwrap();
+            tokio::spawn(pass_on(client, server, std::mem::take(&mut first).then_some((text, n))));
+        }
+    });
+    url
+}
+
+async fn pass_on(client: TcpStream, server: TcpStream, cut: Option<(&'static str, usize)>) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let asking = tokio::spawn(async move { drop(tokio::io::copy(&mut from_client, &mut to_server).await) });
+    let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
+        let before = said.len();
+        said.extend_from_slice(&buffer[..read]);
+        let end = cut.and_then(|(text, n)| {
+            let whole = String::from_utf8_lossy(&said);
+            let (at, _) = whole.match_indices(text).nth(n - 1)?;
+            Some(at + whole[at..].find("\n\n")? + 2)
+        });
+        let until = end.unwrap_or(said.len()).max(before);
+        if to_client.write_all(&said[before..until]).await.is_err() || end.is_some() {
+            break;
+        }
+    }
+    asking.abort();
 }
 
 async fn views(client: &Client, run: &str, modes: &[ViewMode]) -> Vec<RemoteView> {

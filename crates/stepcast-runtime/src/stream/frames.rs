@@ -49,6 +49,11 @@ impl Frames {
         self.first + self.ring.len() as u64
     }
 
+    /// The number of the first kept frame that came after this event, or after a later one.
+    pub(crate) fn behind(&self, seq: u64) -> u64 {
+        self.first + self.ring.partition_point(|frame| frame.after < seq) as u64
+    }
+
     /// The number of the oldest kept frame.
     pub(crate) fn first(&self) -> u64 {
         self.first

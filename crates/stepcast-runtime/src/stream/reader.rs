@@ -24,6 +24,9 @@ pub enum StreamStart {
     Beginning,
     /// After the event with this number.
     After(u64),
+    /// As `After`, and with those of the runtime's own frames behind that event that are still there: because they are
+    /// recorded, or for others who listen. For who was cut off, and knows which of them it saw. 0 is the beginning.
+    Again(u64),
     /// With what comes from now on.
     Now,
 }
@@ -35,6 +38,8 @@ pub struct EventStream {
     run: Arc<RunShared>,
     cursor: u64,
     frame: u64,
+    /// Passing frames before this one are not shown.
+    passing: u64,
     frames: Wanted,
     ready: VecDeque<StreamItem>,
     /// Events that are asked of the store: it keeps what the log's bound has dropped.
@@ -51,13 +56,13 @@ pub(crate) enum Wanted {
 
 impl EventStream {
     pub(crate) fn new(run: Arc<RunShared>, start: StreamStart, frames: Wanted) -> Self {
-        let (cursor, frame) = {
+        let (cursor, frame, passing) = {
             let mut data = run.data();
             let cursor = match start {
-                StreamStart::Beginning if run.keeping().is_some() => 0,
-                StreamStart::Beginning => data.log.begin() - 1,
+                StreamStart::Beginning | StreamStart::Again(0) if run.keeping().is_some() => 0,
+                StreamStart::Beginning | StreamStart::Again(0) => data.log.begin() - 1,
                 // No log is so long that a number is left out.
-                StreamStart::After(seq) => seq.min(u64::MAX - 1),
+                StreamStart::After(seq) | StreamStart::Again(seq) => seq.min(u64::MAX - 1),
                 StreamStart::Now => data.log.last(),
             };
             let kept = data.frames.get_or_insert_default();
@@ -65,14 +70,16 @@ impl EventStream {
             // A passing frame is for who listens as it passes, even where others keep it alive.
             let frame = match (start, frames) {
                 (StreamStart::Beginning, Wanted::All) if kept.record => kept.first(),
+                (StreamStart::Again(seq), Wanted::All) => kept.behind(seq),
                 _ => kept.end(),
             };
-            (cursor, frame)
+            let passing = if matches!(start, StreamStart::Again(_)) { kept.end() } else { 0 };
+            (cursor, frame, passing)
         };
         if frames == Wanted::All {
             run.observe(1);
         }
-        EventStream { run, cursor, frame, frames, ready: VecDeque::new(), older: None, ended: false }
+        EventStream { run, cursor, frame, passing, frames, ready: VecDeque::new(), older: None, ended: false }
     }
 
     /// The next item; `None` after the terminal event.
@@ -223,8 +230,9 @@ impl EventStream {
             });
             match frame {
                 Some(frame) if frame.after <= self.cursor => {
+                    let is_past = self.frame < self.passing && frame.kind == EventKind::Ephemeral;
                     self.frame += 1;
-                    if self.wants(frame.kind) {
+                    if self.wants(frame.kind) && !is_past {
                         let (seq, kind, event) = (frame.after, frame.kind, frame.event.clone());
                         more = give(StreamItem::Event(StreamEvent { seq, kind, at: None, event }));
                     }

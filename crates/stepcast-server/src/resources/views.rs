@@ -109,11 +109,14 @@ impl Shown {
         self.internal || self.modes.are_internal()
     }
 
-    /// Where to begin after an event. The values are those of the whole run, so what was before is read for them.
+    /// Where to begin after an event: with the beginnings of steps behind it that are still known, so that who was cut off
+    /// misses none. The values are those of the whole run, so what was before is read for them.
     pub(crate) async fn begin(&mut self, app: &App, run: &RunId, after: After) -> Result<StreamStart, ApiError> {
         let end = match after {
-            After::Beginning | After::Seq(0) => return Ok(StreamStart::Beginning),
-            _ if !self.modes.0.contains(&Mode::Values) => return Ok(after.start(false)),
+            After::Beginning => return Ok(StreamStart::Beginning),
+            After::Seq(0) => return Ok(StreamStart::Again(0)),
+            After::Seq(seq) if !self.modes.0.contains(&Mode::Values) => return Ok(StreamStart::Again(seq)),
+            After::Now if !self.modes.0.contains(&Mode::Values) => return Ok(after.start(false)),
             After::Seq(seq) => seq,
             After::Now => u64::MAX,
         };
@@ -127,7 +130,7 @@ impl Shown {
                 self.see(&logged.event, logged.seq, EventKind::Logged);
             }
         }
-        Ok(StreamStart::After(if after == After::Now { seen } else { end }))
+        Ok(if after == After::Now { StreamStart::After(seen) } else { StreamStart::Again(end) })
     }
 
     fn see(&mut self, event: &AnyEvent, seq: u64, kind: EventKind) -> Vec<ViewItem> {

@@ -111,7 +111,7 @@ impl StoredRuns {
     async fn elsewhere(&self, run: &RunId, start: StreamStart) -> Result<Follow, ApiError> {
         let after = match start {
             StreamStart::Beginning => 0,
-            StreamStart::After(seq) => seq,
+            StreamStart::After(seq) | StreamStart::Again(seq) => seq,
             _ => self.runtime.stored_last_seq(run).await.map_err(|error| ApiError::of_load(run, error))?,
         };
         Ok(Follow::elsewhere(self.runtime.clone(), run.clone(), after))
