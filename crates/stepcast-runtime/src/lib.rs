@@ -36,7 +36,7 @@ pub use run::{
     AnyRun, DispatchOutcome, Dispatched, Mailbox, RespondError, Run, RunError, RunId, RunOptions, RunWorkflow,
     SendError, SharedError, Stepped, StoredError,
 };
-pub use runtime::{HeldRun, RunCounts, Runtime, RuntimeError, StartWith, WorkflowCounts};
+pub use runtime::{HeldRun, RunCounts, RunWatch, Runtime, RuntimeError, StartWith, WorkflowCounts};
 pub use snapshot::{RestoreRunError, RunSnapshot, SnapshotError, StoreSnapshot};
 pub use stream::{EventKind, EventStream, StreamEvent, StreamItem, StreamReadError, StreamStart, Teller};
 pub use telemetry::{

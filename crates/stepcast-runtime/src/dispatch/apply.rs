@@ -1,6 +1,6 @@
 //! Ticks go to the reducer here, and what it asks for is done.
 
-use stepcast_core::engine::{Command, ExecKey, OpId, OpResult, Tick, TickKind, Time, reduce};
+use stepcast_core::engine::{Command, ExecKey, InputChange, OpId, OpResult, Tick, TickKind, Time, reduce};
 use stepcast_core::{AnyEvent, Role, StepState};
 
 use super::Dispatch;
@@ -58,6 +58,7 @@ impl Dispatch {
                 self.env.run.drop_step(exec);
             }
             Command::Finish(outcome) => self.finish(core, outcome),
+            Command::Input { change: InputChange::Opened, .. } if core.journal.is_none() => self.env.run.tell_watches(),
             _ => {}
         }
     }
@@ -67,6 +68,8 @@ impl Dispatch {
         let is_kept = self.env.run.keeping().is_some();
         let asks = !is_kept && event.meta().is_some_and(|meta| meta.role == Role::InputRequired);
         if asks {
+            // Before a reader sees it and looks for it.
+            self.env.run.tell_watches();
             // A parent's readers see what its children ask.
             let mut above = self.env.run.parent();
             while let Some(run) = above {

@@ -175,6 +175,7 @@ pub(crate) async fn start_child(parent: &Arc<RunShared>, mut new: NewChild) -> R
     let instance = Some(flow.instance);
     let child = launch(program, instance, begin, Some(options), Ties { parent: Some(parent), ..Ties::default() });
     parent.take_child(&child);
+    child.tell_watches();
     // Nobody holds a handle of a child: it is sent to through its parent.
     child.drop_handle();
     Ok(child)

@@ -5,6 +5,7 @@ mod error;
 mod held;
 mod link;
 mod shutdown;
+mod watch;
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,7 @@ pub use self::error::RuntimeError;
 use self::error::unfit;
 pub use self::held::{HeldRun, StartWith};
 pub(crate) use self::link::RuntimeLink;
+pub use self::watch::RunWatch;
 
 use crate::built::BuiltWorkflow;
 use crate::durable::{Host, Keeping};
@@ -53,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) host: Option<Arc<Host>>,
     closing: AtomicBool,
     pub(crate) drained: Notify,
+    watches: watch::Watches,
 }
 
 /// A workflow of a runtime.

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use serde_json::Value;
 use stepcast::journal::describe;
 use stepcast::{
-    AnyEvent, AnyRun, HeldRun, RunError, RunId, RunOptions, Runtime, StreamItem, StreamStart, TraceContext,
+    AnyEvent, AnyRun, HeldRun, RunError, RunId, RunOptions, RunWatch, Runtime, StreamItem, StreamStart, TraceContext,
 };
 
 use super::live_run::{LiveRun, lock};
@@ -23,6 +23,8 @@ struct Inner {
     runtime: Runtime,
     keep_ended: usize,
     known: DashMap<RunId, Arc<LiveRun>>,
+    /// Tells of children, and of runs that ask.
+    watch: RunWatch,
     order: Mutex<Order>,
 }
 
@@ -35,13 +37,20 @@ struct Order {
     queue: VecDeque<u64>,
     /// Those that are known to have ended, the first to go at the front.
     ended: VecDeque<u64>,
+    /// Those that may have questions, open or answered, with the count of `told` when they were last told of.
+    asking: BTreeMap<u64, u64>,
+    told: u64,
     /// The last number that a question was shown under.
     next_input: u64,
 }
 
+/// How many runs of a list are looked at at once.
+const PAGE: usize = 64;
+
 impl LiveRuns {
     pub(super) fn of(runtime: Runtime, keep_ended: usize) -> Self {
-        LiveRuns(Arc::new(Inner { runtime, keep_ended, known: DashMap::new(), order: Mutex::default() }))
+        let watch = runtime.watch_runs();
+        LiveRuns(Arc::new(Inner { runtime, keep_ended, known: DashMap::new(), watch, order: Mutex::default() }))
     }
 
     /// Starts a run, which is known when this returns. No other has an id that was not chosen.
@@ -87,19 +96,29 @@ impl LiveRuns {
         live
     }
 
-    /// Keeps handles of the children that are alive.
-    fn enter_children(&self) {
-        let all: Vec<_> = lock(&self.0.order).runs.values().cloned().collect();
-        let children = all.iter().filter(|live| !live.run.is_done()).flat_map(|live| live.run.children());
-        for child in children.filter(|child| !self.0.known.contains_key(child.run_id())) {
-            let workflow = child.workflow().to_owned();
-            self.enter(child, &workflow, None);
+    /// Keeps handles of the children that are alive, and notes who asks.
+    fn look(&self) {
+        for run in self.0.watch.take() {
+            let known = self.0.known.get(run.run_id()).map(|known| Arc::clone(&known));
+            let live = match known {
+                Some(live) => live,
+                // The runtime may have runs that this server knows nothing of.
+                None if !run.parent_id().is_some_and(|parent| self.0.known.contains_key(&parent)) => continue,
+                None => {
+                    let workflow = run.workflow().to_owned();
+                    self.enter(run, &workflow, None)
+                }
+            };
+            let mut order = lock(&self.0.order);
+            order.told += 1;
+            let told = order.told;
+            order.asking.insert(live.number, told);
         }
     }
 
     /// Ids of a run's children.
     pub(super) fn children(&self, run: &RunId, ended: bool, limit: usize) -> Vec<RunId> {
-        self.enter_children();
+        self.look();
         let order = lock(&self.0.order);
         let children =
             order.runs.values().map(|live| &live.run).filter(|child| child.parent_id().as_ref() == Some(run));
@@ -164,20 +183,18 @@ impl LiveRuns {
     }
 
     pub(super) fn list(&self, query: &RunQuery, after: Option<u64>, limit: usize) -> Vec<RunView> {
-        self.enter_children();
-        let all: Vec<_> = {
-            let order = lock(&self.0.order);
-            order.runs.range(..after.unwrap_or(u64::MAX)).rev().map(|(_, live)| Arc::clone(live)).collect()
-        };
-        let mut found = Vec::new();
-        for live in all {
-            if found.len() == limit {
-                break;
-            }
-            let view = live.view();
-            if query.takes(&view) {
-                found.push(view);
-            }
+        self.look();
+        let (mut found, mut below) = (Vec::new(), after.unwrap_or(u64::MAX));
+        while found.len() < limit {
+            let some: Vec<_> = {
+                let order = lock(&self.0.order);
+                let older = order.runs.range(..below).rev();
+                older.take(PAGE.max(limit - found.len())).map(|(_, live)| Arc::clone(live)).collect()
+            };
+            let Some(last) = some.last() else { break };
+            below = last.number;
+            let views = some.iter().map(|live| live.view()).filter(|view| query.takes(view));
+            found.extend(views.take(limit - found.len()));
         }
         found
     }
@@ -218,16 +235,26 @@ impl LiveRuns {
         after: Option<u64>,
         limit: usize,
     ) -> Result<Vec<InputView>, ApiError> {
-        let runs: Vec<Arc<LiveRun>> = match &query.run {
-            Some(run) => vec![self.get(&RunId::from(run.as_str()))?],
+        let runs: Vec<(Arc<LiveRun>, Option<u64>)> = match &query.run {
+            Some(run) => vec![(self.get(&RunId::from(run.as_str()))?, None)],
             None => {
-                self.enter_children();
-                lock(&self.0.order).runs.values().cloned().collect()
+                self.look();
+                let mut order = lock(&self.0.order);
+                let Order { runs, asking, .. } = &mut *order;
+                asking.retain(|number, _| runs.contains_key(number));
+                asking.iter().filter_map(|(number, told)| Some((Arc::clone(runs.get(number)?), Some(*told)))).collect()
             }
         };
         let mut found = Vec::new();
-        for live in runs {
+        for (live, told) in runs {
             let inputs = live.inputs().await;
+            if let (true, Some(told)) = (inputs.is_empty(), told) {
+                let mut order = lock(&self.0.order);
+                // Unless it was told of anew meanwhile.
+                if order.asking.get(&live.number) == Some(&told) {
+                    order.asking.remove(&live.number);
+                }
+            }
             found.extend(inputs.into_iter().map(|input| (Arc::clone(&live), input)));
         }
         found.sort_by_key(|(_, input)| (input.created, input.input));
