@@ -1,6 +1,6 @@
 //! Small things that all statements need.
 
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::{Connection, OptionalExtension, Params, PrepFlags, Row, Statement};
 use stepcast_core::backend::{InputStatus, MailKind, RunStatus, StorageError};
 use stepcast_core::engine::Time;
 
@@ -20,6 +20,12 @@ pub(crate) fn un(number: i64) -> u64 {
 
 pub(crate) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Time> {
     row.get(column).map(|at| Time(un(at)))
+}
+
+/// A statement that stays. Without being told so, SQLite keeps it in the little memory that it has at hand, and asks the
+/// system for all that the statements that run need.
+pub(crate) fn kept<'c>(conn: &'c Connection, sql: &str) -> rusqlite::Result<Statement<'c>> {
+    conn.prepare_with_flags(sql, PrepFlags::SQLITE_PREPARE_PERSISTENT)
 }
 
 /// Runs a statement that gives no rows, and says how many rows it changed.

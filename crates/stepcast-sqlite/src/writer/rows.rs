@@ -8,7 +8,7 @@ use stepcast_core::backend::StorageError;
 use super::FaultPoint;
 use super::work::Work;
 use crate::error::storage;
-use crate::sql::{Stored, db};
+use crate::sql::{Stored, db, kept};
 
 /// How many rows a statement takes, and the one whose row says its place by itself.
 const SIZES: [usize; 5] = [16, 8, 4, 2, 1];
@@ -53,9 +53,9 @@ impl<'c> Appends<'c> {
             let values = vec!["(?, ?, ?, ?)"; *size].join(", ");
             // A failure ends the whole transaction, so a statement need not be able to take back its own rows: for that
             // SQLite would copy every page that it touches.
-            conn.prepare(&format!("INSERT OR FAIL INTO journal(run, n, prev, data) VALUES {values}"))
+            kept(conn, &format!("INSERT OR FAIL INTO journal(run, n, prev, data) VALUES {values}"))
         });
-        let placed = conn.prepare("INSERT INTO journal(id, run, n, prev, data) VALUES(?1, ?2, ?3, ?4, ?5)");
+        let placed = kept(conn, "INSERT INTO journal(id, run, n, prev, data) VALUES(?1, ?2, ?3, ?4, ?5)");
         Ok(Appends { placed: placed.map_err(storage)?, next: next.collect::<Result<_, _>>().map_err(storage)? })
     }
 
@@ -108,6 +108,8 @@ impl Work<'_> {
                     (begin, place) = (row.end, row.new.place);
                 }
                 statement.raw_execute().map_err(storage)?;
+                // SQLite has room at hand for about as many values as one statement has here, so none keeps it.
+                statement.clear_bindings();
                 let found = self.conn.last_insert_rowid();
                 if found != place {
                     return Err(StorageError::Corrupt { source: Arc::new(Misplaced { place, found }) });

@@ -15,7 +15,7 @@ use crate::error::storage;
 use crate::journal::End;
 use crate::open::SqliteOptions;
 use crate::owner::Owners;
-use crate::sql::{Stored, all, run};
+use crate::sql::{Stored, all, kept, run};
 
 /// The connection and what is known without asking it.
 pub(crate) struct Work<'c> {
@@ -83,7 +83,7 @@ pub(crate) struct Often<'c> {
 
 impl<'c> Often<'c> {
     pub(crate) fn prepare(conn: &'c Connection) -> Stored<Self> {
-        let prepare = |sql| conn.prepare(sql).map_err(storage);
+        let prepare = |sql| kept(conn, sql).map_err(storage);
         Ok(Often {
             begin: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
