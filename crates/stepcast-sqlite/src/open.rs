@@ -73,6 +73,12 @@ impl SqliteOptions {
         self
     }
 
+    pub(crate) fn fault(&self, point: FaultPoint) {
+        if let Some(hook) = &self.fault {
+            hook(point);
+        }
+    }
+
     /// Opens a store, or makes one where there is no file.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SqliteBackend, OpenError> {
         SqliteBackend::start(path.as_ref(), self)

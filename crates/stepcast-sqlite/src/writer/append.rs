@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rusqlite::params;
 use stepcast_core::backend::{Batch, LoadError, StorageError, WriteError};
 
 use super::FaultPoint;
@@ -62,13 +61,16 @@ impl Work<'_> {
         })
     }
 
-    pub(super) fn check_events(&self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
+    pub(super) fn check_events(&mut self, held: &mut Held, batch: &Batch) -> Stored<Result<(), WriteError>> {
         if batch.events.is_empty() {
             return Ok(Ok(()));
         }
         let last = match held.last_seq {
             Some(last) => last,
-            None => events::last_seq(self.conn, held.key)?,
+            None => {
+                self.flush_events()?;
+                events::last_seq(self.conn, held.key)?
+            }
         };
         held.last_seq = Some(last);
         for (event, expected) in batch.events.iter().zip(last + 1..) {
@@ -87,15 +89,24 @@ impl Work<'_> {
         // The only event of a run has its place at once.
         let settled = batch.events.len() == 1 && held.last_seq == Some(0) && batch.ends();
         for event in &batch.events {
-            let values = params![held.key, db(event.seq), event.tag, db(event.at.0), event.json];
-            if settled {
-                self.often.event.execute(values).map_err(storage)?;
-            } else {
-                self.often.fresh.execute(values).map_err(storage)?;
+            let table = if settled { &mut self.often.events } else { &mut self.often.fresh };
+            table.number(held.key).number(db(event.seq)).text(&event.tag).number(db(event.at.0)).text(&event.json);
+            if table.is_full() {
+                self.flush_events()?;
+            }
+            if !settled {
                 self.fresh.add(event.json.len());
             }
             held.last_seq = Some(event.seq);
-            self.fault(FaultPoint::Statement);
+        }
+        Ok(())
+    }
+
+    /// Before anybody looks for events, and before the end of the transaction.
+    pub(super) fn flush_events(&mut self) -> Stored<()> {
+        let Work { often, options, .. } = self;
+        for table in [&mut often.events, &mut often.fresh] {
+            table.flush(|_| options.fault(FaultPoint::Statement)).map_err(storage)?;
         }
         Ok(())
     }

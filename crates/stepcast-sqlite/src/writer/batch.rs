@@ -2,13 +2,10 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
-use stepcast_core::backend::{
-    Batch, Definition, Due, FIRST_FENCE, NewRun, REMEMBERED_IDS, SnapshotRow, StatusChange, WriteError,
-};
+use stepcast_core::backend::{Batch, Due, REMEMBERED_IDS, SnapshotRow, StatusChange, WriteError};
 
 use super::FaultPoint;
 use super::append::{damaged, fits};
@@ -54,6 +51,9 @@ impl Work<'_> {
                 allowed!(self.put_snapshot(&mut held, batch, snapshot));
             }
             self.change_run(&held, batch)?;
+            if !batch.letters.is_empty() {
+                self.flush_runs()?;
+            }
             for letter in &batch.letters {
                 // A letter that cannot be delivered is no reason to fail the sender.
                 let _ = self.send(letter)?;
@@ -77,6 +77,7 @@ impl Work<'_> {
         let noted = self.held.get(id).cloned();
         let mut known = noted.as_ref().map(|noted| noted.get());
         if !known.is_some_and(|held| self.is_fresh(&held)) {
+            self.flush_runs()?;
             let sql = "SELECT id, status, holder, fence FROM runs WHERE run = ?1";
             let found = first(self.conn, sql, [&**id], |row| {
                 let holder: Option<i64> = row.get(2)?;
@@ -108,88 +109,6 @@ impl Work<'_> {
             return Ok(Err(WriteError::Stopped { run: id.clone() }));
         }
         Ok(Ok((held, noted)))
-    }
-
-    fn check_new(&self, batch: &Batch, new: &NewRun) -> Result<Held, WriteError> {
-        let (run, fence) = (&batch.run, batch.fence);
-        if fence != FIRST_FENCE {
-            return Err(WriteError::FencedOff { run: run.clone(), fence, current: FIRST_FENCE });
-        }
-        let definition = new.definition.as_ref().map_or(0, |definition| definition.json.len());
-        fits(run, new.start.len().max(new.description.len()).max(definition))?;
-        let (end, last_seq) = (Some(journal::End::default()), Some(0));
-        Ok(Held { key: 0, fence, end, last_seq, epoch: self.epoch(), plain: true })
-    }
-
-    /// Gives the key of the new run.
-    fn create(&mut self, batch: &Batch, new: &NewRun) -> Stored<Result<i64, WriteError>> {
-        let id = &batch.run;
-        let at = db(batch.at.0);
-        let definition = match &new.definition {
-            Some(definition) => Some(self.definition(definition)?),
-            None => None,
-        };
-        let values = params![&**id, new.workflow, new.parent.as_deref(), at, self.me, db(FIRST_FENCE), definition];
-        let created = self.often.create.execute(values).map_err(storage)?;
-        if created == 0 {
-            if let Some(definition) = definition {
-                self.drop_definition(definition)?;
-            }
-            return Ok(Err(WriteError::RunExists { run: id.clone() }));
-        }
-        let key = self.conn.last_insert_rowid();
-        self.fault(FaultPoint::Statement);
-        let description = self.description(&new.description)?;
-        self.often.start.execute(params![key, description, new.start]).map_err(storage)?;
-        self.go_on(id);
-        Ok(Ok(key))
-    }
-
-    /// The key of a description, which most runs share with the one before.
-    fn description(&mut self, json: &str) -> Stored<i64> {
-        if let Some((known, key)) = &self.description
-            && known == json
-        {
-            return Ok(*key);
-        }
-        let sql = "SELECT id FROM descriptions WHERE json = ?1";
-        let key = match first(self.conn, sql, [json], |row| row.get::<_, i64>(0))? {
-            Some(key) => key,
-            None => {
-                run(self.conn, "INSERT INTO descriptions(json) VALUES(?1)", [json])?;
-                self.conn.last_insert_rowid()
-            }
-        };
-        self.description = Some((json.to_owned(), key));
-        Ok(key)
-    }
-
-    /// The key of a document, which most runs share with the one before.
-    fn definition(&mut self, definition: &Definition) -> Stored<i64> {
-        if let Some((known, key)) = &self.definition
-            && *known == definition.hash
-        {
-            return Ok(*key);
-        }
-        let sql = "SELECT id FROM definitions WHERE hash = ?1";
-        let key = match first(self.conn, sql, [&*definition.hash], |row| row.get::<_, i64>(0))? {
-            Some(key) => key,
-            None => {
-                let values = [&*definition.hash, &*definition.json];
-                run(self.conn, "INSERT INTO definitions(hash, json) VALUES(?1, ?2)", values)?;
-                self.conn.last_insert_rowid()
-            }
-        };
-        self.definition = Some((Arc::clone(&definition.hash), key));
-        Ok(key)
-    }
-
-    /// Removes a document that no run was created with.
-    pub(super) fn drop_definition(&mut self, definition: i64) -> Stored<()> {
-        let sql = "DELETE FROM definitions WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE definition = ?1)";
-        run(self.conn, sql, [definition])?;
-        self.definition = None;
-        Ok(())
     }
 
     fn take_mail(&self, key: i64, letters: &[u64]) -> Stored<()> {
@@ -235,6 +154,7 @@ impl Work<'_> {
             params![held.key, db(covers), snapshot.data],
         )?;
         self.fault(FaultPoint::Statement);
+        self.flush_run(held.key)?;
         self.flush_rows()?;
         self.tail.cut();
         match journal::cut(self.conn, held.key, end, covers)? {
@@ -257,6 +177,7 @@ impl Work<'_> {
         // Its last row is noted here and now, so that nobody comes back for it.
         let head = held.end.filter(|end| end.id != 0).map(|end| end.id);
         let values = params![key, status_code(status), result, error, at, i64::from(change.failures()), head];
+        self.flush_run(key)?;
         self.often.end.execute(values).map_err(storage)?;
         if head.is_some() {
             self.tail.remove(key);
@@ -295,6 +216,7 @@ impl Work<'_> {
             sql.push_str(", holder = NULL");
         }
         if let Some(assignments) = sql.get(2..) {
+            self.flush_run(held.key)?;
             values.push(held.key.into());
             run(self.conn, &format!("UPDATE runs SET {assignments} WHERE id = ?"), params_from_iter(values))?;
             self.fault(FaultPoint::Statement);

@@ -16,12 +16,12 @@ impl Work<'_> {
     /// Writes the jobs with what comes meanwhile, tells everybody, and says how many they were. A group that fails is
     /// tried again one by one, so that only those fail who cannot be written.
     pub(super) fn write_group(&mut self, jobs: &mut Vec<Job>, more: &mut More<'_>) -> usize {
-        let result = self.transaction(jobs, Some(more));
+        let result = self.attempt(jobs, Some(more));
         let many = jobs.len();
         if result.is_err() && many > 1 && self.broken.is_none() {
             for job in std::mem::take(jobs) {
                 let mut alone = vec![job];
-                let result = self.transaction(&mut alone, None);
+                let result = self.attempt(&mut alone, None);
                 self.tell(&mut alone, result);
             }
         } else {
@@ -55,6 +55,18 @@ impl Work<'_> {
         }
         // What is left of them is freed when everybody is told, and at work again.
         jobs.clear();
+    }
+
+    /// Writes the jobs in one transaction. If a new run is there already, they are written again, with new runs one by one:
+    /// that the batch is refused is then found where it stands.
+    fn attempt(&mut self, jobs: &mut Vec<Job>, more: Option<&mut More<'_>>) -> Stored<Vec<Outcome>> {
+        let result = self.transaction(jobs, more);
+        if !self.one_by_one {
+            return result;
+        }
+        let result = self.transaction(jobs, None);
+        self.one_by_one = false;
+        result
     }
 
     fn transaction(&mut self, jobs: &mut Vec<Job>, more: Option<&mut More<'_>>) -> Stored<Vec<Outcome>> {
@@ -118,7 +130,7 @@ impl Work<'_> {
                 outcomes.push(self.put(job)?);
                 self.fault(FaultPoint::Job);
             }
-            self.flush_rows()?;
+            self.flush()?;
             if !more.as_mut().is_some_and(|more| more.join(jobs)) {
                 return Ok(outcomes);
             }
@@ -143,12 +155,12 @@ impl Work<'_> {
 
     /// Takes back what `change` did if it says `false`.
     fn revocable<T>(&mut self, change: impl FnOnce(&mut Work<'_>) -> Stored<(bool, T)>) -> Stored<T> {
-        self.flush_rows()?;
+        self.flush()?;
         run(self.conn, "SAVEPOINT job", [])?;
         let (keep, value) = change(self)?;
         if !keep {
             run(self.conn, "ROLLBACK TO job", [])?;
-            self.waiting.clear();
+            self.clear_waiting();
             self.tail.doubt();
             self.forget_shared();
             self.count_fresh()?;

@@ -6,12 +6,11 @@ use rusqlite::{Connection, Statement, params};
 use stepcast_core::backend::StorageError;
 
 use super::FaultPoint;
+use super::many::{SIZES, largest};
 use super::work::Work;
 use crate::error::storage;
 use crate::sql::{Stored, db, kept};
 
-/// How many rows a statement takes, and the one whose row says its place by itself.
-const SIZES: [usize; 5] = [16, 8, 4, 2, 1];
 /// A row of more bytes is not copied to wait for others.
 const LONG: usize = 4096;
 
@@ -129,18 +128,10 @@ impl Work<'_> {
     }
 }
 
-/// The largest statement that so many rows fill, by its place and size.
-fn largest(rows: usize) -> (usize, usize) {
-    let at = SIZES.iter().position(|size| *size <= rows).unwrap_or(SIZES.len() - 1);
-    (at, SIZES[at])
-}
-
 /// A row came to another place than the one that others were told.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "A journal row came to the place {found} instead of {place}: the table is damaged, or not only stepcast writes it."
-)]
-struct Misplaced {
-    place: i64,
-    found: i64,
+#[error("A row came to the place {found} instead of {place}: the table is damaged, or not only stepcast writes it.")]
+pub(super) struct Misplaced {
+    pub(super) place: i64,
+    pub(super) found: i64,
 }

@@ -114,6 +114,7 @@ impl Work<'_> {
 
     pub(super) fn settle_events(&mut self) -> Stored<()> {
         if self.fresh.rows > 0 {
+            self.flush_events()?;
             events::settle(self.conn)?;
             self.fresh = Fresh::default();
         }

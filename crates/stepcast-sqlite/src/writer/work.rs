@@ -9,6 +9,8 @@ use rusqlite::{Connection, Statement};
 use stepcast_core::backend::{Batch, Notice, StorageError, WriteError};
 
 use super::FaultPoint;
+use super::create::Creates;
+use super::many::Many;
 use super::rows::{Appends, Waiting};
 use super::tail::{Fresh, Tail};
 use crate::error::storage;
@@ -39,6 +41,10 @@ pub(crate) struct Work<'c> {
     pub(super) tail: Tail,
     pub(super) waiting: Waiting,
     pub(super) fresh: Fresh,
+    /// The key of the next new run, if it is known.
+    pub(super) next_key: Option<i64>,
+    /// Whether new runs go into the table alone, for one of them is there already.
+    pub(super) one_by_one: bool,
     pub(super) broken: Option<StorageError>,
     pub(super) notices: Vec<Notice>,
     /// The last description that a new run came with, and its key.
@@ -74,28 +80,24 @@ pub(crate) struct Often<'c> {
     pub(super) commit: Statement<'c>,
     pub(super) version: Statement<'c>,
     pub(super) appends: Appends<'c>,
-    pub(super) event: Statement<'c>,
-    pub(super) fresh: Statement<'c>,
-    pub(super) create: Statement<'c>,
-    pub(super) start: Statement<'c>,
+    pub(super) events: Many<'c>,
+    pub(super) fresh: Many<'c>,
+    pub(super) creates: Creates<'c>,
     pub(super) end: Statement<'c>,
 }
 
 impl<'c> Often<'c> {
     pub(crate) fn prepare(conn: &'c Connection) -> Stored<Self> {
         let prepare = |sql| kept(conn, sql).map_err(storage);
+        let event: fn(usize) -> String = |at| format!("(?{at}, ?{}, ?{}, ?{}, ?{})", at + 1, at + 2, at + 3, at + 4);
         Ok(Often {
             begin: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
             version: prepare("PRAGMA data_version")?,
             appends: Appends::prepare(conn)?,
-            event: prepare("INSERT INTO events(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)")?,
-            fresh: prepare("INSERT INTO fresh(run, seq, tag, at, json) VALUES(?1, ?2, ?3, ?4, ?5)")?,
-            create: prepare(
-                "INSERT INTO runs(run, workflow, parent, status, created, changed, holder, fence, definition) \
-                 VALUES(?1, ?2, ?3, 0, ?4, ?4, ?5, ?6, ?7) ON CONFLICT(run) DO NOTHING",
-            )?,
-            start: prepare("INSERT INTO starts(run, description, json) VALUES(?1, ?2, ?3)")?,
+            events: Many::new(conn, "events(run, seq, tag, at, json)", 5, event),
+            fresh: Many::new(conn, "fresh(run, seq, tag, at, json)", 5, event),
+            creates: Creates::prepare(conn)?,
             end: prepare(
                 "UPDATE runs SET status = ?2, result = ?3, error = ?4, changed = ?5, failures = ?6, due = NULL, \
                  holder = NULL, head = coalesce(?7, head) WHERE id = ?1",
@@ -128,6 +130,8 @@ impl<'c> Work<'c> {
             tail: Tail::default(),
             waiting: Waiting::default(),
             fresh: Fresh::default(),
+            next_key: None,
+            one_by_one: false,
             broken: None,
             notices: Vec::new(),
             description: None,
@@ -173,17 +177,23 @@ impl<'c> Work<'c> {
     /// Nothing that was learnt in a transaction holds after it was rolled back.
     pub(super) fn forget(&mut self) {
         self.held.clear();
-        self.waiting.clear();
+        self.clear_waiting();
         self.forget_shared();
         self.version = None;
         self.vacuum = false;
         self.notices.retain(|notice| !matches!(notice, Notice::Mail(_)));
     }
 
-    /// The keys of what runs share may be others by now.
+    /// The keys of what runs share may be others by now, and that of the next run.
     pub(super) fn forget_shared(&mut self) {
+        self.next_key = None;
         self.description = None;
         self.definition = None;
+    }
+
+    /// Whether anything is noted of a run.
+    pub(super) fn knows(&self, run: &str) -> bool {
+        self.held.contains_key(run) || (!self.stopped.is_empty() && self.stopped.contains_key(run))
     }
 
     pub(super) fn is_stopped(&self, run: &Arc<str>, fence: u64) -> bool {
@@ -220,9 +230,22 @@ impl<'c> Work<'c> {
     }
 
     pub(super) fn fault(&self, point: FaultPoint) {
-        if let Some(hook) = &self.options.fault {
-            hook(point);
-        }
+        self.options.fault(point);
+    }
+
+    /// Everything that waits goes into its table: before anybody looks there, and before the end of the transaction.
+    pub(super) fn flush(&mut self) -> Stored<()> {
+        self.flush_runs()?;
+        self.flush_rows()?;
+        self.flush_events()
+    }
+
+    /// What waits is not written.
+    pub(super) fn clear_waiting(&mut self) {
+        self.waiting.clear();
+        self.often.creates.clear();
+        self.often.events.clear();
+        self.often.fresh.clear();
     }
 
     /// Whether others wrote or are gone, while there is nothing to write.
