@@ -42,9 +42,12 @@ impl Work<'_> {
             held.key = allowed!(self.create(batch, new));
         }
         self.append_rows(&mut held, batch)?;
-        self.append_events(&mut held, batch)?;
+        if !batch.events.is_empty() {
+            self.append_events(&mut held, batch)?;
+        }
         if !batch.only_appends() {
             held.plain &= batch.inputs.is_empty() && batch.taken.is_empty();
+            held.undue &= !matches!(batch.due, Some(Due::At(_)));
             allowed!(self.change_inputs(held.key, batch));
             self.take_mail(held.key, &batch.taken)?;
             if let Some(snapshot) = &batch.snapshot {
@@ -97,7 +100,7 @@ impl Work<'_> {
             // Only the holder of a lease writes rows and events, so under the same one what is known of them holds.
             known = match known {
                 Some(held) if held.key == key && held.fence == fence => Some(Held { epoch, plain: false, ..held }),
-                _ => Some(Held { key, fence, end: None, last_seq: None, epoch, plain: false }),
+                _ => Some(Held { key, fence, end: None, last_seq: None, epoch, plain: false, undue: false }),
             };
         }
         let Some(held) = known else { return Ok(Err(WriteError::UnknownRun { run: id.clone() })) };
@@ -173,16 +176,26 @@ impl Work<'_> {
     /// The run's end: nobody holds it any more, and what was left for it is of no use.
     fn end_run(&mut self, held: &Held, batch: &Batch, change: &StatusChange) -> Stored<()> {
         let (key, at) = (held.key, db(batch.at.0));
-        let (status, result, error) = change.clone().parts();
         // Its last row is noted here and now, so that nobody comes back for it.
         let head = held.end.filter(|end| end.id != 0).map(|end| end.id);
-        let values = params![key, status_code(status), result, error, at, i64::from(change.failures()), head];
-        self.flush_run(key)?;
-        self.often.end.execute(values).map_err(storage)?;
+        match (change, head) {
+            (StatusChange::Completed { result, failures: 0 }, Some(head)) if held.undue => {
+                self.often.ends.add(key, at, head, result);
+                if self.often.ends.is_full() {
+                    self.flush_runs()?;
+                }
+            }
+            _ => {
+                self.flush_run(key)?;
+                let (status, result, error) = change.clone().parts();
+                let values = params![key, status_code(status), result, error, at, i64::from(change.failures()), head];
+                self.often.end.execute(values).map_err(storage)?;
+                self.fault(FaultPoint::Statement);
+            }
+        }
         if head.is_some() {
             self.tail.remove(key);
         }
-        self.fault(FaultPoint::Statement);
         if !held.plain {
             let sql = "UPDATE inputs SET status = ?2, closed = ?3 WHERE run = ?1 AND status = 0";
             run(self.conn, sql, [key, WITHDRAWN, at])?;

@@ -56,7 +56,7 @@ impl Work<'_> {
         let definition = new.definition.as_ref().map_or(0, |definition| definition.json.len());
         fits(run, new.start.len().max(new.description.len()).max(definition))?;
         let (end, last_seq) = (Some(journal::End::default()), Some(0));
-        Ok(Held { key: 0, fence, end, last_seq, epoch: self.epoch(), plain: true })
+        Ok(Held { key: 0, fence, end, last_seq, epoch: self.epoch(), plain: true, undue: true })
     }
 
     /// Gives the key of the new run.
@@ -79,7 +79,7 @@ impl Work<'_> {
         let description = self.description(&new.description)?;
         self.often.creates.starts.number(key).number(description).text(&new.start);
         if self.often.creates.starts.is_full() || !together {
-            self.flush_runs()?;
+            self.flush_creates()?;
         }
         self.go_on(id);
         Ok(Ok(key))
@@ -89,7 +89,7 @@ impl Work<'_> {
         let key = match self.next_key {
             Some(key) => key,
             None => {
-                self.flush_runs()?;
+                self.flush_creates()?;
                 next_key(self.conn)?
             }
         };
@@ -102,7 +102,7 @@ impl Work<'_> {
 
     /// `None` if the run is there.
     fn create_alone(&mut self, batch: &Batch, new: &NewRun, definition: Option<i64>) -> Stored<Option<i64>> {
-        self.flush_runs()?;
+        self.flush_creates()?;
         let (at, parent) = (db(batch.at.0), new.parent.as_deref());
         let values = params![&*batch.run, new.workflow, parent, at, self.me, definition];
         let created = self.often.creates.alone.execute(values).map_err(storage)?;
@@ -120,8 +120,8 @@ impl Work<'_> {
         Ok(Some(key))
     }
 
-    /// Before anybody looks for a run in the table, and before the end of the transaction.
-    pub(super) fn flush_runs(&mut self) -> Stored<()> {
+    /// Puts new runs into the table.
+    pub(super) fn flush_creates(&mut self) -> Stored<()> {
         let Creates { runs, starts, .. } = &mut self.often.creates;
         if starts.len() == 0 {
             return Ok(());
@@ -151,7 +151,7 @@ impl Work<'_> {
     /// Before a statement that changes the run `key`.
     pub(super) fn flush_run(&mut self, key: i64) -> Stored<()> {
         let waiting = self.often.creates.runs.len() as i64;
-        if self.next_key.is_some_and(|next| key >= next - waiting) { self.flush_runs() } else { Ok(()) }
+        if self.next_key.is_some_and(|next| key >= next - waiting) { self.flush_creates() } else { Ok(()) }
     }
 
     /// The key of a description, which most runs share with the one before.

@@ -8,7 +8,7 @@ use crate::sql::kept;
 /// How many rows a statement takes.
 pub(super) const SIZES: [usize; 5] = [16, 8, 4, 2, 1];
 /// Rows with more text together do not wait for others.
-const LONG: usize = 64 << 10;
+pub(super) const LONG: usize = 64 << 10;
 
 /// Rows that wait, and the statements for them.
 pub(super) struct Many<'c> {

@@ -5,6 +5,7 @@ mod batch;
 mod cache;
 mod calls;
 mod create;
+mod ends;
 mod group;
 mod inputs;
 mod many;

@@ -10,6 +10,7 @@ use stepcast_core::backend::{Batch, Notice, StorageError, WriteError};
 
 use super::FaultPoint;
 use super::create::Creates;
+use super::ends::Ends;
 use super::many::Many;
 use super::rows::{Appends, Waiting};
 use super::tail::{Fresh, Tail};
@@ -72,6 +73,8 @@ pub(super) struct Held {
     pub(super) epoch: u64,
     /// Whether it is known that the run has no inputs and no letters: it was created in this epoch, and got none.
     pub(super) plain: bool,
+    /// Whether it is known that the run has no deadline: only its holder gives it one.
+    pub(super) undue: bool,
 }
 
 /// Statements of nearly every group and every run; looking one up by its text costs a fifth of a small insert.
@@ -84,6 +87,7 @@ pub(crate) struct Often<'c> {
     pub(super) fresh: Many<'c>,
     pub(super) creates: Creates<'c>,
     pub(super) end: Statement<'c>,
+    pub(super) ends: Ends<'c>,
 }
 
 impl<'c> Often<'c> {
@@ -102,6 +106,7 @@ impl<'c> Often<'c> {
                 "UPDATE runs SET status = ?2, result = ?3, error = ?4, changed = ?5, failures = ?6, due = NULL, \
                  holder = NULL, head = coalesce(?7, head) WHERE id = ?1",
             )?,
+            ends: Ends::new(conn),
         })
     }
 }
@@ -244,6 +249,7 @@ impl<'c> Work<'c> {
     pub(super) fn clear_waiting(&mut self) {
         self.waiting.clear();
         self.often.creates.clear();
+        self.often.ends.clear();
         self.often.events.clear();
         self.often.fresh.clear();
     }
