@@ -13,8 +13,8 @@ use stepcast::engine::{
 use stepcast::prelude::*;
 use stepcast::{ErrorInfo, Outputs, Payload, RunPolicy, WorkflowDef};
 use stepcast_core::journal::{
-    Fold, Folded, JournalError, LabelDelta, Recorded, RowExtras, WriteRowError, fold, write_between, write_takeover,
-    write_tick,
+    Fold, Folded, JournalError, LabelDelta, Recorded, RowExtras, WriteRowError, fold, write_between, write_gave,
+    write_takeover, write_tick,
 };
 
 #[event(start)]
@@ -292,6 +292,72 @@ fn a_report_with_one_event_is_written_as_any_other() {
         short.is_err()
     });
     assert!((3..events.len() - 3).contains(&refused.count()), "both outcomes are met");
+}
+
+#[event]
+struct Numbers {
+    r#type: u8,
+    a: u16,
+    b: u32,
+    c: u64,
+    d: usize,
+    e: i8,
+    f: i16,
+    g: i32,
+    h: i64,
+    i: isize,
+    yes: bool,
+    text: String,
+}
+
+#[event(tag = "a \"tag\"")]
+struct Tagged {
+    n: u8,
+}
+
+#[step]
+async fn give(_topic: Topic) -> Either<Numbers, Either<Tagged, Word>> {
+    Either::Right(Either::Right(Word {}))
+}
+
+#[step]
+async fn end(_event: Either<Numbers, Either<Tagged, Word>>) -> Critique {
+    Critique { verdict: "good".into() }
+}
+
+/// The report of an attempt that gave one event of numbers, bools and texts alone is written before it is made.
+#[test]
+fn a_report_is_written_before_it_is_made_as_any_other() {
+    let flow = stepcast::WorkflowBuilder::new::<Topic, Critique>("short");
+    let def = flow.step::<give>().step::<end>().build().expect("it checks");
+    let mut host = Host::of(def, None);
+    let exec = host.state.take_ready(|_| 0).expect("it is ready");
+    let numbers = |most: bool, text: &str| {
+        let (c, h, text) = if most { (u64::MAX, i64::MAX, text.into()) } else { (0, i64::MIN, text.into()) };
+        let (a, b, d, e, f, g, i) = (u16::MAX, 7, usize::MAX, i8::MIN, -1, i32::MIN, isize::MAX);
+        Payload::new(Numbers { r#type: 255, a, b, c, d, e, f, g, h, i, yes: most, text })
+    };
+    let shared = numbers(true, "of many").into_shared();
+    let short = [numbers(true, ""), numbers(false, "\"\\\n\u{1}\u{fc}[{"), Payload::new(Word {}), shared];
+    let long = [Payload::new(Tagged { n: 1 }), Payload::new(Topic { topic: "undeclared".into() })];
+    for (event, is_short) in short.iter().map(|event| (event, true)).chain(long.iter().map(|event| (event, false))) {
+        let mut outputs = Outputs::default();
+        outputs.push_payload(event.clone());
+        let (tick, extras) = (Tick { at: host.at(), kind: succeeded(exec, outputs) }, RowExtras::default());
+        let (mut row, mut other) = (Vec::new(), Vec::new());
+        let number = host.number();
+        let written = write_gave(&mut row, &host.def, &host.state, number, host.at(), (exec, Time(1)), event);
+        assert_eq!(written, is_short, "{event:?}");
+        // With anything else in the row it is made by serde's own serializer.
+        let extras = RowExtras { seq: Some(77), ..extras };
+        write_tick(&mut other, &host.def, &host.state, number, &tick, &extras).expect("it is written");
+        let other = String::from_utf8(other).expect("it is text").replacen("\"seq\":77,", "", 1);
+        assert_eq!(String::from_utf8(row).expect("it is text"), if is_short { other } else { String::new() });
+    }
+    let stale = ExecKey { serial: exec.serial + 1, ..exec };
+    let mut row = Vec::new();
+    let event = &short[0];
+    assert!(!write_gave(&mut row, &host.def, &host.state, 2, host.at(), (stale, Time(1)), event) && row.is_empty());
 }
 
 #[test]

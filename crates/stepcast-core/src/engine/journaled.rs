@@ -7,7 +7,7 @@ use super::state::Phase;
 use super::verify::HIGHEST_PLACE;
 use super::{Commit, ExecKey, OpId, Operation, Report, RunState, SenderSeq, TickKind, Time};
 use crate::AnyEvent;
-use crate::definition::WorkflowDef;
+use crate::definition::{StepIx, WorkflowDef};
 
 /// So many places are looked at for new executions, before all are.
 const NEAR: usize = 64;
@@ -35,6 +35,13 @@ impl RunState {
     fn takes_report(&self, report: &Report) -> bool {
         let exec = self.exec_ref(report.exec);
         exec.is_some_and(|exec| exec.attempt == report.attempt && exec.status == Status::Active)
+    }
+
+    /// The step of an execution that is in its first attempt, whose report would be taken.
+    pub(crate) fn active_first(&self, key: ExecKey) -> Option<StepIx> {
+        let exec = self.exec_ref(key)?;
+        let is_first = exec.attempt == 1 && exec.status == Status::Active && self.phase == Phase::Running;
+        is_first.then_some(exec.step)
     }
 
     fn takes_commit(&self, def: &WorkflowDef, commit: &Commit) -> bool {

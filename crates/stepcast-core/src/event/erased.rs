@@ -41,6 +41,10 @@ pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
     fn is_flat(&self) -> bool {
         false
     }
+    /// As [`Event::put_flat`].
+    fn put_flat(&self, _out: &mut Vec<u8>) -> bool {
+        false
+    }
     /// As [`Event::flat_field`].
     fn flat_field(&self, _name: &str) -> Option<Value> {
         None
@@ -61,7 +65,7 @@ impl<E: Event> ErasedEvent for E {
     }
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        if E::IS_FLAT && self.write_flat(out) { Ok(()) } else { json::put(out, self) }
+        if E::IS_FLAT && Event::put_flat(self, out) { Ok(()) } else { json::put(out, self) }
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
@@ -70,6 +74,10 @@ impl<E: Event> ErasedEvent for E {
 
     fn is_flat(&self) -> bool {
         E::IS_FLAT
+    }
+
+    fn put_flat(&self, out: &mut Vec<u8>) -> bool {
+        Event::put_flat(self, out)
     }
 
     fn flat_field(&self, name: &str) -> Option<Value> {
@@ -123,7 +131,7 @@ impl Payload {
             self.0.write_json(&mut text).map(|()| text)
         });
         match text.map(String::from_utf8) {
-            Ok(Ok(text)) if is_readable(text.as_bytes()) => Ok(text),
+            Ok(Ok(text)) if self.0.is_flat() || is_readable(text.as_bytes()) => Ok(text),
             // What cannot be read back as it is.
             _ => serde_json::to_string(&self.0.to_value()?),
         }
@@ -175,6 +183,10 @@ impl ErasedEvent for Shared {
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         self.0.write_json(out)
+    }
+
+    fn put_flat(&self, out: &mut Vec<u8>) -> bool {
+        self.0.put_flat(out)
     }
 
     fn clone_boxed(&self) -> Box<dyn ErasedEvent> {

@@ -15,19 +15,19 @@ pub struct FlatProbe<T>(PhantomData<T>);
 pub trait NotFlat<T> {
     /// No way.
     const VALUE: Option<fn(&T) -> Value> = None;
-    /// Nor to its text.
-    const TEXT: Option<fn(&T, &mut Vec<u8>)> = None;
+    /// No way.
+    const PUT: Option<fn(&T, &mut Vec<u8>)> = None;
 }
 
 impl<T> NotFlat<T> for FlatProbe<T> {}
 
 /// What serde writes as one value, never refuses, and reads as the same again. Not every float is: JSON has no infinity.
 pub trait Flat: Clone + Into<Value> {
-    /// Adds the value as JSON text.
+    /// Adds it to JSON text as serde writes it.
     fn put(&self, out: &mut Vec<u8>);
 }
 
-macro_rules! numbers {
+macro_rules! flat {
     ($($ty:ty)*) => {
         $(impl Flat for $ty {
             fn put(&self, out: &mut Vec<u8>) {
@@ -37,7 +37,7 @@ macro_rules! numbers {
     };
 }
 
-numbers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
+flat!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
 
 impl Flat for bool {
     fn put(&self, out: &mut Vec<u8>) {
@@ -54,6 +54,6 @@ impl Flat for String {
 impl<T: Flat> FlatProbe<T> {
     /// The value as serde writes it.
     pub const VALUE: Option<fn(&T) -> Value> = Some(|value| value.clone().into());
-    /// Its text as serde writes it.
-    pub const TEXT: Option<fn(&T, &mut Vec<u8>)> = Some(Flat::put);
+    /// The value as JSON text.
+    pub const PUT: Option<fn(&T, &mut Vec<u8>)> = Some(T::put);
 }

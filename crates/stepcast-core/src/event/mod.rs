@@ -59,7 +59,7 @@ pub trait Event: Clone + std::fmt::Debug + Send + Sync + Serialize + Deserialize
     }
 
     /// Adds a flat event as the JSON text that serde would write. `false`, and nothing is added, where serde is to write it.
-    fn write_flat(&self, _out: &mut Vec<u8>) -> bool {
+    fn put_flat(&self, _out: &mut Vec<u8>) -> bool {
         false
     }
 }

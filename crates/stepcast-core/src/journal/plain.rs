@@ -4,8 +4,8 @@
 use super::fingerprint;
 use super::scan::{self, Fault};
 use super::write::Unfit;
-use crate::definition::WorkflowDef;
-use crate::engine::{Report, RunState, Tick, TickKind, Time};
+use crate::definition::{StepIx, WorkflowDef};
+use crate::engine::{ExecKey, Report, RunState, Tick, TickKind, Time};
 use crate::guard::serde_code;
 use crate::json::{put_number, put_str};
 use crate::{OutToken, Payload};
@@ -24,8 +24,7 @@ pub(super) fn put(
     row: u64,
     tick: &Tick,
 ) -> Option<Result<(), Unfit>> {
-    let near_bound = state.queued().saturating_add(2 * def.steps.len()) >= def.policy.max_queued / 2;
-    if near_bound || state.timeout().is_some() {
+    if !is_short(def, state) {
         return None;
     }
     let written = match &tick.kind {
@@ -38,6 +37,42 @@ pub(super) fn put(
         Ok(Err(fault)) => Err(Unfit::Unreadable(fault)),
         Err(source) => Err(Unfit::Serde(source)),
     })
+}
+
+/// Adds the row of a report of one flat event that the definition declares. Whether it is one.
+pub(super) fn put_gave(
+    out: &mut Vec<u8>,
+    def: &WorkflowDef,
+    state: &RunState,
+    row: u64,
+    at: Time,
+    (exec, started): (ExecKey, Time),
+    event: &Payload,
+) -> bool {
+    let gives = |step: StepIx| {
+        let hash = event.meta().hash;
+        let step = &def.steps[step as usize];
+        step.outs.iter().any(|(known, _)| *known == hash).then_some(step)
+    };
+    if !event.as_erased_event().is_flat() || !is_short(def, state) {
+        return false;
+    }
+    let Some(step) = state.active_first(exec).and_then(gives) else { return false };
+    let before = out.len();
+    put_report_head(out, row, at, exec, &step.name, started);
+    put_tag(out, event);
+    if !event.as_erased_event().put_flat(out) {
+        out.truncate(before);
+        return false;
+    }
+    out.extend_from_slice(REPORT_END);
+    true
+}
+
+/// Whether a row says nothing of the queue's length and of the time counted.
+fn is_short(def: &WorkflowDef, state: &RunState) -> bool {
+    let near_bound = state.queued().saturating_add(2 * def.steps.len()) >= def.policy.max_queued / 2;
+    !near_bound && state.timeout().is_none()
 }
 
 type Written = Result<Result<(), Fault>, serde_json::Error>;
@@ -63,10 +98,15 @@ fn put_head(out: &mut Vec<u8>, row: u64, at: Time) {
     out.extend_from_slice(b",\"do\":");
 }
 
-/// Adds the tag and the value of an event.
-fn put_event(out: &mut Vec<u8>, event: &Payload, around: usize) -> Written {
+/// Adds what stands before an event's value.
+fn put_tag(out: &mut Vec<u8>, event: &Payload) {
     put_str(out, event.meta().tag);
     out.push(b',');
+}
+
+/// Adds the tag and the value of an event.
+fn put_event(out: &mut Vec<u8>, event: &Payload, around: usize) -> Written {
+    put_tag(out, event);
     let value = out.len();
     event.as_erased().write_json(out)?;
     // What cannot be otherwise is not looked through.
@@ -91,21 +131,27 @@ fn put_report(
     }
     def.event_by_hash(event.meta().hash)?;
     let step = def.step(state.exec(*exec)?.step).name();
-    let took = at.0.wrapping_sub(started.0);
     Some(serde_code(|| {
-        put_head(out, row, at);
-        out.extend_from_slice(b"{\"report\":{\"exec\":");
-        put_number(out, exec.serial);
-        out.extend_from_slice(b",\"step\":");
-        put_str(out, step);
-        out.extend_from_slice(b",\"took\":");
-        put_number(out, took);
-        out.extend_from_slice(b",\"out\":[[[");
+        put_report_head(out, row, at, *exec, step, *started);
         let fault = put_event(out, event, AROUND_GIVEN)?;
-        out.extend_from_slice(b"]]]}}}");
+        out.extend_from_slice(REPORT_END);
         Ok(fault)
     }))
 }
+
+/// Adds what stands before the event.
+fn put_report_head(out: &mut Vec<u8>, row: u64, at: Time, exec: ExecKey, step: &str, started: Time) {
+    put_head(out, row, at);
+    out.extend_from_slice(b"{\"report\":{\"exec\":");
+    put_number(out, exec.serial);
+    out.extend_from_slice(b",\"step\":");
+    put_str(out, step);
+    out.extend_from_slice(b",\"took\":");
+    put_number(out, at.0.wrapping_sub(started.0));
+    out.extend_from_slice(b",\"out\":[[[");
+}
+
+const REPORT_END: &[u8] = b"]]]}}}";
 
 fn only_event<'a>(mut tokens: impl Iterator<Item = &'a OutToken>) -> Option<&'a Payload> {
     match (tokens.next(), tokens.next()) {

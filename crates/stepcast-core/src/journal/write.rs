@@ -9,6 +9,7 @@ use super::error::WriteRowError;
 use super::plain;
 use super::scan::{self, Fault};
 use super::{LabelDelta, VERSION, fingerprint};
+use crate::Payload;
 use crate::definition::{Taker, WorkflowDef};
 use crate::engine::{Answer, Commit, ExecKey, External, Operation, Report, RunState, Tick, TickKind, Time};
 use crate::guard::serde_code;
@@ -83,6 +84,21 @@ pub fn write_tick(
         },
     )?;
     Ok(true)
+}
+
+/// As [`write_tick`], for a report that is not made yet: the first attempt of an execution that has a worker slot gave
+/// this one event, of which no filter says anything, and nothing else has happened. `false`, and nothing is added, if that
+/// is not written as easily.
+pub fn write_gave(
+    out: &mut Vec<u8>,
+    def: &WorkflowDef,
+    state: &RunState,
+    row: u64,
+    at: Time,
+    attempt: (ExecKey, Time),
+    event: &Payload,
+) -> bool {
+    plain::put_gave(out, def, state, row, at, attempt, event)
 }
 
 /// Adds a row for what happened between two ticks: an execution did something that must not wait for its report, or,

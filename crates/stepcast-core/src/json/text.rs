@@ -5,38 +5,51 @@ fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Whether any of eight bytes is special.
-fn any_special(bytes: [u8; 8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x80 * ONES;
-    let word = u64::from_le_bytes(bytes);
-    // The highest bit of some byte is set if one of them is less than `least`, and of none otherwise.
-    let less = |word: u64, least: u64| word.wrapping_sub(least * ONES) & !word & TOPS;
-    let is = |letter: u8| less(word ^ (u64::from(letter) * ONES), 1);
-    less(word, 0x20) | is(b'"') | is(b'\\') != 0
+/// So many bytes are looked at without a way out in between, which a compiler makes few instructions of.
+const BLOCK: usize = 32;
+
+fn is_plain_block(bytes: &[u8; BLOCK]) -> bool {
+    let special = bytes.map(|byte| u8::from(is_special(byte)));
+    let (words, _) = special.as_chunks::<8>();
+    words.iter().fold(0, |any, word| any | u64::from_ne_bytes(*word)) == 0
 }
 
-/// Whether there is nothing special in less than sixteen bytes.
+/// Not 0 if any of eight bytes is special.
+fn special_bits(bytes: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(bytes);
+    // The highest bit of some byte that had none is set if one of them is less than `least`, and of none otherwise.
+    let less = |word: u64, least: u64| word.wrapping_sub(least * ONES);
+    let is = |letter: u8| less(word ^ (u64::from(letter) * ONES), 1);
+    (less(word, 0x20) | is(b'"') | is(b'\\')) & !word & (0x80 * ONES)
+}
+
+/// Whether there is nothing special in less than a block.
 fn is_plain(bytes: &[u8]) -> bool {
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        return !any_special(*first) && !any_special(*last);
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let (words, _) = bytes.as_chunks::<8>();
+        return words.iter().fold(special_bits(*last), |any, word| any | special_bits(*word)) == 0;
     }
     match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        (Some([a, b, c, d]), Some([e, f, g, h])) => !any_special([*a, *b, *c, *d, *e, *f, *g, *h]),
+        (Some([a, b, c, d]), Some([e, f, g, h])) => special_bits([*a, *b, *c, *d, *e, *f, *g, *h]) == 0,
         _ => !bytes.iter().any(|byte| is_special(*byte)),
     }
 }
 
 /// How many bytes there are before the first special one.
 fn plain(bytes: &[u8]) -> usize {
-    let (parts, rest) = bytes.as_chunks::<16>();
-    // Without a way out of the loop, so that sixteen bytes are looked at at once.
-    let clean = |part: &&[u8; 16]| !part.iter().fold(false, |any, byte| any | is_special(*byte));
-    let clean = parts.iter().take_while(clean).count();
-    if clean == parts.len() && is_plain(rest) {
-        return bytes.len();
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let clean = blocks.iter().take_while(|block| is_plain_block(block)).count();
+    if clean == blocks.len() {
+        let is_plain = match bytes.last_chunk::<BLOCK>() {
+            Some(last) => rest.is_empty() || is_plain_block(last),
+            None => is_plain(rest),
+        };
+        if is_plain {
+            return bytes.len();
+        }
     }
-    let at = 16 * clean;
+    let at = BLOCK * clean;
     bytes[at..].iter().position(|byte| is_special(*byte)).map_or(bytes.len(), |more| at + more)
 }
 

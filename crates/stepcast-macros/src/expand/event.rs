@@ -1,6 +1,6 @@
 //! `#[event]`.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{DeriveInput, Type};
 
@@ -116,15 +116,12 @@ fn implementation(input: &DeriveInput, event: &EventItem, args: &EventArgs, p: &
 fn flat(fields: &[(Ident, Type)], p: &TokenStream) -> TokenStream {
     let types: Vec<_> = fields.iter().map(|(_, ty)| ty).collect();
     let idents: Vec<_> = fields.iter().map(|(ident, _)| ident).collect();
-    let names: Vec<_> = idents.iter().map(|ident| plain(ident)).collect();
-    // What stands before each value.
-    let heads = names
-        .iter()
-        .zip(['{'].into_iter().chain(std::iter::repeat(',')))
-        .map(|(name, mark)| format!("{mark}\"{name}\":"));
+    let names = idents.iter().map(|ident| plain(ident));
+    let put = put_flat(&idents, &types, p);
     if fields.is_empty() {
         return quote!(
             const IS_FLAT: bool = true;
+            #put
         );
     }
     quote! {
@@ -143,17 +140,33 @@ fn flat(fields: &[(Ident, Type)], p: &TokenStream) -> TokenStream {
             }
         }
 
-        fn write_flat(&self, out: &mut ::std::vec::Vec<u8>) -> bool {
+        #put
+    }
+}
+
+/// Writes a flat event as text. What stands between the values is known here.
+fn put_flat(idents: &[&Ident], types: &[&Type], p: &TokenStream) -> TokenStream {
+    let text = |text: String| Literal::byte_string(text.as_bytes());
+    if idents.is_empty() {
+        let whole = text("{}".to_owned());
+        return quote! {
+            fn put_flat(&self, out: &mut ::std::vec::Vec<u8>) -> bool {
+                out.extend_from_slice(#whole);
+                true
+            }
+        };
+    }
+    let before = idents.iter().zip(["{"].into_iter().chain(std::iter::repeat(",")));
+    let before = before.map(|(ident, mark)| text(format!("{mark}\"{}\":", plain(ident))));
+    let puts: Vec<_> = (0..idents.len()).map(|at| Ident::new(&format!("put_{at}"), Span::call_site())).collect();
+    quote! {
+        fn put_flat(&self, out: &mut ::std::vec::Vec<u8>) -> bool {
             #[allow(unused_imports)]
             use #p::NotFlat as _;
-            if !Self::IS_FLAT {
-                return false;
-            }
+            let (#(::core::option::Option::Some(#puts),)*) = (#(#p::FlatProbe::<#types>::PUT,)*) else { return false };
             #(
-                out.extend_from_slice(#heads.as_bytes());
-                if let ::core::option::Option::Some(put) = #p::FlatProbe::<#types>::TEXT {
-                    put(&self.#idents, out);
-                }
+                out.extend_from_slice(#before);
+                #puts(&self.#idents, out);
             )*
             out.push(b'}');
             true
