@@ -135,7 +135,13 @@ impl Dispatch {
         core.polled |= 1 << (step % 64);
         let shared = self.env.finish();
         let first = match first {
-            Ok(First::Gave(event)) if shared.is_none() && core.journal.is_none() => {
+            Ok(First::Gave(event)) if shared.is_none() && core.journal.is_some() => {
+                match self.kept_pass_on(core, key, event) {
+                    None => return,
+                    Some(event) => First::Gave(event),
+                }
+            }
+            Ok(First::Gave(event)) if shared.is_none() => {
                 let def = &self.env.run.program.def;
                 let back = pass_on(def, &mut core.state, core.now, key, attempt, event, &mut core.cmds);
                 if !core.cmds.is_empty() {

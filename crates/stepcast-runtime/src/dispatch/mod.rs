@@ -34,6 +34,7 @@ pub(crate) use self::place::{RunnerEnv, env_exec, panic_message, panicked};
 pub(crate) use self::rest::PutAway;
 pub(crate) use self::task::{First, RunTask};
 use crate::clock;
+use crate::durable::Keeping;
 use crate::run::{RunShared, Task, lock};
 use crate::stream::EventKind;
 
@@ -162,6 +163,10 @@ impl Dispatch {
     /// Goes to sleep, or puts the run away, unless word has come in between.
     fn rest(&mut self, mut core: Box<RunCore>, cx: &mut Context<'_>) -> Poll<()> {
         self.note_rest(&core);
+        if core.is_writing() && core.state.has_ready() && !core.ended {
+            // What is ready begins once the batch has landed, so nothing else is looked at.
+            return self.sleep(core, cx);
+        }
         if core.is_quiet() && !self.env.run.can_be_sent_to() && !core.ended {
             // Nobody can send any more: the reducer decides whether that matters.
             self.tick(&mut core, TickKind::SendersGone);
@@ -218,6 +223,21 @@ impl Dispatch {
         self.core = Some(core);
         Poll::Pending
     }
+
+    /// Goes to sleep until the batch under way has landed, unless it has.
+    fn sleep(&mut self, mut core: Box<RunCore>, cx: &mut Context<'_>) -> Poll<()> {
+        let run = &self.env.run;
+        let mut inbox = lock(&run.inbox);
+        if run.keeping().is_some_and(Keeping::has_landed) {
+            drop(inbox);
+            cx.waker().wake_by_ref();
+        } else {
+            inbox.task = Task::Asleep(cx.waker().clone());
+            core.asleep = true;
+        }
+        self.core = Some(core);
+        Poll::Pending
+    }
 }
 
 impl Future for Dispatch {
@@ -228,7 +248,9 @@ impl Future for Dispatch {
         let Some(mut core) = this.core.take() else { return Poll::Ready(()) };
         core.now = clock::now();
         core.probe = ProbeWaker::borrow();
-        if std::mem::take(&mut core.asleep) {
+        // Whoever told a kept run of its batch has noted that it is awake.
+        let is_told = core.journal.is_some() && this.env.run.keeping().is_some_and(Keeping::has_landed);
+        if std::mem::take(&mut core.asleep) && !is_told {
             // Whoever writes now need not wake a task that is awake.
             let mut inbox = lock(&this.env.run.inbox);
             if let Task::Asleep(_) = inbox.task {

@@ -16,11 +16,14 @@ use crate::run::{RunError, lock};
 
 impl Dispatch {
     /// Sends what there is to the backend. Whether anything was.
+    #[inline]
     pub(super) fn flush(&mut self, core: &mut RunCore) -> bool {
         let is_dirty = self.env.run.keeping().is_some_and(Keeping::has_dirt);
-        if !is_dirty && core.state.has_ready() && core.journal.as_deref().is_some_and(Journal::is_idle) {
-            return false;
-        }
+        let is_idle = !is_dirty && core.state.has_ready() && core.journal.as_deref().is_some_and(Journal::is_idle);
+        !is_idle && self.flush_all(core, is_dirty)
+    }
+
+    fn flush_all(&mut self, core: &mut RunCore, is_dirty: bool) -> bool {
         if is_dirty
             || core.journal.as_deref().is_some_and(|journal| !journal.left.is_empty() || !journal.changes.is_empty())
         {
@@ -97,7 +100,7 @@ impl Dispatch {
         if keeping.recorded.get().is_none() {
             keeping.settle_recorded(result.clone().map_err(Arc::new));
         }
-        if result.is_ok() {
+        if result.is_ok() && !held.is_empty() {
             self.release(core, held);
         }
         Some(result)

@@ -28,7 +28,8 @@ impl Dispatch {
 
     /// Looks again at answers whose wait was not there yet.
     pub(super) fn early_letters(&mut self, core: &mut RunCore) {
-        let early = core.journal.as_deref_mut().map(|journal| std::mem::take(&mut journal.early)).unwrap_or_default();
+        let Some(journal) = core.journal.as_deref_mut().filter(|journal| !journal.early.is_empty()) else { return };
+        let early = std::mem::take(&mut journal.early);
         early.into_iter().for_each(|mail| self.letter(core, mail));
     }
 

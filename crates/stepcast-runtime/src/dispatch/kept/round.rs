@@ -1,7 +1,9 @@
 //! One look at everything that could be done, in a kept run.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use futures_util::StreamExt;
@@ -13,6 +15,20 @@ use crate::clock;
 use crate::dispatch::place::LocalDone;
 use crate::dispatch::{Dispatch, Round, RunCore, SLICE};
 use crate::durable::Keeping;
+
+/// So many slices of kept runs on one thread have one after which the clock is read, where nothing but the batch's landing
+/// follows. A prime number, so that it hits all steps of runs that go on in turns.
+const LOOKS: u32 = 13;
+
+/// Whether it is this slice's turn.
+fn is_looked_at() -> bool {
+    thread_local! {
+        static SLICES: Cell<u32> = const { Cell::new(0) };
+    }
+    let slices = (SLICES.get() + 1) % LOOKS;
+    SLICES.set(slices);
+    slices == 0
+}
 
 impl Dispatch {
     pub(in crate::dispatch) fn kept_round(&mut self, core: &mut RunCore, cx: &mut Context<'_>) -> Round {
@@ -41,23 +57,28 @@ impl Dispatch {
                 self.tick(core, TickKind::Start { event });
                 true
             }
-            None => self.take_messages(core),
+            None => self.has_messages(core) && self.take_messages(core),
         };
         if core.ended {
             return self.wind_down(core, cx);
         }
-        if let Some(found) = core.journal.as_deref_mut().map(|journal| std::mem::take(&mut journal.found)) {
+        if let Some(journal) = core.journal.as_deref_mut().filter(|journal| !journal.found.is_empty()) {
+            let found = std::mem::take(&mut journal.found);
             self.letters(core, found);
         }
         self.early_letters(core);
+        let mut begun = None;
         if !self.flush(core) {
-            match self.poll_locals(core, cx) {
-                Round::Worked => worked = true,
-                Round::Yield => return Round::Yield,
-                Round::Dry => {}
+            if core.has_locals() {
+                match self.poll_locals(core, cx) {
+                    Round::Worked => worked = true,
+                    Round::Yield => return Round::Yield,
+                    Round::Dry => {}
+                }
             }
+            let before = core.now;
             match self.start_kept(core, cx) {
-                Round::Worked => worked = true,
+                Round::Worked => (worked, begun) = (true, Some(before)),
                 Round::Yield => return Round::Yield,
                 Round::Dry => {}
             }
@@ -70,7 +91,12 @@ impl Dispatch {
         if core.journal.as_deref().is_some_and(|journal| !journal.is_writing()) && self.flush(core) {
             worked = true;
         }
-        if worked && self.has_to_wait(core) {
+        let has_to_wait = worked && self.has_to_wait(core);
+        if let Some(before) = begun.filter(|_| !has_to_wait || is_looked_at()) {
+            core.now = clock::now();
+            core.judge_slice(&self.env.run.program, before);
+        }
+        if has_to_wait {
             return Round::Dry;
         }
         match worked {
@@ -85,10 +111,22 @@ impl Dispatch {
         if !core.state.has_ready() || core.state.has_ended() {
             return Round::Dry;
         }
-        let before = core.now;
         core.polled = 0;
+        if core.slice == 0 || core.state.running() >= core.max_running {
+            return Round::Dry;
+        }
+        let Some(first) = core.take_ready() else { return Round::Dry };
+        if !core.state.has_ready() {
+            if pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {
+                core.state.put_back(first);
+                return Round::Yield;
+            }
+            self.run(core, first);
+            return Round::Worked;
+        }
         let mut starting =
             core.journal.as_deref_mut().map(|journal| std::mem::take(&mut journal.starting)).unwrap_or_default();
+        starting.push(first);
         while starting.len() < core.slice && core.state.running() < core.max_running {
             let Some(key) = core.take_ready() else { break };
             starting.push(key);
@@ -114,9 +152,11 @@ impl Dispatch {
         if let Some(journal) = core.journal.as_deref_mut() {
             journal.starting = starting;
         }
-        core.now = clock::now();
-        core.judge_slice(&self.env.run.program, before);
         round
+    }
+
+    fn has_messages(&self, core: &RunCore) -> bool {
+        core.more.is_some() || self.env.run.mail.load(Ordering::Acquire)
     }
 
     /// Whether another look would find nothing: a batch is under way, and no attempt with it.
@@ -139,6 +179,10 @@ impl Dispatch {
 }
 
 impl RunCore {
+    fn has_locals(&self) -> bool {
+        self.locals.is_some() || self.journal.as_deref().is_some_and(|journal| !journal.finished.is_empty())
+    }
+
     /// The next attempt among the dispatcher's own that has come to an end.
     pub(in crate::dispatch) fn next_local(&mut self, cx: &mut Context<'_>) -> Option<LocalDone> {
         if let Some(done) = self.journal.as_deref_mut().and_then(|journal| journal.finished.pop_front()) {

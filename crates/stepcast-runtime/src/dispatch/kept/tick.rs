@@ -1,8 +1,9 @@
 //! A tick of a kept run: its row first, then the reducer, and what that asks for is held until the row is durable.
 
-use stepcast_core::StepError;
-use stepcast_core::engine::{Command, ExecKey, Failure, Report, Tick, TickKind, reduce};
-use stepcast_core::journal::{LabelDelta, RowExtras, WriteRowError, write_tick};
+use stepcast_core::backend::JournalRow;
+use stepcast_core::engine::{Command, ExecKey, Failure, Matches, Report, Tick, TickKind, pass_on, reduce};
+use stepcast_core::journal::{LabelDelta, RowExtras, WriteRowError, write_gave, write_tick};
+use stepcast_core::{Outputs, Payload, StepError};
 
 use super::capture::{New, Take};
 use super::journal::{Changes, Held};
@@ -48,14 +49,55 @@ impl Dispatch {
         }
     }
 
+    /// As `pass_on`: the common end of an attempt that began and ended in this look, with a row that is the common one too.
+    /// Gives the event back, and has changed nothing, if it is anything else.
+    pub(in crate::dispatch) fn kept_pass_on(
+        &mut self,
+        core: &mut RunCore,
+        key: ExecKey,
+        event: Payload,
+    ) -> Option<Payload> {
+        let program = &self.env.run.program;
+        let is_watched = core.cmds.observe || core.is_stepped() || is_traced();
+        if is_watched || program.has_waits || self.env.run.keeping().is_none_or(Keeping::has_dirt) {
+            return Some(event);
+        }
+        let RunCore { journal: Some(journal), state, cmds, now, .. } = core else { return Some(event) };
+        if !journal.began || !journal.changes.is_empty() || program.def.policy().max_fan_out == 0 {
+            return Some(event);
+        }
+        let (mut row, number) = (journal.room(), journal.next_row());
+        if !write_gave(&mut row, &program.def, state, number, *now, (key, *now), &event) {
+            journal.spent.push(JournalRow { n: number, data: row });
+            return Some(event);
+        }
+        journal.push_changes(row);
+        match pass_on(&program.def, state, *now, key, 1, event, cmds) {
+            None => cmds.next.take().into_iter().for_each(|next| state.put_back(next)),
+            Some(event) => {
+                let outcome = Ok(Outputs::from(event));
+                let report = Report { exec: key, attempt: 1, started: *now, outcome, matches: Matches::default() };
+                reduce(&program.def, state, Tick { at: *now, kind: TickKind::Report(report) }, cmds);
+            }
+        }
+        if !core.cmds.is_empty() {
+            self.hold(core);
+        }
+        None
+    }
+
     fn write_row(&self, core: &mut RunCore, tick: &Tick, ops: &[LabelDelta]) -> Result<(), WriteRowError> {
         let def = &self.env.run.program.def;
         let RunCore { journal: Some(journal), state, .. } = core else { return Ok(()) };
         let (mut row, number) = (journal.room(), journal.next_row());
-        let written = with_extras(&journal.changes, journal.seq, ops, |extras| {
-            write_tick(&mut row, def, state, number, tick, extras)
-        })?;
-        if written {
+        let written = if journal.changes.is_empty() {
+            write_tick(&mut row, def, state, number, tick, &RowExtras { ops, ..RowExtras::default() })
+        } else {
+            with_extras(&journal.changes, journal.seq, ops, |extras| {
+                write_tick(&mut row, def, state, number, tick, extras)
+            })
+        };
+        if written? {
             journal.begin_rows(def, state, tick.at)?;
             journal.push_changes(row);
         }
