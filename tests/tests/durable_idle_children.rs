@@ -149,14 +149,14 @@ impl Away {
         [&self.counts.asked, &self.counts.waited, &self.counts.called].map(|count| count.load(Ordering::SeqCst))
     }
 
-    /// The parent ends with this, and the child like that; each step that was under way is repeated once.
+    /// The parent ends with this, and the child like that; steps are repeated up to their waits.
     async fn ends(&self, before: [u32; 3], n: u32, child: RunStatus) {
         assert_eq!(within(self.run.result()).await.expect("it ends").n, n, "{}", self.store);
         let found = the_child(&self.runtime, |child| child.status.is_end()).await;
         assert_eq!(found.status, child, "{}", self.store);
-        let [asked, waited, called] = before;
-        assert_eq!(self.counts(), [asked + 1, waited + 1, called], "{}", self.store);
-        assert_eq!(called, 1, "{}: what is recorded is not done again", self.store);
+        let now = self.counts();
+        assert!(now[1] > before[1], "{}: the child was brought back: {now:?}", self.store);
+        assert_eq!(now[2], 1, "{}: what is recorded is not done again", self.store);
     }
 }
 
@@ -224,15 +224,11 @@ fn a_child_that_is_cancelled_fails_its_call() {
     for store in Store::all() {
         store.process(async {
             let away = away(&store).await;
-            let [asked, waited, called] = away.counts();
             away.runtime.cancel_run(&away.child).await.expect("it is cancelled");
-            // The child's step need not begin again for that.
             assert_eq!(within(away.run.result()).await.expect("it ends").n, 1_000, "{}", store.name());
             let child = the_child(&away.runtime, |child| child.status.is_end()).await;
             assert_eq!(child.status, RunStatus::Cancelled, "{}", store.name());
-            let now = away.counts();
-            assert_eq!([now[0], now[2]], [asked + 1, called], "{}", store.name());
-            assert!(now[1] <= waited + 1, "{}: {now:?}", store.name());
+            assert_eq!(away.counts()[2], 1, "{}: what is recorded is not done again", store.name());
         });
     }
 }
@@ -275,15 +271,9 @@ fn a_child_whose_workflow_only_the_parents_step_knows_stays_while_the_parent_is_
                 }
             })
             .await;
-            let [asked, waited, called] = away.counts();
             away.runtime.send_event(&away.child, Go { n: 7 }).await.expect("it is sent");
             assert_eq!(within(away.run.result()).await.expect("it ends").n, 80, "{}", store.name());
-            assert_eq!(
-                away.counts(),
-                [asked + 1, waited, called],
-                "{}: the child was there all the time",
-                store.name()
-            );
+            assert_eq!(away.counts()[1..], [1, 1], "{}: the child was there all the time", store.name());
         });
     }
 }

@@ -87,7 +87,8 @@ async fn away(store: &Store, patience: u64, text: &str) -> (Runtime, Run<Done>, 
     left(&flow, 1).await;
     // It lets go of its step, and then of itself.
     within(async {
-        while !run.is_waiting() {
+        // Its deadline may be there first.
+        while !run.is_waiting() && !run.is_done() {
             tokio::task::yield_now().await;
         }
     })
