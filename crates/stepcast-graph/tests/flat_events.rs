@@ -88,6 +88,20 @@ fn flat<E: Event>(event: E) {
     erased.write_json(&mut text).expect("a text");
     let wanted = serde_json::to_string(&event).expect("a text");
     assert_eq!(String::from_utf8(text).expect("UTF-8"), format!("before {wanted}"));
+    let again = E::META.made_of(&mut |name| fields.get(name).cloned()).expect("an event");
+    assert_eq!(again.to_value().ok(), written.as_ref().ok().cloned());
+    for name in fields.keys() {
+        assert!(E::META.made_of(&mut |asked| fields.get(asked).filter(|_| asked != name).cloned()).is_none());
+        for other in
+            [json!(null), json!([]), json!({}), json!(1.5), json!(1.0), json!(-1), json!(300), json!("t"), json!(true)]
+        {
+            let mut changed = fields.clone();
+            changed.insert(name.clone(), other.clone());
+            let made = E::META.made_of(&mut |name| changed.get(name).cloned()).and_then(|event| event.to_value().ok());
+            let read = E::META.decode_ref(&changed.into()).ok().and_then(|event| event.to_value().ok());
+            assert_eq!(made, read, "{other} as {name}");
+        }
+    }
 }
 
 #[test]

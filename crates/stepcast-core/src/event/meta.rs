@@ -74,6 +74,8 @@ pub struct EventIdent {
 
 type Decode = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Box<dyn ErasedEvent>, erased_serde::Error>;
 
+type MadeOf = fn(&mut dyn FnMut(&str) -> Option<Value>) -> Option<Box<dyn ErasedEvent>>;
+
 /// The constant description of an event type: names, role, and how to decode it.
 #[derive(Clone, Copy)]
 pub struct EventMeta {
@@ -98,6 +100,7 @@ pub struct EventMeta {
     pub secret: &'static [&'static str],
     type_id: TypeId,
     decode: Decode,
+    made_of: MadeOf,
     schema: fn() -> Option<Value>,
     /// Its events are [`DataEvent`](super::DataEvent)s.
     is_data: bool,
@@ -118,6 +121,11 @@ impl EventMeta {
         }
     }
 
+    /// An event of its fields' values, without JSON in between: see [`Event::from_fields`].
+    pub fn made_of(&self, field: &mut dyn FnMut(&str) -> Option<Value>) -> Option<Box<dyn ErasedEvent>> {
+        (self.made_of)(field)
+    }
+
     /// Describes `E` under the names in `ident`.
     pub const fn new<E: Event>(ident: EventIdent) -> Self {
         EventMeta {
@@ -132,6 +140,7 @@ impl EventMeta {
             secret: ident.secret,
             type_id: TypeId::of::<E>(),
             decode: decode::<E>,
+            made_of: |field| E::from_fields(field).map(|event| Box::new(event) as _),
             schema: E::schema,
             is_data: false,
         }

@@ -58,6 +58,11 @@ pub trait Event: Clone + std::fmt::Debug + Send + Sync + Serialize + Deserialize
         None
     }
 
+    /// A flat event of its fields' values. `None` where serde would refuse one of them, and where it is to read them.
+    fn from_fields(_field: &mut dyn FnMut(&str) -> Option<serde_json::Value>) -> Option<Self> {
+        None
+    }
+
     /// Adds a flat event as the JSON text that serde would write. `false`, and nothing is added, where serde is to write it.
     fn put_flat(&self, _out: &mut Vec<u8>) -> bool {
         false

@@ -119,6 +119,13 @@ pub(super) fn event_of(
     {
         return Ok(Payload::from_box(event.clone_boxed()));
     }
+    // The same holds for parts that are the event's fields, and nothing else.
+    if let Some(takes) = takes.first()
+        && work::parts(input) == Some(takes.fields.len())
+        && let Some(event) = takes.made_of(&mut |name| work::part(input, name, scope, step.missing))
+    {
+        return Ok(Payload::from_box(event));
+    }
     let value = work::input(input, scope, step.missing)?;
     let mut unfit = None;
     // Of several, the first that the input fits.

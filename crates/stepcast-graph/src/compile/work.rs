@@ -19,7 +19,7 @@ use crate::events::Wake;
 use crate::host::Job;
 use crate::path::{Path, Scope};
 use crate::plan::{HumanWork, Input, RunWork, Step, Transform, Work};
-use crate::template::{MissingPath, look_up};
+use crate::template::{JsonTemplate, MissingPath, look_up};
 
 pub(super) fn as_given(
     doing: impl Future<Output = Result<Outputs, StepError>> + Send + 'static,
@@ -43,6 +43,35 @@ pub(super) fn input<'s>(input: &Input, scope: &'s dyn Scope, missing: Missing) -
         }
     };
     Ok(found.unwrap_or_default())
+}
+
+/// Of how many parts an input is made, each of which has a name.
+pub(super) fn parts(input: &Input) -> Option<usize> {
+    match input {
+        Input::Json(JsonTemplate::Object(fields)) => Some(fields.len()),
+        Input::Bindings(bindings) => Some(bindings.len()),
+        _ => None,
+    }
+}
+
+/// The part with this name, if all of it is there.
+pub(super) fn part(input: &Input, name: &str, scope: &dyn Scope, missing: Missing) -> Option<Value> {
+    let at = |path: &Path| {
+        let mut value = None;
+        scope.look_at(path, &mut |found| value = Some(found.clone()));
+        value
+    };
+    match input {
+        Input::Json(JsonTemplate::Object(fields)) => {
+            let (_, part) = fields.iter().find(|(known, _)| known == name)?;
+            match part.as_path() {
+                Some((path, _)) => at(path),
+                None => part.value(scope, missing).ok(),
+            }
+        }
+        Input::Bindings(bindings) => bindings.iter().find(|(known, _)| known == name).and_then(|(_, path)| at(path)),
+        _ => None,
+    }
 }
 
 /// The event that a step works on, where all its input is what a function gave.

@@ -117,11 +117,11 @@ fn flat(fields: &[(Ident, Type)], p: &TokenStream) -> TokenStream {
     let types: Vec<_> = fields.iter().map(|(_, ty)| ty).collect();
     let idents: Vec<_> = fields.iter().map(|(ident, _)| ident).collect();
     let names = idents.iter().map(|ident| plain(ident));
-    let put = put_flat(&idents, &types, p);
+    let to_and_fro = to_and_fro(&idents, &types, p);
     if fields.is_empty() {
         return quote!(
             const IS_FLAT: bool = true;
-            #put
+            #to_and_fro
         );
     }
     quote! {
@@ -140,12 +140,12 @@ fn flat(fields: &[(Ident, Type)], p: &TokenStream) -> TokenStream {
             }
         }
 
-        #put
+        #to_and_fro
     }
 }
 
-/// Writes a flat event as text. What stands between the values is known here.
-fn put_flat(idents: &[&Ident], types: &[&Type], p: &TokenStream) -> TokenStream {
+/// Writes a flat event as text, where what stands between the values is known here, and reads it from its fields' values.
+fn to_and_fro(idents: &[&Ident], types: &[&Type], p: &TokenStream) -> TokenStream {
     let text = |text: String| Literal::byte_string(text.as_bytes());
     if idents.is_empty() {
         let whole = text("{}".to_owned());
@@ -154,22 +154,40 @@ fn put_flat(idents: &[&Ident], types: &[&Type], p: &TokenStream) -> TokenStream 
                 out.extend_from_slice(#whole);
                 true
             }
+
+            fn from_fields(
+                _: &mut dyn ::core::ops::FnMut(&str) -> ::core::option::Option<#p::serde_json::Value>,
+            ) -> ::core::option::Option<Self> {
+                ::core::option::Option::Some(Self {})
+            }
         };
     }
     let before = idents.iter().zip(["{"].into_iter().chain(std::iter::repeat(",")));
     let before = before.map(|(ident, mark)| text(format!("{mark}\"{}\":", plain(ident))));
-    let puts: Vec<_> = (0..idents.len()).map(|at| Ident::new(&format!("put_{at}"), Span::call_site())).collect();
+    let ways: Vec<_> = (0..idents.len()).map(|at| Ident::new(&format!("field_{at}"), Span::call_site())).collect();
+    let names = idents.iter().map(|ident| plain(ident));
     quote! {
         fn put_flat(&self, out: &mut ::std::vec::Vec<u8>) -> bool {
             #[allow(unused_imports)]
             use #p::NotFlat as _;
-            let (#(::core::option::Option::Some(#puts),)*) = (#(#p::FlatProbe::<#types>::PUT,)*) else { return false };
+            let (#(::core::option::Option::Some(#ways),)*) = (#(#p::FlatProbe::<#types>::PUT,)*) else { return false };
             #(
                 out.extend_from_slice(#before);
-                #puts(&self.#idents, out);
+                #ways(&self.#idents, out);
             )*
             out.push(b'}');
             true
+        }
+
+        fn from_fields(
+            field: &mut dyn ::core::ops::FnMut(&str) -> ::core::option::Option<#p::serde_json::Value>,
+        ) -> ::core::option::Option<Self> {
+            #[allow(unused_imports)]
+            use #p::NotFlat as _;
+            let (#(::core::option::Option::Some(#ways),)*) = (#(#p::FlatProbe::<#types>::READ,)*) else {
+                return ::core::option::Option::None;
+            };
+            ::core::option::Option::Some(Self { #(#idents: #ways(field(#names)?)?,)* })
         }
     }
 }
