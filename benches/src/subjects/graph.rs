@@ -14,13 +14,15 @@ const OTHERS: u64 = 9;
 pub fn register(suite: &mut Suite) {
     let hops = suite.sizes().hops;
     suite.task(SHAPE, "compiled", hops, move || compiled(hops));
-    suite.task(SHAPE, "step", hops, move || turned(graph(None), hops));
+    suite.task(SHAPE, "step", hops, move || turned(graph("{{turn}}".into(), None), hops));
+    let parts = || json!({ "left": "{{turn.left}}" });
+    suite.task(SHAPE, "step-of-parts", hops, move || turned(graph(parts(), None), hops));
     for (name, other) in [
         ("switch", json!({ "type": "switch", "path": "turn.left" })),
         ("condition", json!({ "type": "condition", "condition": "turn.left > 3" })),
         ("function", json!({ "type": "function", "template": { "left": "{{turn.left}}" } })),
     ] {
-        suite.task(SHAPE, name, hops, move || turned(graph(Some(&other)), hops / (OTHERS + 1)));
+        suite.task(SHAPE, name, hops, move || turned(graph("{{turn}}".into(), Some(&other)), hops / (OTHERS + 1)));
     }
 }
 
@@ -64,10 +66,11 @@ async fn compiled(left: u64) -> Duration {
     start.elapsed()
 }
 
-fn graph(other: Option<&Value>) -> Graph {
+/// A graph whose step takes this input, and which goes on with others if they are given.
+fn graph(input: Value, other: Option<&Value>) -> Graph {
     let mut steps = vec![
         json!({ "id": "begin", "type": "function", "template": { "left": "{{input.left}}" }, "output_key": "turn" }),
-        json!({ "id": "turn", "type": "step", "use": "count_down", "input": "{{turn}}", "output_key": "turn" }),
+        json!({ "id": "turn", "type": "step", "use": "count_down", "input": input, "output_key": "turn" }),
     ];
     let mut edges = vec![json!({ "source": "begin", "target": "turn" })];
     let mut last = "turn".to_owned();
