@@ -62,10 +62,44 @@ impl DataEvent {
     }
 
     /// An event of the type that `meta` describes whose value is `null`, on its way through a run.
-    // For every step of a graph: what is built where it stays is not copied there.
     #[inline]
     pub fn bare(meta: &'static EventMeta) -> Payload {
-        Payload::from_box(Box::new(DataEvent { meta, value: Value::Null }))
+        Payload::from_box(Box::new(Bare { meta }))
+    }
+}
+
+/// A [`DataEvent`] whose value is `null`: there is one for nearly every step of a graph, so it has no room for another.
+#[derive(Clone, Debug)]
+struct Bare {
+    meta: &'static EventMeta,
+}
+
+static NULL: Value = Value::Null;
+
+impl ErasedEvent for Bare {
+    fn meta(&self) -> &'static EventMeta {
+        self.meta
+    }
+
+    fn to_value(&self) -> Result<Value, serde_json::Error> {
+        Ok(Value::Null)
+    }
+
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        &NULL
+    }
+
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        out.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn clone_boxed(&self) -> Box<dyn ErasedEvent> {
+        Box::new(self.clone())
+    }
+
+    fn data(&self) -> Option<&Value> {
+        Some(&NULL)
     }
 }
 

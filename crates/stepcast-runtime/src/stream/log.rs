@@ -55,6 +55,12 @@ struct Spoken {
 const EVENT: u32 = 1 << 31;
 
 impl Kept {
+    #[cold]
+    fn new(begin: u64) -> Self {
+        let (events, times) = (VecDeque::new(), VecDeque::new());
+        Kept { begin, events, told: None, times, wakers: WakerSet::default() }
+    }
+
     fn len(&self) -> usize {
         self.told.as_ref().map_or(self.events.len(), |told| told.places.len())
     }
@@ -136,12 +142,10 @@ impl StreamLog {
         self.kept.as_ref().map_or(self.first, |kept| kept.begin)
     }
 
+    #[inline]
     fn kept(&mut self) -> &mut Kept {
         let begin = self.first;
-        self.kept.get_or_insert_with(|| {
-            let (events, times) = (VecDeque::new(), VecDeque::new());
-            Box::new(Kept { begin, events, told: None, times, wakers: WakerSet::default() })
-        })
+        self.kept.get_or_insert_with(|| Box::new(Kept::new(begin)))
     }
 
     /// Appends an event. A run gives the times of all of its events or of none.
@@ -158,12 +162,23 @@ impl StreamLog {
         at: Option<Time>,
         write: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> bool {
-        let Some(said) = self.kept().told(teller).words.add(teller, about, write) else { return false };
-        let kept = self.begin_to_add(at);
-        match (said, &mut kept.told) {
-            (Ok(place), Some(told)) => told.places.push_back(place.0),
-            (Ok(_), None) => return false,
-            (Err(event), _) => kept.push_event(event),
+        let bound = self.bound;
+        let kept = self.kept();
+        match kept.told(teller).words.add(teller, about, write) {
+            None => return false,
+            Some(Err(event)) => self.begin_to_add(at).push_event(event),
+            // As `begin_to_add` does it, without looking for what is at hand.
+            Some(Ok(place)) => {
+                let is_full = kept.len() >= bound;
+                if is_full {
+                    kept.drop_first();
+                }
+                if let Some(told) = &mut kept.told {
+                    told.places.push_back(place.0);
+                }
+                kept.times.extend(at);
+                self.first += u64::from(is_full);
+            }
         }
         true
     }
