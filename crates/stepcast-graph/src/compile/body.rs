@@ -21,42 +21,46 @@ use crate::plan::Work;
 
 /// The body of a step of the document.
 pub(super) fn step(nodes: Arc<Nodes>, at: usize) -> StepBody {
-    StepBody::Closure(Arc::new(move |mut call: StepCall<'_>| {
-        if let Some(done) = quick::invoke(&nodes, at, &call) {
-            return done;
-        }
-        let ctx = match Context::extract(&mut call) {
-            Ok(ctx) => ctx,
-            Err(error) => return Invocation::Refused(error),
-        };
-        if let Work::Start = nodes.step(at).work {
-            let begun = begin(&ctx, call.inputs()).and_then(|input| {
-                nodes.tell(at, &ctx, crate::events::StepStatus::Completed, input);
-                nodes.leave(at, &ctx, crate::events::StepStatus::Completed, None)
-            });
-            return Invocation::Ended(begun);
-        }
-        if let Work::First(wanted) = nodes.step(at).work {
-            return Invocation::Ended(first::count(&nodes, at, &ctx, call.inputs(), wanted));
-        }
-        let token = Token::of_call(call.inputs());
-        if token.skip {
-            return Invocation::Ended(Ok(nodes.pass_over(at, &ctx)));
-        }
-        if let Some(outputs) = lost_already(&nodes, at, &ctx, token) {
-            return Invocation::Ended(Ok(outputs));
-        }
-        if let Work::Use { spec, input } = &nodes.step(at).work {
-            return used::invoke(&nodes, at, (spec, input), ctx, token, call);
-        }
-        match work::at_once(&nodes, at, &ctx, token) {
-            Some(done) => Invocation::Ended(done),
-            None => {
-                let doing = work::later(Arc::clone(&nodes), at, ctx.clone(), token);
-                going_on(&nodes, at, ctx, token, call, doing)
-            }
-        }
+    StepBody::Closure(Arc::new(move |call: StepCall<'_>| match quick::invoke(&nodes, at, &call) {
+        Some(done) => done,
+        None => with_record(&nodes, at, call),
     }))
+}
+
+/// Calls a step that may be repeated, or may wait, or is not plain.
+#[inline(never)]
+fn with_record(nodes: &Arc<Nodes>, at: usize, mut call: StepCall<'_>) -> Invocation {
+    let ctx = match Context::extract(&mut call) {
+        Ok(ctx) => ctx,
+        Err(error) => return Invocation::Refused(error),
+    };
+    if let Work::Start = nodes.step(at).work {
+        let begun = begin(&ctx, call.inputs()).and_then(|input| {
+            nodes.tell(at, &ctx, crate::events::StepStatus::Completed, input);
+            nodes.leave(at, &ctx, crate::events::StepStatus::Completed, None)
+        });
+        return Invocation::Ended(begun);
+    }
+    if let Work::First(wanted) = nodes.step(at).work {
+        return Invocation::Ended(first::count(nodes, at, &ctx, call.inputs(), wanted));
+    }
+    let token = Token::of_call(call.inputs());
+    if token.skip {
+        return Invocation::Ended(Ok(nodes.pass_over(at, &ctx)));
+    }
+    if let Some(outputs) = lost_already(nodes, at, &ctx, token) {
+        return Invocation::Ended(Ok(outputs));
+    }
+    if let Work::Use { spec, input } = &nodes.step(at).work {
+        return used::invoke(nodes, at, (spec, input), ctx, token, call);
+    }
+    match work::at_once(nodes, at, &ctx, token) {
+        Some(done) => Invocation::Ended(done),
+        None => {
+            let doing = work::later(Arc::clone(nodes), at, ctx.clone(), token);
+            going_on(nodes, at, ctx, token, call, doing)
+        }
+    }
 }
 
 /// Drives a step's work, unless others of its parallel step are there first.

@@ -60,34 +60,36 @@ pub(super) fn invoke(nodes: &Arc<Nodes>, at: usize, call: &StepCall<'_>) -> Opti
         Invocation::Gave(said) if direct.is_open() => said,
         invoked => return Some(used::go_on(nodes, at, direct.context(), Token::PLAIN, again(), invoked)),
     };
-    let mut more = None;
-    let said = match FlatEvent::new(said) {
+    match FlatEvent::new(said) {
         Ok(event) => {
-            let mut event = Some(event);
+            let (mut event, mut more) = (Some(event), None);
             let settled = direct.write(|cells, told| settle(nodes, node, cells, told, &mut event, &mut more)).flatten();
-            if let Some(done) = leading(settled, more) {
-                return Some(done);
-            }
-            event.map(FlatEvent::into_payload)
+            leading(settled, more)
+                .or_else(|| kept_the_other_way(nodes, at, &direct, event.map(FlatEvent::into_payload)))
         }
-        Err(said) => {
-            let mut output = match said.as_erased().to_value() {
-                Ok(output) => Some(Given::from(output)),
-                Err(error) => return Some(Invocation::Ended(Err(error.into()))),
-            };
-            let settled =
-                direct.write(|cells, told| settle(nodes, node, cells, told, &mut output, &mut more)).flatten();
-            if let Some(done) = leading(settled, more) {
-                return Some(done);
-            }
-            Some(said)
-        }
+        Err(said) => settle_value(nodes, at, &direct, said),
+    }
+}
+
+/// The same for an event that is not flat.
+#[inline(never)]
+fn settle_value(nodes: &Arc<Nodes>, at: usize, direct: &Direct<'_>, said: Payload) -> Option<Invocation> {
+    let (mut output, mut more) = match said.as_erased().to_value() {
+        Ok(output) => (Some(Given::from(output)), None),
+        Err(error) => return Some(Invocation::Ended(Err(error.into()))),
     };
-    // The function has run: what it gave is kept in the other way.
+    let node = &nodes.nodes[at];
+    let settled = direct.write(|cells, told| settle(nodes, node, cells, told, &mut output, &mut more)).flatten();
+    leading(settled, more).or_else(|| kept_the_other_way(nodes, at, direct, Some(said)))
+}
+
+/// The function has run: what it gave is kept as that of a step with a record.
+#[cold]
+fn kept_the_other_way(nodes: &Nodes, at: usize, direct: &Direct<'_>, said: Option<Payload>) -> Option<Invocation> {
     Some(Invocation::Ended(match said.map(|said| said.as_erased().to_value()) {
         Some(Ok(output)) => nodes.complete(at, &direct.context(), Token::PLAIN, output),
         Some(Err(error)) => Err(error.into()),
-        None => Err(StepError::msg(format!("The output of `{}` cannot be written.", step.id))),
+        None => Err(StepError::msg(format!("The output of `{}` cannot be written.", nodes.step(at).id))),
     }))
 }
 

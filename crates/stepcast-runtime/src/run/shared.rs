@@ -131,6 +131,7 @@ impl RunShared {
         self.extra_if_any()?.runtime.get()
     }
 
+    #[inline]
     pub(crate) fn data(&self) -> MutexGuard<'_, RunData> {
         lock(&self.data)
     }

@@ -35,12 +35,16 @@ impl Work<'_> {
             Ok(outcomes) => {
                 let together = jobs.len() > 1;
                 let mut told = Vec::with_capacity(jobs.len());
-                for (job, outcome) in jobs.iter_mut().zip(outcomes) {
+                for (at, (job, outcome)) in jobs.iter_mut().zip(outcomes).enumerate() {
                     if let (Job::Batch(batch, _), Err(error)) = (&*job, &outcome) {
                         self.stop_after(batch, error);
                     }
                     answer(job, outcome, together, &mut told);
                     self.fault(FaultPoint::Told);
+                    // Who hears of the first is woken while the others are answered.
+                    if at == 0 {
+                        told.clear();
+                    }
                 }
                 drop(told);
             }

@@ -74,7 +74,7 @@ impl Given {
     }
 
     /// What `look` says of it.
-    pub(super) fn look_at<R>(&self, name: &str, path: &StorePath, look: impl FnOnce(&Value) -> R) -> Option<R> {
+    pub(super) fn look_in<R>(&self, name: &str, path: &StorePath, look: impl FnOnce(&Value) -> R) -> Option<R> {
         match self.known(name, path)? {
             Known::There(value) => Some(look(value)),
             Known::Made(value) => value.as_ref().map(look),
@@ -166,7 +166,7 @@ impl Held {
     /// What `look` says of it.
     pub(super) fn look_at<R>(&self, path: &StorePath, look: impl FnOnce(&Value) -> R) -> Option<R> {
         match &self.field {
-            Some(field) if path.depth() > 1 => field.given.look_at(field.name, path, look),
+            Some(field) if path.depth() > 1 => field.given.look_in(field.name, path, look),
             _ => self.at(path).map(look),
         }
     }
