@@ -338,8 +338,9 @@ fn a_report_is_written_before_it_is_made_as_any_other() {
         Payload::new(Numbers { r#type: 255, a, b, c, d, e, f, g, h, i, yes: most, text })
     };
     let shared = numbers(true, "of many").into_shared();
-    let short = [numbers(true, ""), numbers(false, "\"\\\n\u{1}\u{fc}[{"), Payload::new(Word {}), shared];
-    let long = [Payload::new(Tagged { n: 1 }), Payload::new(Topic { topic: "undeclared".into() })];
+    let tagged = Payload::new(Tagged { n: 1 });
+    let short = [numbers(true, ""), numbers(false, "\"\\\n\u{1}\u{fc}[{"), Payload::new(Word {}), shared, tagged];
+    let long = [Payload::new(Topic { topic: "undeclared".into() })];
     for (event, is_short) in short.iter().map(|event| (event, true)).chain(long.iter().map(|event| (event, false))) {
         let mut outputs = Outputs::default();
         outputs.push_payload(event.clone());

@@ -355,9 +355,42 @@ async fn nobody_holds_a_run_for_good() {
     assert!(matches!(within(held(&runtime, "Worker", "late", 0).outcome()).await, Err(RunError::ShuttingDown)));
 }
 
+/// As [`Worker`], of this test alone: a step that other tests saw take long begins in a task of its own at once.
+#[derive(Default)]
+struct WorkerHere {
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+#[workflow(Begin => Done)]
+impl WorkerHere {
+    #[step]
+    async fn work_here(&self, ev: Begin) -> Done {
+        self.log.lock().unwrap().push(format!("+{}", ev.name));
+        sleep(Duration::from_secs(ev.seconds)).await;
+        self.log.lock().unwrap().push(format!("-{}", ev.name));
+        Done { name: ev.name }
+    }
+}
+
+/// As [`Waiting`], of this test alone.
+#[derive(Default)]
+struct WaitingHere;
+
+#[workflow(Begin => Done)]
+impl WaitingHere {
+    #[step(waits(Go))]
+    async fn wait_here(&self, ev: Begin, ctx: Context) -> Result<Done> {
+        ctx.wait_for_event::<Go>().await?;
+        Ok(Done { name: ev.name })
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_begins_in_a_task_is_over_at_once_if_it_can_be() {
-    let (runtime, flow) = with_worker();
+    let (runtime, _) = with_worker();
+    let flow = Arc::new(WorkerHere::default());
+    runtime.register_as("worker here", Arc::clone(&flow), None).unwrap();
+    runtime.register_as("waiter here", WaitingHere, None).unwrap();
     let here = tokio::spawn({
         let (runtime, flow) = (runtime.clone(), Arc::clone(&flow));
         async move {
@@ -368,10 +401,10 @@ async fn a_run_that_begins_in_a_task_is_over_at_once_if_it_can_be() {
                 TraceContext::scope(trace(), async { held(&runtime, "instant", "traced", 0).begin_here() }).await;
             assert!(!traced.is_done(), "its steps would be in the caller's trace");
             // What has to wait goes on in a task of its own, whoever goes away.
-            let long = held(&runtime, "Worker", "long", 7).begin_here();
+            let long = held(&runtime, "worker here", "long", 7).begin_here();
             assert!(!long.is_done());
             assert_eq!(*flow.log.lock().unwrap(), ["+long"]);
-            let waiting = held(&runtime, "waiter", "waiting", 0).begin_here();
+            let waiting = held(&runtime, "waiter here", "waiting", 0).begin_here();
             assert!(waiting.is_waiting());
         }
     });

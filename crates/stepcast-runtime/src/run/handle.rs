@@ -310,13 +310,17 @@ impl AnyRun {
 
     /// What the run and its children ask of people, oldest first.
     pub async fn pending_inputs(&self) -> Vec<InputRecord> {
-        let mut all = Vec::new();
-        let _held = self.shared.bring_children().await;
-        for run in self.shared.with_children() {
+        let ask = |run: &Arc<RunShared>| {
             let (reply, inputs) = oneshot::channel();
-            if run.post(Message::Inputs(reply)).is_some() {
-                continue;
-            }
+            run.post(Message::Inputs(reply)).is_none().then_some(inputs)
+        };
+        // The run itself is asked before anything is waited for: one that rests then says so again to who reads it.
+        let mut own = ask(&self.shared);
+        let _held = self.shared.bring_children().await;
+        let mut all = Vec::new();
+        for run in self.shared.with_children() {
+            let is_self = Arc::ptr_eq(&run, &self.shared);
+            let Some(inputs) = (if is_self { own.take() } else { ask(&run) }) else { continue };
             for input in inputs.await.unwrap_or_default() {
                 all.push(InputRecord { id: InputId { run_id: run.id().clone(), number: input.id }, input });
             }
