@@ -9,6 +9,7 @@ use stepcast_core::{Event, EventIdent, EventMeta, Role};
 macro_rules! event {
     ($name:ident, $role:ident, [$($field:literal),*]) => {
         impl Event for $name {
+            const IS_SORTED: bool = true;
             const META: EventMeta = EventMeta::new::<$name>(EventIdent {
                 tag: concat!("graph.", stringify!($name)),
                 type_name: stringify!($name),
@@ -40,15 +41,16 @@ pub enum StepStatus {
 /// On the run's stream: a step of the graph is over. The views of a run are made of these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepOver {
-    /// The step.
-    pub step: Arc<str>,
+    // In the order of their names, which lets them be written as they are.
     /// Under which key of the context its output is kept.
     pub key: Arc<str>,
-    /// How it ended.
-    pub status: StepStatus,
     /// Its output; for a failed one, the error.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub output: Value,
+    /// How it ended.
+    pub status: StepStatus,
+    /// The step.
+    pub step: Arc<str>,
 }
 
 /// Sent from outside: ends the `delay` of a step at once.
@@ -65,6 +67,6 @@ pub(crate) struct BranchOver {
     pub(crate) of: u64,
 }
 
-event!(StepOver, Runtime, ["step", "key", "status", "output"]);
+event!(StepOver, Runtime, ["key", "output", "status", "step"]);
 event!(Wake, External, ["step"]);
 event!(BranchOver, Plain, ["of"]);

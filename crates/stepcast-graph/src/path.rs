@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::Value;
-use stepcast_core::{ErasedEvent, StorePath};
+use stepcast_core::StorePath;
 
 /// The most segments of a path.
 const MAX_SEGMENTS: usize = 64;
@@ -102,6 +102,14 @@ impl Path {
         (!field.contains('.')).then_some(field)
     }
 
+    /// Where in the store the output is whose field it leads to, and that field, if it leads to a field of an output.
+    pub(crate) fn output_and_field(&self) -> Option<(StorePath, &str)> {
+        let (output, field) = self.first.as_ref()?.as_str().rsplit_once('.')?;
+        let (key, _) = output.split_once(".output").filter(|(_, rest)| rest.is_empty())?;
+        let output = StorePath::new(output).ok()?;
+        (output.key() == key).then_some((output, field))
+    }
+
     /// Where to look in the store, in order.
     pub(crate) fn places(&self) -> impl Iterator<Item = &StorePath> {
         self.first.iter().chain(&self.second)
@@ -132,11 +140,6 @@ pub trait Scope {
     /// Lets `look` see the value at the path, and says whether there is one. It is called once at most.
     fn look_at(&self, path: &Path, look: &mut dyn FnMut(&Value)) -> bool {
         self.find(path).map(|value| look(&value)).is_some()
-    }
-
-    /// The event whose JSON is the value at the path, where the scope knows it.
-    fn event(&self, _path: &Path) -> Option<&dyn ErasedEvent> {
-        None
     }
 }
 

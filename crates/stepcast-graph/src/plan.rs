@@ -54,7 +54,7 @@ pub(crate) enum When {
     Failure,
     Always,
     Otherwise,
-    Holds(Condition),
+    Holds(Box<Condition>),
 }
 
 impl Way {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{JournalRow, StorageError, WriteError};
+use super::{JournalRow, NewRun, StorageError, StreamRow, WriteError};
 
 /// What is told when a batch is durable or failed: once, also if the backend drops it. It must not block.
 pub struct Done(Option<Call>);
@@ -46,6 +46,10 @@ pub struct Receipt {
     pub result: Result<(), WriteError>,
     /// The rows of the batch, if the backend has no more use for them: their room can be used again.
     pub spent: Vec<JournalRow>,
+    /// Its stream events, likewise.
+    pub events: Vec<StreamRow>,
+    /// What a run was created with, likewise.
+    pub created: Option<Box<NewRun>>,
     /// Whether batches of others landed with it.
     pub together: bool,
 }
@@ -53,7 +57,7 @@ pub struct Receipt {
 impl Receipt {
     /// What became of a batch that landed alone.
     pub fn of(result: Result<(), WriteError>) -> Self {
-        Receipt { result, spent: Vec::new(), together: false }
+        Receipt { result, spent: Vec::new(), events: Vec::new(), created: None, together: false }
     }
 }
 

@@ -172,7 +172,7 @@ impl AnyEvent {
     /// assert_eq!(serde_json::from_str::<AnyEvent>(&envelope).unwrap().to_envelope(), any.to_envelope());
     /// ```
     pub fn to_json(&self) -> (String, String) {
-        let fields = self.flat_json().unwrap_or_else(|| self.value().to_string());
+        let fields = self.sorted_json().unwrap_or_else(|| self.value().to_string());
         let meta = match &self.0 {
             Inner::Typed(event) => event.meta(),
             Inner::Raw(raw) => {
@@ -201,9 +201,9 @@ impl AnyEvent {
         (fields, String::from_utf8(text).unwrap_or_default())
     }
 
-    /// The fields of a flat event as JSON text, if that has them in the order in which a `Value` has them too.
-    fn flat_json(&self) -> Option<String> {
-        let event = self.as_erased().filter(|event| event.is_flat() && event.meta().fields.is_sorted())?;
+    /// The fields as JSON text, if that has them in the order in which a `Value` has them too.
+    fn sorted_json(&self) -> Option<String> {
+        let event = self.as_erased().filter(|event| event.is_sorted())?;
         let mut text = Vec::with_capacity(128);
         serde_code(|| event.write_json(&mut text)).ok()?;
         String::from_utf8(text).ok()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{Event, EventMeta};
+use super::{Event, EventMeta, FlatValue};
 use crate::guard::serde_code;
 use crate::journal::is_readable;
 use crate::json;
@@ -41,12 +41,16 @@ pub trait ErasedEvent: Any + Send + Sync + fmt::Debug {
     fn is_flat(&self) -> bool {
         false
     }
+    /// As [`Event::IS_SORTED`].
+    fn is_sorted(&self) -> bool {
+        false
+    }
     /// As [`Event::put_flat`].
     fn put_flat(&self, _out: &mut Vec<u8>) -> bool {
         false
     }
-    /// As [`Event::flat_field`].
-    fn flat_field(&self, _name: &str) -> Option<Value> {
+    /// As [`Event::flat_at`].
+    fn flat_at(&self, _place: usize) -> Option<FlatValue<'_>> {
         None
     }
 }
@@ -76,12 +80,16 @@ impl<E: Event> ErasedEvent for E {
         E::IS_FLAT
     }
 
+    fn is_sorted(&self) -> bool {
+        E::IS_SORTED || (E::IS_FLAT && E::META.fields.is_sorted())
+    }
+
     fn put_flat(&self, out: &mut Vec<u8>) -> bool {
         Event::put_flat(self, out)
     }
 
-    fn flat_field(&self, name: &str) -> Option<Value> {
-        Event::flat_field(self, name)
+    fn flat_at(&self, place: usize) -> Option<FlatValue<'_>> {
+        Event::flat_at(self, place)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ErasedEvent, Event};
+use super::{ErasedEvent, Event, FlatValue};
 use crate::guard::serde_code;
 use crate::hash;
 use crate::store::{MAX_CELL_DEPTH, nests_deeper};
@@ -74,7 +74,7 @@ pub struct EventIdent {
 
 type Decode = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Box<dyn ErasedEvent>, erased_serde::Error>;
 
-type MadeOf = fn(&mut dyn FnMut(&str) -> Option<Value>) -> Option<Box<dyn ErasedEvent>>;
+type MadeOf = for<'v> fn(&mut dyn FnMut(usize) -> Option<FlatValue<'v>>) -> Option<Box<dyn ErasedEvent>>;
 
 /// The constant description of an event type: names, role, and how to decode it.
 #[derive(Clone, Copy)]
@@ -122,7 +122,7 @@ impl EventMeta {
     }
 
     /// An event of its fields' values, without JSON in between: see [`Event::from_fields`].
-    pub fn made_of(&self, field: &mut dyn FnMut(&str) -> Option<Value>) -> Option<Box<dyn ErasedEvent>> {
+    pub fn made_of<'v>(&self, field: &mut dyn FnMut(usize) -> Option<FlatValue<'v>>) -> Option<Box<dyn ErasedEvent>> {
         (self.made_of)(field)
     }
 

@@ -6,6 +6,7 @@ mod call;
 mod data;
 mod dynamic;
 mod erased;
+mod flat;
 #[doc(hidden)]
 pub mod flat_probe;
 mod late;
@@ -21,6 +22,7 @@ pub use data::DataEvent;
 pub use dynamic::{DynEvent, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent};
 pub(crate) use erased::PastEvent;
 pub use erased::{ErasedEvent, Payload};
+pub use flat::FlatValue;
 pub use late::{LateEvent, MakeEvent};
 pub use lifecycle::{
     ErrorInfo, InputExpiredEvent, LogEvent, LogLevel, PhaseEvent, StepFailedEvent, StepState, StepStateChanged,
@@ -53,13 +55,19 @@ pub trait Event: Clone + std::fmt::Debug + Send + Sync + Serialize + Deserialize
     /// when it is read again.
     const IS_FLAT: bool = false;
 
-    /// The value of a field of a flat event, by its name on the wire: what serde would write.
-    fn flat_field(&self, _name: &str) -> Option<serde_json::Value> {
+    /// Whether its JSON has the names of fields in order at every depth, as a `Value` has them: it is then written to the
+    /// stream without one.
+    const IS_SORTED: bool = false;
+
+    /// The value of a field of a flat event, by its place among the fields that [`META`](Self::META) names: what serde
+    /// would write.
+    fn flat_at(&self, _place: usize) -> Option<FlatValue<'_>> {
         None
     }
 
-    /// A flat event of its fields' values. `None` where serde would refuse one of them, and where it is to read them.
-    fn from_fields(_field: &mut dyn FnMut(&str) -> Option<serde_json::Value>) -> Option<Self> {
+    /// A flat event of its fields' values, asked for by their places. `None` where serde would refuse one of them, and where
+    /// it is to read them.
+    fn from_fields<'v>(_field: &mut dyn FnMut(usize) -> Option<FlatValue<'v>>) -> Option<Self> {
         None
     }
 

@@ -59,7 +59,7 @@ pub use log::{CallRecord, ExecLog, LabelDelta, LabelLog, Recorded};
 pub use open::{Opened, open};
 pub use read::Row;
 pub(crate) use scan::is_readable;
-pub use shape::{Shape, describe};
+pub use shape::{Shape, describe, described};
 pub use write::{RowExtras, write_between, write_gave, write_takeover, write_tick};
 
 /// The version of the format that is written and read here.

@@ -47,8 +47,12 @@ pub(super) struct Bounds {
 
 /// The structural description of a definition as a text: what a store keeps of it with each run.
 pub fn describe(def: &WorkflowDef) -> String {
-    let text = || serde_json::to_string(&Shape::of(def)).unwrap_or_default();
-    def.description.get_or_init(text).clone()
+    described(def).to_owned()
+}
+
+/// As [`describe`], without a copy.
+pub fn described(def: &WorkflowDef) -> &str {
+    def.description.get_or_init(|| serde_json::to_string(&Shape::of(def)).unwrap_or_default())
 }
 
 impl Shape {

@@ -10,12 +10,14 @@ use serde_json::{Map, Value};
 pub use self::fresh::{FieldValue, Fields, FlatEvent, OneField};
 pub use self::held::Given;
 use self::held::Held;
+pub use self::object::ObjectAt;
 use super::path::kind_of;
 use super::{EditError, StoreError, StorePath};
 use crate::ErasedEvent;
 
 mod fresh;
 mod held;
+mod object;
 
 /// `serde_json` reads 127 levels of nesting; the rest is for the snapshot around a cell.
 pub(crate) const MAX_CELL_DEPTH: usize = 100;
@@ -123,15 +125,13 @@ impl CellMap {
     /// assert_eq!(cells.to_json(), json!({ "write": { "output": 1 } }));
     /// # Ok::<(), stepcast_core::StoreError>(())
     /// ```
+    #[inline]
     pub fn set_field(&mut self, path: &StorePath, name: &'static str, new: impl FieldValue) -> Result<(), StoreError> {
         if !new.fits() {
             return Err(StoreError::CellTooDeep { key: path.key().to_owned() });
         }
         let Some(cell) = self.cell_mut(path) else {
-            let mut held = Held::new(Value::Null);
-            held.put(name, new);
-            self.cells.insert(path.key().to_owned(), Cell { held, marked: true });
-            self.mark(path.key());
+            self.set_first(path.key(), name, new.into_given());
             return Ok(());
         };
         cell.held.put(name, new);
@@ -141,7 +141,23 @@ impl CellMap {
         Ok(())
     }
 
+    #[cold]
+    fn set_first(&mut self, key: &str, name: &'static str, given: Given) {
+        let mut held = Held::new(Value::Null);
+        held.put(name, given);
+        self.cells.insert(key.to_owned(), Cell { held, marked: true });
+        self.mark(key);
+    }
+
+    /// The object at a path, for those who look for several of its fields. There is none below what
+    /// [`set_field`](CellMap::set_field) put.
+    #[inline]
+    pub fn object(&self, path: &StorePath) -> Option<ObjectAt<'_>> {
+        self.cell(path)?.held.object(path)
+    }
+
     /// The flat event that was put at this path with its field, if nobody else has written to the cell. It is in no snapshot.
+    #[inline]
     pub fn event(&self, path: &StorePath) -> Option<&dyn ErasedEvent> {
         self.cell(path)?.held.event(path)
     }
@@ -265,23 +281,36 @@ impl CellMap {
         cells.into_iter()
     }
 
+    #[inline]
     fn cell(&self, path: &StorePath) -> Option<&Cell> {
         if let Some((key, cell)) = self.cells.get_index(path.place.last())
-            && same(key, path.key())
+            && path.has_key(key)
         {
             return Some(cell);
         }
+        self.look_for(path)
+    }
+
+    #[cold]
+    fn look_for(&self, path: &StorePath) -> Option<&Cell> {
         let (place, _, cell) = self.cells.get_full(path.key())?;
         path.place.found(place);
         Some(cell)
     }
 
+    #[inline]
     fn cell_mut(&mut self, path: &StorePath) -> Option<&mut Cell> {
         let last = path.place.last();
-        let known = self.cells.get_index(last).is_some_and(|(key, _)| same(key, path.key()));
-        let place = if known { last } else { self.cells.get_index_of(path.key())? };
-        path.place.found(place);
+        let known = self.cells.get_index(last).is_some_and(|(key, _)| path.has_key(key));
+        let place = if known { last } else { self.look_for_place(path)? };
         self.cells.get_index_mut(place).map(|(_, cell)| cell)
+    }
+
+    #[cold]
+    fn look_for_place(&self, path: &StorePath) -> Option<usize> {
+        let place = self.cells.get_index_of(path.key())?;
+        path.place.found(place);
+        Some(place)
     }
 
     fn fits(&self, path: &StorePath, value: &Value) -> Result<(), StoreError> {
@@ -325,20 +354,6 @@ impl TryFrom<Map<String, Value>> for CellMap {
 impl Serialize for CellMap {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
-    }
-}
-
-/// Whether two keys are the same. Most are short, and a call to compare them would take longer than to do it.
-fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    match a.len() {
-        0..4 => a.iter().eq(b),
-        4..8 => a.first_chunk::<4>() == b.first_chunk() && a.last_chunk::<4>() == b.last_chunk(),
-        8..=16 => a.first_chunk::<8>() == b.first_chunk() && a.last_chunk::<8>() == b.last_chunk(),
-        _ => a == b,
     }
 }
 

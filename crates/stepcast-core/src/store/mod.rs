@@ -6,7 +6,8 @@ mod error;
 mod path;
 mod place;
 
-pub use cells::{CellMap, FieldValue, Fields, FlatEvent, Given, OneField};
+pub use cells::{CellMap, FieldValue, Fields, FlatEvent, Given, ObjectAt, OneField};
 pub(crate) use cells::{MAX_CELL_DEPTH, nests_deeper};
 pub use error::{EditError, StoreError};
 pub use path::StorePath;
+pub use place::FieldName;

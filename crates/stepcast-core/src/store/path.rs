@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::StoreError;
-use super::place::Place;
+use super::place::{Place, same_bytes};
 
 /// As LlamaIndex Workflows has it.
 pub(super) const MAX_PATH_DEPTH: usize = 1_000;
@@ -34,9 +34,13 @@ pub struct StorePath {
     text: String,
     /// Length of the first segment, which every look-up in a map of cells asks for.
     key_len: usize,
+    /// Where the second segment ends.
+    second_end: usize,
     // 1,000 at most.
     depth: u32,
     pub(super) place: Place,
+    /// Where the third segment was among the fields that an output has.
+    pub(super) field: Place,
 }
 
 impl StorePath {
@@ -49,12 +53,14 @@ impl StorePath {
         if text.is_empty() {
             return Err(StoreError::EmptyPath);
         }
-        let (mut depth, mut key_len, mut begun, mut gap) = (1, text.len(), 0, false);
+        let (mut depth, mut key_len, mut second_end, mut begun, mut gap) = (1, text.len(), text.len(), 0, false);
         for (at, byte) in text.bytes().enumerate() {
             if byte == b'.' {
                 gap |= at == begun;
-                if depth == 1 {
-                    key_len = at;
+                match depth {
+                    1 => key_len = at,
+                    2 => second_end = at,
+                    _ => {}
                 }
                 depth += 1;
                 begun = at + 1;
@@ -66,7 +72,14 @@ impl StorePath {
         if gap || begun == text.len() {
             return Err(StoreError::EmptySegment { path: text });
         }
-        Ok(StorePath { text, key_len, depth: depth as u32, place: Place::default() })
+        Ok(StorePath {
+            text,
+            key_len,
+            second_end,
+            depth: depth as u32,
+            place: Place::default(),
+            field: Place::default(),
+        })
     }
 
     /// The path as it was written.
@@ -75,8 +88,15 @@ impl StorePath {
     }
 
     /// The first segment: the top-level key.
+    #[inline]
     pub fn key(&self) -> &str {
         &self.text[..self.key_len]
+    }
+
+    /// Whether this is its first segment.
+    #[inline]
+    pub(super) fn has_key(&self, key: &str) -> bool {
+        self.text.as_bytes().get(..self.key_len).is_some_and(|own| same_bytes(own, key.as_bytes()))
     }
 
     /// The segments, outermost first.
@@ -129,9 +149,11 @@ impl StorePath {
     }
 
     /// What the path says after `name` as its second segment: nothing, or further segments. `None` if it has another one.
+    #[inline]
     pub(super) fn after(&self, name: &str) -> Option<Option<&str>> {
-        let rest = self.text.get(self.key_len + 1..)?.strip_prefix(name)?;
-        if rest.is_empty() { Some(None) } else { rest.strip_prefix('.').map(Some) }
+        // Bytes, as a text would be looked at for where its letters begin.
+        let second = self.text.as_bytes().get(self.key_len + 1..self.second_end)?;
+        same_bytes(second, name.as_bytes()).then(|| self.text.get(self.second_end + 1..))
     }
 
     /// The segments after the first one.

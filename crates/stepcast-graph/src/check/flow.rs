@@ -104,7 +104,7 @@ impl Check<'_> {
         }
         let place = format!("{place}/when");
         match Condition::parse(when) {
-            Ok(condition) => Some(When::Holds(self.bind_condition(&condition, &place))),
+            Ok(condition) => Some(When::Holds(Box::new(self.bind_condition(&condition, &place)))),
             Err(error) => {
                 let hint = "Write `always`, `success`, `failure`, `otherwise`, an object with `type`, or a text such as `a.n > 3`.";
                 self.report.error(Code::BadCondition, format!("{place}{}", error.at()), format!("{error}."), hint);

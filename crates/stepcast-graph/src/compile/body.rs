@@ -21,9 +21,12 @@ use crate::plan::Work;
 
 /// The body of a step of the document.
 pub(super) fn step(nodes: Arc<Nodes>, at: usize) -> StepBody {
-    StepBody::Closure(Arc::new(move |call: StepCall<'_>| match quick::invoke(&nodes, at, &call) {
-        Some(done) => done,
-        None => with_record(&nodes, at, call),
+    StepBody::Closure(Arc::new(move |call: StepCall<'_>| {
+        let mut rare = None;
+        match quick::invoke(&nodes, at, &call, &mut rare) {
+            Some(event) => Invocation::Gave(event),
+            None => rare.unwrap_or_else(|| with_record(&nodes, at, call)),
+        }
     }))
 }
 

@@ -9,6 +9,7 @@ mod node;
 mod quick;
 mod race;
 mod scope;
+mod source;
 mod used;
 mod work;
 
@@ -16,11 +17,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use stepcast_core::{
-    CatchDecl, DataEvent, Event, EventInput, EventMeta, EventSet, HumanResponseEvent, OnFailure, OutSpec, ParamSpec,
-    Role, StartEvent, StepBody, StepDecl, StepFailedEvent, StopEvent, StorePath, WorkflowBuilder, WorkflowDef,
+    CatchDecl, DataEvent, Event, EventInput, EventMeta, EventSet, FieldName, HumanResponseEvent, OnFailure, OutSpec,
+    ParamSpec, Role, StartEvent, StepBody, StepDecl, StepFailedEvent, StopEvent, StorePath, WorkflowBuilder,
+    WorkflowDef,
 };
 
 use self::node::{ChildOf, Exit, Node, Nodes, Out};
+use self::source::Source;
 use crate::document::{Failure, Route, Wanted};
 use crate::events::{BranchOver, Wake};
 use crate::graph::GraphError;
@@ -165,7 +168,7 @@ impl Tags<'_> {
                     groups.insert(way.to, outs.len());
                     let counted = matches!(self.plan.steps[way.to].work, Work::First(_));
                     let own = match &way.when {
-                        When::Holds(condition) => condition.field_of(&step.key).map(Box::from),
+                        When::Holds(condition) => condition.field_of(&step.key).map(FieldName::new),
                         _ => None,
                     };
                     outs.push(Out { meta: self.edge(at, way.to)?, whens: vec![way.when.clone()], own, counted });
@@ -202,6 +205,7 @@ impl Tags<'_> {
             cell,
             all: self.plan.route == Route::All,
             by_default: leave::by_default(&outs),
+            source: Source::of(&step.work, &takes),
             takes,
             fields,
             is_quick,

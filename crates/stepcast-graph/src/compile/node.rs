@@ -2,8 +2,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::{DataEvent, EventMeta, Payload, StorePath};
+use stepcast_core::{DataEvent, EventMeta, FieldName, Payload, StorePath};
 
+use super::source::Source;
 use crate::plan::{Plan, Step, When};
 
 /// All steps of a graph, as their bodies read them.
@@ -27,6 +28,8 @@ pub(super) struct Node {
     pub(super) by_default: Option<&'static EventMeta>,
     /// The events that its function takes.
     pub(super) takes: Vec<&'static EventMeta>,
+    /// Where its input is, if that is known.
+    pub(super) source: Source,
     /// The names of the fields that its template makes.
     pub(super) fields: Arc<[String]>,
     /// It may end at once, and nobody else has to know.
@@ -43,7 +46,7 @@ pub(super) struct Out {
     pub(super) meta: &'static EventMeta,
     pub(super) whens: Vec<When>,
     /// The field of the step's own output that its only condition asks for.
-    pub(super) own: Option<Box<str>>,
+    pub(super) own: Option<FieldName>,
     /// It leads to a join that goes on with the first ones.
     pub(super) counted: bool,
 }
@@ -81,6 +84,13 @@ pub(super) struct Token {
 impl Token {
     pub(super) const PLAIN: Token = Token { skip: false, of: None };
     pub(super) const SKIP: Token = Token { skip: true, of: None };
+
+    /// Whether a call's events say nothing more than that it is to be made.
+    #[inline]
+    pub(super) fn is_plain(inputs: &[Payload]) -> bool {
+        let bare = |input| DataEvent::value_of(input).is_none_or(Value::is_null);
+        inputs.iter().all(bare) || Token::of_call(inputs) == Token::PLAIN
+    }
 
     /// What a call's events say together: skipped if all say so.
     pub(super) fn of_call(inputs: &[Payload]) -> Token {

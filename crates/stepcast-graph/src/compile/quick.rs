@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepcast_core::{
-    AnyEvent, CellMap, FieldValue, Fields, FlatEvent, Given, Invocation, LateEvent, MakeEvent, OneField, Outputs,
-    Payload, StepCall, StepError,
+    AnyEvent, CellMap, FieldName, FieldValue, Fields, FlatEvent, Given, Invocation, LateEvent, MakeEvent, OneField,
+    Outputs, Payload, StepCall, StepError,
 };
 use stepcast_runtime::{Direct, Teller, Told};
 
@@ -41,9 +41,17 @@ pub(super) fn can_be(work: &Work) -> bool {
     )
 }
 
-pub(super) fn invoke(nodes: &Arc<Nodes>, at: usize, call: &StepCall<'_>) -> Option<Invocation> {
+/// The one event that the step leads to, which is nearly always all: it goes from hand to hand in two words. What else the
+/// call comes to is in `rare`.
+#[inline]
+pub(super) fn invoke(
+    nodes: &Arc<Nodes>,
+    at: usize,
+    call: &StepCall<'_>,
+    rare: &mut Option<Invocation>,
+) -> Option<Payload> {
     let node = &nodes.nodes[at];
-    if !node.is_quick || node.outs.len() > MOST_EDGES || Token::of_call(call.inputs()) != Token::PLAIN {
+    if !node.is_quick || node.outs.len() > MOST_EDGES || !Token::is_plain(call.inputs()) {
         return None;
     }
     let direct = Direct::of(call)?;
@@ -51,51 +59,77 @@ pub(super) fn invoke(nodes: &Arc<Nodes>, at: usize, call: &StepCall<'_>) -> Opti
     let Work::Use { spec, input } = &step.work else {
         let mut more = None;
         let settled = direct.write(|cells, told| look(nodes, node, cells, told, &mut more)).flatten();
-        return leading(settled, more);
+        return leading(settled, more, rare);
     };
-    let event = direct.look(|cells| used::event_of(nodes, at, spec, input, &Cells(cells)).ok())?;
+    let event = direct.look(|cells| {
+        let known = cells.and_then(|cells| node.source.input(&node.takes, cells));
+        known.or_else(|| used::event_of(nodes, at, spec, input, &Cells(cells)).ok())
+    })?;
     let inputs = [event];
     let again = || call.with_inputs(call.inputs());
     let said = match (spec.invoke)(call.with_inputs(&inputs)) {
         Invocation::Gave(said) if direct.is_open() => said,
-        invoked => return Some(used::go_on(nodes, at, direct.context(), Token::PLAIN, again(), invoked)),
+        invoked => {
+            *rare = Some(used::go_on(nodes, at, direct.context(), Token::PLAIN, again(), invoked));
+            return None;
+        }
     };
     match FlatEvent::new(said) {
         Ok(event) => {
             let (mut event, mut more) = (Some(event), None);
             let settled = direct.write(|cells, told| settle(nodes, node, cells, told, &mut event, &mut more)).flatten();
-            leading(settled, more)
-                .or_else(|| kept_the_other_way(nodes, at, &direct, event.map(FlatEvent::into_payload)))
+            let settled = leading(settled, more, rare);
+            if settled.is_none() && rare.is_none() {
+                *rare = Some(kept_the_other_way(nodes, at, &direct, event.map(FlatEvent::into_payload)));
+            }
+            settled
         }
-        Err(said) => settle_value(nodes, at, &direct, said),
+        Err(said) => settle_value(nodes, at, &direct, said, rare),
     }
 }
 
 /// The same for an event that is not flat.
 #[inline(never)]
-fn settle_value(nodes: &Arc<Nodes>, at: usize, direct: &Direct<'_>, said: Payload) -> Option<Invocation> {
+fn settle_value(
+    nodes: &Arc<Nodes>,
+    at: usize,
+    direct: &Direct<'_>,
+    said: Payload,
+    rare: &mut Option<Invocation>,
+) -> Option<Payload> {
     let (mut output, mut more) = match said.as_erased().to_value() {
         Ok(output) => (Some(Given::from(output)), None),
-        Err(error) => return Some(Invocation::Ended(Err(error.into()))),
+        Err(error) => {
+            *rare = Some(Invocation::Ended(Err(error.into())));
+            return None;
+        }
     };
     let node = &nodes.nodes[at];
     let settled = direct.write(|cells, told| settle(nodes, node, cells, told, &mut output, &mut more)).flatten();
-    leading(settled, more).or_else(|| kept_the_other_way(nodes, at, direct, Some(said)))
+    let settled = leading(settled, more, rare);
+    if settled.is_none() && rare.is_none() {
+        *rare = Some(kept_the_other_way(nodes, at, direct, Some(said)));
+    }
+    settled
 }
 
 /// The function has run: what it gave is kept as that of a step with a record.
 #[cold]
-fn kept_the_other_way(nodes: &Nodes, at: usize, direct: &Direct<'_>, said: Option<Payload>) -> Option<Invocation> {
-    Some(Invocation::Ended(match said.map(|said| said.as_erased().to_value()) {
+fn kept_the_other_way(nodes: &Nodes, at: usize, direct: &Direct<'_>, said: Option<Payload>) -> Invocation {
+    Invocation::Ended(match said.map(|said| said.as_erased().to_value()) {
         Some(Ok(output)) => nodes.complete(at, &direct.context(), Token::PLAIN, output),
         Some(Err(error)) => Err(error.into()),
         None => Err(StepError::msg(format!("The output of `{}` cannot be written.", nodes.step(at).id))),
-    }))
+    })
 }
 
-/// What a step leads to: nearly always one event, which goes from hand to hand in two words.
-fn leading(one: Option<Payload>, more: Option<Outputs>) -> Option<Invocation> {
-    one.map(Invocation::Gave).or_else(|| Some(Invocation::Ended(Ok(more?))))
+/// What a step leads to, if it is one event; several are left in `rare`.
+#[inline]
+fn leading(one: Option<Payload>, more: Option<Outputs>, rare: &mut Option<Invocation>) -> Option<Payload> {
+    if let Some(outputs) = more {
+        *rare = Some(Invocation::Ended(Ok(outputs)));
+    }
+    one
 }
 
 /// Does the work of a step that only looks at the context.
@@ -111,8 +145,8 @@ fn look(
     let mut plain = true;
     match &step.work {
         // An event is handed on as it is.
-        Work::Transform { transform: Transform::Identity, input, .. } => {
-            if let Some(event) = work::handed_on(input, &scope) {
+        Work::Transform { transform: Transform::Identity, .. } => {
+            if let Some(event) = node.source.event(cells) {
                 let event = FlatEvent::new(Payload::from_box(event.clone_boxed())).ok();
                 return settle(nodes, node, cells, told, &mut Some(event?), more);
             }
@@ -161,9 +195,12 @@ fn holds(condition: &Condition, scope: &dyn Scope, plain: &mut bool) -> bool {
 }
 
 /// The same where what its path leads to is at hand.
-fn holds_for(condition: &Condition, found: &Value, plain: &mut bool) -> bool {
+fn holds_for(condition: &Condition, output: &impl FieldValue, name: &FieldName, plain: &mut bool) -> Option<bool> {
     let mut mismatches = Vec::new();
-    let holds = condition.holds_for(found, &mut mismatches);
+    let holds = match output.flat_field(name) {
+        Some(found) => Some(condition.holds_for_flat(found, &mut mismatches)),
+        None => output.look_at(name, |found| condition.holds_for(found, &mut mismatches)),
+    };
     *plain &= mismatches.is_empty();
     holds
 }
@@ -181,8 +218,8 @@ fn settle<O: FieldValue>(
     let mut plain = true;
     let scope = With { cells, key: &node.key, output };
     let mut asked = |out: &Out, condition: &Condition| {
-        let at_hand = |name| output.look_at(name, |found| holds_for(condition, found, &mut plain));
-        out.own.as_deref().and_then(at_hand).unwrap_or_else(|| holds(condition, &scope, &mut plain))
+        let at_hand = |name| holds_for(condition, output, name, &mut plain);
+        out.own.as_ref().and_then(at_hand).unwrap_or_else(|| holds(condition, &scope, &mut plain))
     };
     let leaving = if node.all {
         let mut outputs = Outputs::default();

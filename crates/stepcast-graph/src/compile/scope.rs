@@ -3,7 +3,7 @@ use std::future::Future;
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use stepcast_core::{CellMap, ErasedEvent, FieldValue, LogLevel, StepError, StorePath};
+use stepcast_core::{CellMap, FieldValue, LogLevel, StepError, StorePath};
 use stepcast_runtime::{Context, Store, StoreEditError};
 
 use crate::condition::{Condition, Mismatch};
@@ -56,6 +56,10 @@ impl Scope for RunScope {
     fn look_up(&self, path: &Path) -> Option<Value> {
         path.places().find_map(|place| self.store.look(place, |value| value.cloned()))
     }
+
+    fn look_at(&self, path: &Path, look: &mut dyn FnMut(&Value)) -> bool {
+        path.places().any(|place| self.store.look(place, |value| value.map(&mut *look).is_some()))
+    }
 }
 
 /// The same while the store is at hand.
@@ -75,10 +79,6 @@ impl Scope for Cells<'_> {
     fn look_at(&self, path: &Path, look: &mut dyn FnMut(&Value)) -> bool {
         let Some(cells) = self.0 else { return false };
         path.places().any(|place| cells.look_at(place, &mut *look).is_some())
-    }
-
-    fn event(&self, path: &Path) -> Option<&dyn ErasedEvent> {
-        self.0?.event(path.places().next()?)
     }
 }
 

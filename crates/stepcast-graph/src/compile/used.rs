@@ -64,13 +64,16 @@ pub(super) fn invoke(
     token: Token,
     call: StepCall<'_>,
 ) -> Invocation {
-    let event = match event_of(nodes, at, spec, input, &RunScope::of(&ctx)) {
+    let node = &nodes.nodes[at];
+    let scope = RunScope::of(&ctx);
+    let known = scope.store.look_at_all(|cells| node.source.input(&node.takes, cells?));
+    let event = match known.map_or_else(|| event_of(nodes, at, spec, input, &scope), Ok) {
         Ok(event) => event,
         Err(error) => return Invocation::Ended(Err(error)),
     };
     let inputs = [event];
     // Beside a wait for the end of a race, the body is polled together with that.
-    let races = nodes.nodes[at].child_of.as_ref().is_some_and(|child| child.races);
+    let races = node.child_of.as_ref().is_some_and(|child| child.races);
     let inner = call.with_inputs(&inputs);
     let inner = if races { inner.polled_in_place(None) } else { inner };
     go_on(nodes, at, ctx, token, call, (spec.invoke)(inner))
@@ -112,17 +115,10 @@ pub(super) fn event_of(
 ) -> Result<Payload, StepError> {
     let step = nodes.step(at);
     let takes = &nodes.nodes[at].takes;
-    // What one function gave and another one takes is handed on as it is, as between compiled steps, where JSON in between
-    // would not change it.
-    if let Some(event) = work::handed_on(input, scope)
-        && takes.first().is_some_and(|takes| is_one(takes, event.meta()))
-    {
-        return Ok(Payload::from_box(event.clone_boxed()));
-    }
-    // The same holds for parts that are the event's fields, and nothing else.
+    // Parts that are the event's fields, and nothing else, need not be put together first.
     if let Some(takes) = takes.first()
         && work::parts(input) == Some(takes.fields.len())
-        && let Some(event) = takes.made_of(&mut |name| work::part(input, name, scope, step.missing))
+        && let Some(event) = takes.made_of(&mut |at| work::part(input, takes.fields.get(at)?, scope, step.missing))
     {
         return Ok(Payload::from_box(event));
     }
@@ -140,10 +136,6 @@ pub(super) fn event_of(
     }
     // The same input fits no better the next time.
     Err(unfit.map_or_else(|| StepError::msg("The function takes no event."), StepError::from).fatal())
-}
-
-fn is_one(a: &EventMeta, b: &EventMeta) -> bool {
-    std::ptr::eq(a, b) || a.type_id() == b.type_id()
 }
 
 fn finish(nodes: &Nodes, at: usize, ctx: &Context, token: Token, given: Outputs) -> Result<Outputs, StepError> {

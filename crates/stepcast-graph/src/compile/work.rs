@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
-use stepcast_core::{ErasedEvent, HumanResponseEvent, InputRequiredEvent, LogLevel, Outputs, StepError};
+use stepcast_core::{FlatValue, HumanResponseEvent, InputRequiredEvent, LogLevel, Outputs, StepError};
 use stepcast_runtime::{Context, WaitError};
 
 use super::body::Given;
@@ -54,11 +54,11 @@ pub(super) fn parts(input: &Input) -> Option<usize> {
     }
 }
 
-/// The part with this name, if all of it is there.
-pub(super) fn part(input: &Input, name: &str, scope: &dyn Scope, missing: Missing) -> Option<Value> {
+/// The part with this name, if all of it is there, and nothing else than JSON would hold it.
+pub(super) fn part(input: &Input, name: &str, scope: &dyn Scope, missing: Missing) -> Option<FlatValue<'static>> {
     let at = |path: &Path| {
         let mut value = None;
-        scope.look_at(path, &mut |found| value = Some(found.clone()));
+        scope.look_at(path, &mut |found| value = FlatValue::from_value(found.clone()));
         value
     };
     match input {
@@ -66,20 +66,11 @@ pub(super) fn part(input: &Input, name: &str, scope: &dyn Scope, missing: Missin
             let (_, part) = fields.iter().find(|(known, _)| known == name)?;
             match part.as_path() {
                 Some((path, _)) => at(path),
-                None => part.value(scope, missing).ok(),
+                None => part.value(scope, missing).ok().and_then(FlatValue::from_value),
             }
         }
         Input::Bindings(bindings) => bindings.iter().find(|(known, _)| known == name).and_then(|(_, path)| at(path)),
         _ => None,
-    }
-}
-
-/// The event that a step works on, where all its input is what a function gave.
-pub(super) fn handed_on<'s>(input: &Input, scope: &'s dyn Scope) -> Option<&'s dyn ErasedEvent> {
-    match input {
-        Input::Path(path) => scope.event(path),
-        Input::Json(template) => scope.event(template.as_path()?.0),
-        Input::Run | Input::Bindings(_) => None,
     }
 }
 

@@ -2,6 +2,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
+use stepcast_core::FlatValue;
+
 use super::{Condition, Op};
 use crate::path::{Path, Scope};
 
@@ -43,11 +45,38 @@ impl Condition {
         }
     }
 
+    /// The same for what is no JSON yet.
+    pub(crate) fn holds_for_flat(&self, found: FlatValue<'_>, mismatches: &mut Vec<Mismatch>) -> bool {
+        // The common case.
+        if let Condition::Compare { op, value: Value::Number(wanted), .. } = self
+            && let Some(order) = found.number().and_then(|found| number_order(&found, wanted))
+            && let Some(holds) = op.holds_for(order)
+        {
+            return holds;
+        }
+        self.holds_for(&found.into(), mismatches)
+    }
+
     /// The field of the output under this key that is all the condition asks for.
     pub(crate) fn field_of(&self, key: &str) -> Option<&str> {
         match self {
             Condition::Compare { path, .. } | Condition::True(path) | Condition::Exists(path) => path.field_of(key),
             Condition::All(_) | Condition::Any(_) | Condition::Not(_) => None,
+        }
+    }
+}
+
+impl Op {
+    /// Whether two numbers in this order compare so, if it is the order that counts.
+    fn holds_for(self, order: Ordering) -> Option<bool> {
+        match self {
+            Op::Eq => Some(order.is_eq()),
+            Op::Neq => Some(order.is_ne()),
+            Op::Gt => Some(order.is_gt()),
+            Op::Gte => Some(order.is_ge()),
+            Op::Lt => Some(order.is_lt()),
+            Op::Lte => Some(order.is_le()),
+            Op::In | Op::NotIn | Op::Contains => None,
         }
     }
 }

@@ -116,7 +116,7 @@ fn implementation(input: &DeriveInput, event: &EventItem, args: &EventArgs, p: &
 fn flat(fields: &[(Ident, Type)], p: &TokenStream) -> TokenStream {
     let types: Vec<_> = fields.iter().map(|(_, ty)| ty).collect();
     let idents: Vec<_> = fields.iter().map(|(ident, _)| ident).collect();
-    let names = idents.iter().map(|ident| plain(ident));
+    let places = 0..fields.len();
     let to_and_fro = to_and_fro(&idents, &types, p);
     if fields.is_empty() {
         return quote!(
@@ -131,11 +131,11 @@ fn flat(fields: &[(Ident, Type)], p: &TokenStream) -> TokenStream {
             true #(&& #p::FlatProbe::<#types>::VALUE.is_some())*
         };
 
-        fn flat_field(&self, name: &str) -> ::core::option::Option<#p::serde_json::Value> {
+        fn flat_at(&self, place: usize) -> ::core::option::Option<#p::FlatValue<'_>> {
             #[allow(unused_imports)]
             use #p::NotFlat as _;
-            match name {
-                #(#names => #p::FlatProbe::<#types>::VALUE.map(|value| value(&self.#idents)),)*
+            match place {
+                #(#places => #p::FlatProbe::<#types>::VALUE.map(|value| value(&self.#idents)),)*
                 _ => ::core::option::Option::None,
             }
         }
@@ -155,8 +155,8 @@ fn to_and_fro(idents: &[&Ident], types: &[&Type], p: &TokenStream) -> TokenStrea
                 true
             }
 
-            fn from_fields(
-                _: &mut dyn ::core::ops::FnMut(&str) -> ::core::option::Option<#p::serde_json::Value>,
+            fn from_fields<'v>(
+                _: &mut dyn ::core::ops::FnMut(usize) -> ::core::option::Option<#p::FlatValue<'v>>,
             ) -> ::core::option::Option<Self> {
                 ::core::option::Option::Some(Self {})
             }
@@ -165,7 +165,7 @@ fn to_and_fro(idents: &[&Ident], types: &[&Type], p: &TokenStream) -> TokenStrea
     let before = idents.iter().zip(["{"].into_iter().chain(std::iter::repeat(",")));
     let before = before.map(|(ident, mark)| text(format!("{mark}\"{}\":", plain(ident))));
     let ways: Vec<_> = (0..idents.len()).map(|at| Ident::new(&format!("field_{at}"), Span::call_site())).collect();
-    let names = idents.iter().map(|ident| plain(ident));
+    let places = 0..idents.len();
     quote! {
         fn put_flat(&self, out: &mut ::std::vec::Vec<u8>) -> bool {
             #[allow(unused_imports)]
@@ -179,15 +179,15 @@ fn to_and_fro(idents: &[&Ident], types: &[&Type], p: &TokenStream) -> TokenStrea
             true
         }
 
-        fn from_fields(
-            field: &mut dyn ::core::ops::FnMut(&str) -> ::core::option::Option<#p::serde_json::Value>,
+        fn from_fields<'v>(
+            field: &mut dyn ::core::ops::FnMut(usize) -> ::core::option::Option<#p::FlatValue<'v>>,
         ) -> ::core::option::Option<Self> {
             #[allow(unused_imports)]
             use #p::NotFlat as _;
             let (#(::core::option::Option::Some(#ways),)*) = (#(#p::FlatProbe::<#types>::READ,)*) else {
                 return ::core::option::Option::None;
             };
-            ::core::option::Option::Some(Self { #(#idents: #ways(field(#names)?)?,)* })
+            ::core::option::Option::Some(Self { #(#idents: #ways(field(#places)?)?,)* })
         }
     }
 }

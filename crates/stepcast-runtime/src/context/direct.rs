@@ -32,6 +32,7 @@ impl<'a> Direct<'a> {
     }
 
     /// Whether nothing of the execution is on record still. What was called in between may have taken a context.
+    #[inline]
     pub fn is_open(&self) -> bool {
         self.env.is_plain()
     }
@@ -54,7 +55,7 @@ impl<'a> Direct<'a> {
         }
         let data = &mut *guard;
         let mut told = Told { log: &mut data.log, times: data.times };
-        let result = write(data.store.get_or_insert_default(), &mut told);
+        let result = write(data.store.get_or_insert_with(no_cells), &mut told);
         if data.log.is_awaited() {
             let wakers = data.log.take_wakers();
             drop(guard);
@@ -67,6 +68,11 @@ impl<'a> Direct<'a> {
     pub fn context(&self) -> Context {
         Context { exec: self.env.exec(), sends: std::marker::PhantomData }
     }
+}
+
+#[cold]
+fn no_cells() -> Box<CellMap> {
+    Box::default()
 }
 
 impl Told<'_> {

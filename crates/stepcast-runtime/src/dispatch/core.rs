@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -23,9 +23,14 @@ const LONG_SLICE_MICROS: u64 = 1_000;
 /// So many places in the table of executions stay for a thread's next run.
 const ROOM: usize = 32;
 
+/// So many runs of a thread leave their room.
+const MOST_LEFT: usize = 64;
+
 thread_local! {
-    /// What this thread's last run left: short runs come in rows, and take turns with its room.
-    static LEFT: Cell<Option<Box<RunCore>>> = const { Cell::new(None) };
+    /// What this thread's last runs left: short runs come in rows, many at a time, and take turns with their room.
+    // Boxed, as a run holds it: it is not moved.
+    #[allow(clippy::vec_box)]
+    static LEFT: RefCell<Vec<Box<RunCore>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What the dispatcher keeps of a run: its state, and its executions that are under way.
@@ -112,7 +117,8 @@ impl RunCore {
     pub(super) fn with_options(run: &RunShared) -> Box<Self> {
         let options = run.options();
         let max_running = options.and_then(|options| options.max_running).unwrap_or(run.def().policy().max_running);
-        let mut core = LEFT.take().unwrap_or_else(|| Box::new(RunCore::new(RunState::default(), 0)));
+        let left = LEFT.with_borrow_mut(Vec::pop);
+        let mut core = left.unwrap_or_else(|| Box::new(RunCore::new(RunState::default(), 0)));
         core.max_running = max_running;
         let still = run.extra_if_any().is_some_and(|extra| extra.still.load(Ordering::Relaxed));
         core.slice = if still { 0 } else { SLICE };
@@ -145,10 +151,17 @@ impl RunCore {
         self.cmds.clear();
         self.entries.clear();
         self.entries.shrink_to(ROOM);
-        (self.locals, self.more, self.journal) = (None, None, None);
+        if let Some(journal) = self.journal.take() {
+            journal.leave();
+        }
+        (self.locals, self.more) = (None, None);
         (self.start, self.probe, self.tokio) = (None, None, None);
         (self.polled, self.in_tasks, self.ended, self.asleep) = (0, 0, false, false);
-        LEFT.set(Some(self));
+        LEFT.with_borrow_mut(|left| {
+            if left.len() < MOST_LEFT {
+                left.push(self);
+            }
+        });
     }
 
     /// What is left of a run that has ended.

@@ -40,9 +40,11 @@ impl Dispatch {
                 child.post(Message::Cancel);
             }
         }
-        let parted = self.env.run.keeping().is_some_and(|keeping| keeping.has_children.load(Ordering::Relaxed));
-        if let (true, Some(link)) = (parted, self.env.run.link()) {
-            link.cancel_children(self.env.run.id());
+        if let (Some(keeping), Some(link)) = (self.env.run.keeping(), self.env.run.link()) {
+            link.has_ended(self.env.run.id());
+            if keeping.has_children.load(Ordering::Relaxed) {
+                link.cancel_children(self.env.run.id());
+            }
         }
         for entry in core.entries.iter_mut().filter_map(Option::as_deref_mut) {
             if let Some(shared) = &entry.shared {

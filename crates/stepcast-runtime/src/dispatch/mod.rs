@@ -28,7 +28,7 @@ use stepcast_core::{AnyEvent, Payload, WorkflowIdleEvent};
 use tokio::runtime::Handle;
 
 pub(crate) use self::core::RunCore;
-pub(crate) use self::kept::{AtRest, Journal, Place, StoredFailure, status_of};
+pub(crate) use self::kept::{AtRest, Journal, Place, StoredFailure, room_for_new, status_of};
 use self::place::ProbeWaker;
 pub(crate) use self::place::{RunnerEnv, env_exec, panic_message, panicked};
 pub(crate) use self::rest::PutAway;

@@ -127,15 +127,14 @@ impl Runtime {
     ) -> AnyRun {
         let (name, found) = found;
         host.start(self.inner());
-        let mut new = match new_run(&found.program, parent.map(|parent| parent.id()), &start) {
+        let new = match new_run(name, &found.program, parent.map(|parent| parent.id()), &start) {
             Ok(new) => new,
             Err(source) => {
                 let source = SharedError::new(Box::new(source));
                 return AnyRun::first(refused(name, RunError::NotKept { source }));
             }
         };
-        name.clone_into(&mut new.workflow);
-        let journal = Box::new(Journal::create(Arc::clone(id.shared()), new));
+        let journal = Journal::create(Arc::clone(id.shared()), new);
         let keeping = Keeping::new(host, Some(journal));
         self.launch_kept(found, Begin::Start(start), options, id, Some(keeping), parent)
     }
@@ -167,9 +166,9 @@ impl Runtime {
         let (workflow, description) = (def.name().to_owned(), describe(&def));
         // What it was started with is not in a snapshot.
         let definition = found.program.definition().cloned();
-        let new = NewRun { workflow, description, parent: None, start: "null".to_owned(), definition };
+        let new = Box::new(NewRun { workflow, description, parent: None, start: "null".to_owned(), definition });
         let journal = Journal::restored(Arc::clone(id.shared()), new, checkpoint, &def, &restored.state);
-        let keeping = Keeping::new(host, Some(Box::new(journal)));
+        let keeping = Keeping::new(host, Some(journal));
         self.launch_kept(found, Begin::Restored(restored), options, id, Some(keeping), None)
     }
 
@@ -320,6 +319,20 @@ impl RuntimeLink {
                 tracing::warn!(target: "stepcast", %error, "the children of a run that has ended could not be cancelled");
             }
         });
+    }
+
+    /// The run will not come back.
+    pub(crate) fn has_ended(&self, run: &RunId) {
+        if let Some(host) = self.inner().and_then(|inner| inner.host.clone()) {
+            host.has_ended(run);
+        }
+    }
+
+    /// The run leaves memory, and perhaps gives its lease back.
+    pub(crate) fn leaves(&self, run: &RunId) {
+        if let Some(host) = self.inner().and_then(|inner| inner.host.clone()) {
+            host.leaves(run);
+        }
     }
 
     /// The run is to be taken up again then.

@@ -50,6 +50,8 @@ pub(crate) struct Host {
     idle_micros: AtomicU64,
     /// Stored runs are taken up only where they are asked for.
     only_asked: AtomicBool,
+    /// With that, runs that have left memory here and have not ended.
+    left: Mutex<BTreeSet<RunId>>,
     /// Runs that cannot go on here: they are left to others until they change.
     refused: Mutex<HashMap<RunId, Refusal>>,
     /// What was made of the documents that runs were created with.
@@ -80,6 +82,7 @@ impl Host {
             sleepers: Mutex::default(),
             idle_micros: AtomicU64::new(IDLE.as_micros() as u64),
             only_asked: AtomicBool::new(false),
+            left: Mutex::default(),
             refused: Mutex::default(),
             defined: Defined::default(),
             stopped: Mutex::default(),
@@ -132,6 +135,24 @@ impl Host {
 
     pub(crate) fn take_up_only_asked(&self) {
         self.only_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// A run that is driven here leaves memory, and is still ours to take up.
+    pub(crate) fn leaves(&self, run: &RunId) {
+        if self.only_asked.load(Ordering::Relaxed) {
+            lock(&self.left).insert(run.clone());
+        }
+    }
+
+    pub(crate) fn has_ended(&self, run: &RunId) {
+        if self.only_asked.load(Ordering::Relaxed) {
+            lock(&self.left).remove(run);
+        }
+    }
+
+    /// Whether a run that nobody drives may be taken up unasked.
+    fn may_take_up(&self, run: &RunId) -> bool {
+        !self.only_asked.load(Ordering::Relaxed) || lock(&self.left).contains(run)
     }
 
     fn idle(&self) -> Duration {
@@ -312,6 +333,7 @@ impl Runtime {
                 let records = records.await.unwrap_or_default().into_iter();
                 let (records, others): (Vec<_>, Vec<_>) = records
                     .filter(|record| !record.status.is_end() && record.holder != Holder::Other)
+                    .filter(|record| host.may_take_up(&RunId::from(Arc::clone(&record.run))))
                     .partition(|record| self.can_be_ours(host, record));
                 // Only its parent's step may know the workflow of a child.
                 for parent in others.into_iter().filter_map(|record| record.parent).map(RunId::from) {

@@ -86,9 +86,11 @@ impl Work {
 impl Keeping {
     /// Without a journal, the run has ended.
     pub(crate) fn new(host: &Host, journal: Option<Box<Journal>>) -> Self {
+        // Made here rather than where the first receipt comes from, which is a thread of the backend's.
+        let work = journal.is_some().then(Box::default);
         Keeping {
             store: Arc::clone(&host.store),
-            desk: Mutex::new(Desk { journal: journal.map(AtRest::Whole), work: None, waiting: None }),
+            desk: Mutex::new(Desk { journal: journal.map(AtRest::Whole), work, waiting: None }),
             dirt: AtomicBool::new(false),
             sealed: AtomicBool::new(false),
             landed: AtomicBool::new(false),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use stepcast_core::backend::*;
 use stepcast_core::engine::{OpKind, RunState};
-use stepcast_core::journal::{Checkpoint, JournalError, Kept, Opened, open};
+use stepcast_core::journal::{Checkpoint, JournalError, Kept, Opened, described, open};
 use stepcast_core::{AnyEvent, ErrorInfo, Payload, WorkflowDef};
 
 use super::AttachError;
 use super::aside::release;
-use crate::dispatch::{Journal, Place, StoredFailure};
+use crate::dispatch::{Journal, Place, StoredFailure, room_for_new};
 use crate::exec::OpLog;
 use crate::program::Program;
 use crate::run::{RunEnd, RunError, RunId, RunShared, SharedError, StoredError};
@@ -33,15 +33,20 @@ pub(crate) enum Found {
 }
 
 /// What the store keeps of a run from its first moment on.
-pub(crate) fn new_run(program: &Program, parent: Option<&RunId>, start: &Payload) -> Result<NewRun, serde_json::Error> {
-    let def = &program.def;
-    Ok(NewRun {
-        workflow: def.name().to_owned(),
-        description: stepcast_core::journal::describe(def),
-        parent: parent.map(|parent| Arc::from(parent.as_str())),
-        start: start.to_json()?,
-        definition: program.definition().cloned(),
-    })
+pub(crate) fn new_run(
+    name: &str,
+    program: &Program,
+    parent: Option<&RunId>,
+    start: &Payload,
+) -> Result<Box<NewRun>, serde_json::Error> {
+    let start = start.to_json()?;
+    let mut new = room_for_new();
+    name.clone_into(&mut new.workflow);
+    described(&program.def).clone_into(&mut new.description);
+    new.parent = parent.map(|parent| Arc::from(parent.as_str()));
+    new.start = start;
+    new.definition = program.definition().cloned();
+    Ok(new)
 }
 
 /// Reads a run that is claimed under this lease, and gives the lease back if it cannot go on here. Blocks.

@@ -72,7 +72,9 @@ impl RunShared {
         program: Arc<Program>,
         instance: Option<Arc<dyn Any + Send + Sync>>,
         stream_bound: usize,
+        keeping: Option<Keeping>,
     ) -> Self {
+        let extra = |keeping| Box::new(Extra { keeping: OnceLock::from(Box::new(keeping)), ..Extra::default() });
         RunShared {
             program,
             instance,
@@ -84,7 +86,7 @@ impl RunShared {
             observers: AtomicU32::new(0),
             handles: AtomicU32::new(1),
             ending: AtomicBool::new(false),
-            extra: OnceLock::new(),
+            extra: keeping.map(|keeping| OnceLock::from(extra(keeping))).unwrap_or_default(),
         }
     }
 

@@ -200,16 +200,13 @@ pub(crate) fn launch(
     let Ties { parent, link, keeping } = ties;
     let tokio = Handle::try_current().ok();
     let stream_bound = options.as_ref().and_then(|options| options.stream_bound).unwrap_or(STREAM_BOUND);
-    let shared = RunShared::new(program, instance, stream_bound);
+    // What a backend keeps begins with a write.
+    let held = keeping.is_none() && options.as_ref().is_some_and(|options| options.held);
+    let shared = RunShared::new(program, instance, stream_bound, keeping);
     if let Some(parent) = parent {
         *lock(&shared.rare().parent) = Arc::downgrade(parent);
     }
     let needs_prelude = link.as_ref().is_some_and(RuntimeLink::is_bounded) || !shared.def().needs().is_empty();
-    // What a backend keeps begins with a write.
-    let held = keeping.is_none() && options.as_ref().is_some_and(|options| options.held);
-    if let Some(keeping) = keeping {
-        let _ = shared.extra().keeping.set(Box::new(keeping));
-    }
     let mut options = options;
     if let Some(options) = &mut options {
         options.held = false;

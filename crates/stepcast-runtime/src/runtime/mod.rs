@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use foldhash::fast::RandomState;
 use serde_json::Value;
 use stepcast_core::backend::Backend;
 use stepcast_core::engine::Time;
@@ -49,8 +50,8 @@ pub struct Runtime {
 
 #[derive(Default)]
 pub(crate) struct Inner {
-    workflows: DashMap<String, Registered>,
-    pub(crate) runs: DashMap<RunId, AnyRun>,
+    workflows: DashMap<String, Registered, RandomState>,
+    pub(crate) runs: DashMap<RunId, AnyRun, RandomState>,
     resources: Mutex<Option<Resources>>,
     pub(crate) host: Option<Arc<Host>>,
     closing: AtomicBool,
@@ -342,10 +343,10 @@ impl Runtime {
             Err(error) => return Run::new(AnyRun::first(refused(F::Flow::SPEC.name, RunError::Definition(error)))),
         };
         let instance = shared_instance(&program, flow);
-        let mut found = Registered::new(program, instance);
-        if let Some(entry) = self.inner.workflows.get(F::Flow::SPEC.name) {
-            (found.limit, found.tally) = (entry.limit.clone(), Arc::clone(&entry.tally));
-        }
+        let known = self.inner.workflows.get(F::Flow::SPEC.name);
+        let known = known.map(|entry| (entry.limit.clone(), Arc::clone(&entry.tally)));
+        let (limit, tally) = known.unwrap_or_default();
+        let found = Registered { program, instance, limit, tally, own_name: false, retired: false };
         Run::new(self.launch(F::Flow::SPEC.name, found, Begin::Start(Payload::new(start)), options, None))
     }
 

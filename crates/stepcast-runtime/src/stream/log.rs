@@ -56,9 +56,9 @@ const EVENT: u32 = 1 << 31;
 
 impl Kept {
     #[cold]
-    fn new(begin: u64) -> Self {
+    fn new(begin: u64) -> Box<Self> {
         let (events, times) = (VecDeque::new(), VecDeque::new());
-        Kept { begin, events, told: None, times, wakers: WakerSet::default() }
+        Box::new(Kept { begin, events, told: None, times, wakers: WakerSet::default() })
     }
 
     fn len(&self) -> usize {
@@ -68,10 +68,7 @@ impl Kept {
     /// What there is for words, with places for the events that were there before the first one.
     fn told<T: Teller>(&mut self, teller: &Arc<T>) -> &mut Spoken {
         let events = self.events.len();
-        self.told.get_or_insert_with(|| {
-            let words = Words::new(Arc::clone(teller) as _);
-            Box::new(Spoken { words, places: (0..events as u32).map(|at| at | EVENT).collect(), dropped: 0 })
-        })
+        self.told.get_or_insert_with(|| Spoken::after(events, Arc::clone(teller) as _))
     }
 
     fn push_event(&mut self, event: AnyEvent) {
@@ -103,6 +100,12 @@ impl Kept {
 }
 
 impl Spoken {
+    #[cold]
+    fn after(events: usize, teller: Arc<dyn Teller>) -> Box<Self> {
+        let places = (0..events as u32).map(|at| at | EVENT).collect();
+        Box::new(Spoken { words: Words::new(teller), places, dropped: 0 })
+    }
+
     /// Whether it was an event.
     fn drop_first(&mut self) -> bool {
         let is_event = self.places.pop_front().is_some_and(|place| place & EVENT != 0);
@@ -145,7 +148,7 @@ impl StreamLog {
     #[inline]
     fn kept(&mut self) -> &mut Kept {
         let begin = self.first;
-        self.kept.get_or_insert_with(|| Box::new(Kept::new(begin)))
+        self.kept.get_or_insert_with(|| Kept::new(begin))
     }
 
     /// Appends an event. A run gives the times of all of its events or of none.
@@ -176,7 +179,9 @@ impl StreamLog {
                 if let Some(told) = &mut kept.told {
                     told.places.push_back(place.0);
                 }
-                kept.times.extend(at);
+                if let Some(at) = at {
+                    kept.times.push_back(at);
+                }
                 self.first += u64::from(is_full);
             }
         }

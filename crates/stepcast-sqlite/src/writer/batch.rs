@@ -1,8 +1,5 @@
 //! One batch inside a transaction.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 use stepcast_core::backend::{Batch, Due, REMEMBERED_IDS, SnapshotRow, StatusChange, WriteError};
@@ -65,11 +62,11 @@ impl Work<'_> {
             }
         }
         if batch.release || batch.ends() {
-            self.held.remove(&batch.run);
+            self.drop_held(&batch.run, known);
         } else if let Some(known) = known {
             known.set(held);
         } else {
-            self.held.insert(batch.run.clone(), Rc::new(Cell::new(held)));
+            self.note_held(&batch.run, held);
         }
         Ok(Ok(()))
     }

@@ -12,8 +12,8 @@ use crate::sql::{Stored, kept, status_code};
 /// Ends that wait, and the statements for them.
 pub(super) struct Ends<'c> {
     conn: &'c Connection,
-    /// By `SIZES`, made when they are first needed.
-    statements: [Option<Statement<'c>>; SIZES.len()],
+    /// By `SIZES`, made when they are first needed: for those with others between them, and for those without.
+    statements: [[Option<Statement<'c>>; SIZES.len()]; 2],
     waiting: Vec<End>,
     text: String,
 }
@@ -30,7 +30,7 @@ struct End {
 
 impl<'c> Ends<'c> {
     pub(super) fn new(conn: &'c Connection) -> Self {
-        Ends { conn, statements: std::array::from_fn(|_| None), waiting: Vec::new(), text: String::new() }
+        Ends { conn, statements: Default::default(), waiting: Vec::new(), text: String::new() }
     }
 
     /// A run without a deadline that ended well, and gave nothing up.
@@ -58,11 +58,12 @@ impl<'c> Ends<'c> {
         let mut waiting = &self.waiting[..];
         while !waiting.is_empty() {
             let (at, size) = neighbours(waiting);
-            let statement = match &mut self.statements[at] {
-                Some(statement) => statement,
-                none => none.insert(kept(self.conn, &update(size))?),
-            };
             let (now, later) = waiting.split_at(size);
+            let joined = now[size - 1].key - now[0].key < size as i64;
+            let statement = match &mut self.statements[usize::from(joined)][at] {
+                Some(statement) => statement,
+                none => none.insert(kept(self.conn, &update(size, joined))?),
+            };
             for (end, number) in now.iter().zip((1..).step_by(4)) {
                 statement.raw_bind_parameter(number, end.key)?;
                 statement.raw_bind_parameter(number + 1, &self.text[end.result.0..end.result.1])?;
@@ -90,18 +91,18 @@ fn neighbours(waiting: &[End]) -> (usize, usize) {
 }
 
 /// The statement for so many runs in order, whose values are key, result, time and place. It goes once through a part of
-/// the table, and so writes each page and opens each index once.
-fn update(size: usize) -> String {
+/// the table, and so writes each page and opens each index once. Where they are joined, there are no others between them.
+fn update(size: usize, joined: bool) -> String {
     let value = |column| choose(0, size, column);
+    let own = if joined { String::new() } else { format!(" AND id = {}", value(0)) };
     format!(
         "UPDATE OR FAIL runs SET status = {}, result = {}, error = NULL, changed = {}, failures = 0, holder = NULL, \
-         head = {} WHERE id BETWEEN ?1 AND ?{} AND id = {}",
+         head = {} WHERE id BETWEEN ?1 AND ?{}{own}",
         status_code(RunStatus::Completed),
         value(1),
         value(2),
         value(3),
         4 * size - 3,
-        value(0),
     )
 }
 

@@ -177,8 +177,10 @@ impl Work<'_> {
 /// Says what became of a job, which stays in its place: it is large.
 fn answer(job: &mut Job, outcome: Outcome, together: bool, told: &mut Vec<Told>) {
     if let Job::Batch(batch, done) = job {
-        let spent = std::mem::take(&mut batch.rows);
-        return told.push(done.take().hand(Receipt { result: outcome, spent, together }));
+        // What its run asked for memory for goes back there: to free it here would cost more.
+        let (spent, events) = (std::mem::take(&mut batch.rows), std::mem::take(&mut batch.events));
+        let receipt = Receipt { result: outcome, spent, events, created: batch.created.take(), together };
+        return told.push(done.take().hand(receipt));
     }
     if let Job::Call(call) = std::mem::replace(job, Job::Watched) {
         call.answer(outcome.map_err(|error| match error {

@@ -20,6 +20,9 @@ use crate::open::SqliteOptions;
 use crate::owner::Owners;
 use crate::sql::{Stored, all, kept, run};
 
+/// So many notes stay that are not needed.
+const SPARE: usize = 64;
+
 /// The connection and what is known without asking it.
 pub(crate) struct Work<'c> {
     pub(super) conn: &'c Connection,
@@ -29,6 +32,8 @@ pub(crate) struct Work<'c> {
     pub(super) options: SqliteOptions,
     /// Runs that this instance holds.
     pub(super) held: HashMap<Arc<str>, Note>,
+    /// Notes of runs that have ended, for others.
+    spare: Vec<Note>,
     /// Runs with a failed write, and the fence under which it failed.
     stopped: HashMap<Arc<str>, u64>,
     /// The same within the transaction that is being filled.
@@ -127,6 +132,7 @@ impl<'c> Work<'c> {
             owners,
             options,
             held: HashMap::new(),
+            spare: Vec::new(),
             stopped: HashMap::new(),
             failing: HashSet::new(),
             epoch: 0,
@@ -194,6 +200,20 @@ impl<'c> Work<'c> {
         self.next_key = None;
         self.description = None;
         self.definition = None;
+    }
+
+    /// Notes what is known of a run.
+    pub(super) fn note_held(&mut self, run: &Arc<str>, held: Held) {
+        let note = self.spare.pop().unwrap_or_else(|| Rc::new(Cell::new(held)));
+        note.set(held);
+        self.held.insert(Arc::clone(run), note);
+    }
+
+    /// A run is held no more. `note` is where it was noted.
+    pub(super) fn drop_held(&mut self, run: &str, note: Option<Note>) {
+        self.held.remove(run);
+        let alone = note.filter(|note| Rc::strong_count(note) == 1 && self.spare.len() < SPARE);
+        self.spare.extend(alone);
     }
 
     /// Whether anything is noted of a run.

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::held::{Given, Kind, field_of};
 use super::{MAX_CELL_DEPTH, nests_deeper};
-use crate::store::StorePath;
 use crate::store::path::inside;
-use crate::{Payload, json};
+use crate::store::place::same;
+use crate::store::{FieldName, StorePath};
+use crate::{FlatValue, Payload, json};
 
 /// A value for [`CellMap::set_field`](super::CellMap::set_field).
 pub trait FieldValue: Sized {
@@ -21,7 +22,12 @@ pub trait FieldValue: Sized {
     fn find(&self, name: &str, path: &StorePath) -> Option<Cow<'_, Value>>;
 
     /// What `look` says of a field of it that is at hand; `None` where it has to be looked for as [`find`](Self::find) does.
-    fn look_at<R>(&self, _name: &str, _look: impl FnOnce(&Value) -> R) -> Option<R> {
+    fn look_at<R>(&self, _name: &FieldName, _look: impl FnOnce(&Value) -> R) -> Option<R> {
+        None
+    }
+
+    /// The same for a field that is no JSON yet.
+    fn flat_field(&self, _name: &FieldName) -> Option<FlatValue<'_>> {
         None
     }
 
@@ -64,6 +70,7 @@ impl FlatEvent {
     ///
     /// # Errors
     /// Gives it back if it is not.
+    #[inline]
     pub fn new(event: Payload) -> Result<Self, Payload> {
         if event.as_erased().is_flat() { Ok(FlatEvent(event)) } else { Err(event) }
     }
@@ -100,15 +107,21 @@ impl FieldValue for FlatEvent {
 
     fn find(&self, name: &str, path: &StorePath) -> Option<Cow<'_, Value>> {
         match field_of(name, path)? {
-            Some((field, None)) => self.0.as_erased().flat_field(field).map(Cow::Owned),
+            Some((field, None)) => {
+                let event = self.0.as_erased();
+                let value = event.flat_at(path.field.of(field, event.meta().fields)?)?;
+                Some(Cow::Owned(value.into()))
+            }
             // There is nothing below the fields of a flat event.
             Some((_, Some(_))) => None,
             None => Some(Cow::Owned(self.0.as_erased().to_value().unwrap_or_default())),
         }
     }
 
-    fn look_at<R>(&self, name: &str, look: impl FnOnce(&Value) -> R) -> Option<R> {
-        self.0.as_erased().flat_field(name).as_ref().map(look)
+    #[inline]
+    fn flat_field(&self, name: &FieldName) -> Option<FlatValue<'_>> {
+        let event = self.0.as_erased();
+        event.flat_at(name.place_in(event.meta().fields)?)
     }
 
     fn write_bare(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
@@ -119,6 +132,7 @@ impl FieldValue for FlatEvent {
         Given(Kind::Event { event: self.0, whole: OnceLock::new() })
     }
 
+    #[inline]
     fn put_over(self, old: &mut Given) {
         match &mut old.0 {
             Kind::Event { event, whole } => (*event, *whole) = (self.0, OnceLock::new()),
@@ -134,14 +148,14 @@ impl FieldValue for OneField {
 
     fn find(&self, name: &str, path: &StorePath) -> Option<Cow<'_, Value>> {
         match field_of(name, path)? {
-            Some((field, rest)) if field == self.name => inside(&self.value, rest).map(Cow::Borrowed),
+            Some((field, rest)) if same(field, self.name) => inside(&self.value, rest).map(Cow::Borrowed),
             Some(_) => None,
             None => Some(Cow::Owned(Value::Object([(self.name.to_owned(), self.value.clone())].into_iter().collect()))),
         }
     }
 
-    fn look_at<R>(&self, name: &str, look: impl FnOnce(&Value) -> R) -> Option<R> {
-        (name == self.name).then(|| look(&self.value))
+    fn look_at<R>(&self, name: &FieldName, look: impl FnOnce(&Value) -> R) -> Option<R> {
+        same(name.as_str(), self.name).then(|| look(&self.value))
     }
 
     fn write_bare(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
@@ -169,7 +183,7 @@ impl FieldValue for Fields<'_> {
 
     fn find(&self, name: &str, path: &StorePath) -> Option<Cow<'_, Value>> {
         match field_of(name, path)? {
-            Some((field, rest)) => inside(self.value(field)?, rest).map(Cow::Borrowed),
+            Some((field, rest)) => inside(self.values.get(path.field.of(field, self.names)?)?, rest).map(Cow::Borrowed),
             None => {
                 let fields = self.names.iter().cloned().zip(self.values.iter().cloned());
                 Some(Cow::Owned(Value::Object(fields.collect())))
@@ -177,8 +191,8 @@ impl FieldValue for Fields<'_> {
         }
     }
 
-    fn look_at<R>(&self, name: &str, look: impl FnOnce(&Value) -> R) -> Option<R> {
-        self.value(name).map(look)
+    fn look_at<R>(&self, name: &FieldName, look: impl FnOnce(&Value) -> R) -> Option<R> {
+        self.values.get(name.place_in(self.names)?).map(look)
     }
 
     fn write_bare(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
@@ -197,13 +211,6 @@ impl FieldValue for Fields<'_> {
             }
             _ => *old = self.into_given(),
         }
-    }
-}
-
-impl Fields<'_> {
-    fn value(&self, name: &str) -> Option<&Value> {
-        let at = self.names.iter().position(|known| known == name)?;
-        self.values.get(at)
     }
 }
 

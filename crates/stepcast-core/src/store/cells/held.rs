@@ -4,8 +4,10 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::fresh::FieldValue;
+use super::object::{Form, ObjectAt};
 use crate::store::StorePath;
 use crate::store::path::inside;
+use crate::store::place::same;
 use crate::{ErasedEvent, Payload};
 
 /// What a cell holds.
@@ -75,6 +77,12 @@ impl Given {
 
     /// What `look` says of it.
     pub(super) fn look_in<R>(&self, name: &str, path: &StorePath, look: impl FnOnce(&Value) -> R) -> Option<R> {
+        // What is made for this need not be moved through `Known`.
+        if let (Kind::Event { event, .. }, Some((field, None))) = (&self.0, field_of(name, path)?) {
+            let event = event.as_erased();
+            let value = Value::from(event.flat_at(path.field.of(field, event.meta().fields)?)?);
+            return Some(look(&value));
+        }
         match self.known(name, path)? {
             Known::There(value) => Some(look(value)),
             Known::Made(value) => value.as_ref().map(look),
@@ -85,14 +93,14 @@ impl Given {
     fn known(&self, name: &str, path: &StorePath) -> Option<Known<'_>> {
         let Some((field, rest)) = field_of(name, path)? else { return Some(Known::There(self.value())) };
         match &self.0 {
-            Kind::Field { name, value, .. } if *name == field => inside(value, rest).map(Known::There),
+            Kind::Field { name, value, .. } if same(name, field) => inside(value, rest).map(Known::There),
             Kind::Field { .. } => None,
             Kind::Fields { names, values, .. } => {
-                let at = names.iter().position(|name| name == field)?;
-                inside(values.get(at)?, rest).map(Known::There)
+                inside(values.get(path.field.of(field, names)?)?, rest).map(Known::There)
             }
             Kind::Event { event, whole } if rest.is_none() && whole.get().is_none() => {
-                Some(Known::Made(event.as_erased().flat_field(field)))
+                let event = event.as_erased();
+                Some(Known::Made(event.flat_at(path.field.of(field, event.meta().fields)?).map(Value::from)))
             }
             _ => inside(self.value(), path.after(name)?).map(Known::There),
         }
@@ -132,6 +140,7 @@ impl Held {
     }
 
     /// Puts an object of one field in place of what is there, in the room of the one before.
+    #[inline]
     pub(super) fn put(&mut self, name: &'static str, new: impl FieldValue) {
         match &mut self.field {
             Some(field) => {
@@ -139,11 +148,14 @@ impl Held {
                 field.whole = OnceLock::new();
                 new.put_over(&mut field.given);
             }
-            field => {
-                *field = Some(Box::new(Field { name, given: new.into_given(), whole: OnceLock::new() }));
-                self.value = Value::Null;
-            }
+            None => self.put_first(name, new.into_given()),
         }
+    }
+
+    #[cold]
+    fn put_first(&mut self, name: &'static str, given: Given) {
+        self.field = Some(Box::new(Field { name, given, whole: OnceLock::new() }));
+        self.value = Value::Null;
     }
 
     /// The value at a path, whose key is the cell's.
@@ -171,7 +183,18 @@ impl Held {
         }
     }
 
+    /// The object at this path, to look for fields in it.
+    #[inline]
+    pub(super) fn object(&self, path: &StorePath) -> Option<ObjectAt<'_>> {
+        match &self.field {
+            Some(field) if path.after(field.name) == Some(None) => Some(ObjectAt(Form::Put(&field.given.0))),
+            Some(_) => None,
+            None => path.get_below(&self.value).map(|value| ObjectAt(Form::Json(value))),
+        }
+    }
+
     /// The event that was put with the field at this path.
+    #[inline]
     pub(super) fn event(&self, path: &StorePath) -> Option<&dyn ErasedEvent> {
         let field = self.field.as_deref().filter(|field| path.after(field.name) == Some(None))?;
         match &field.given.0 {

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::{Event, EventIdent, EventMeta, Payload, Role};
+use crate::store::place::same;
+use crate::{Event, EventIdent, EventMeta, FieldName, FlatValue, Payload, Role};
 
 fn path(text: &str) -> StorePath {
     StorePath::new(text).unwrap()
@@ -85,8 +86,8 @@ impl Event for Counted {
     });
     const IS_FLAT: bool = true;
 
-    fn flat_field(&self, name: &str) -> Option<Value> {
-        (name == "n").then(|| self.n.into())
+    fn flat_at(&self, place: usize) -> Option<FlatValue<'_>> {
+        (place == 0).then(|| FlatValue::Unsigned(self.n.into()))
     }
 }
 
@@ -140,7 +141,7 @@ fn every_form_of_a_value_is_as_its_json_and_takes_the_place_of_every_other() {
     let fields = |names| Fields::new(names, vec![json!(2), json!({ "x": 3 })]);
     let whole = || Given::from(json!({ "n": { "x": [4] } }));
     macro_rules! check {
-        ($new:expr, $at_hand:literal, $json:tt, $bare:literal) => {{
+        ($new:expr, $at_hand:literal, $flat:literal, $json:tt, $bare:literal) => {{
             let json = json!($json);
             let mut text = Vec::new();
             $new.write_bare(&mut text).unwrap();
@@ -149,9 +150,19 @@ fn every_form_of_a_value_is_as_its_json_and_takes_the_place_of_every_other() {
                 let place = path(&format!("k.output{}{at}", if at.is_empty() { "" } else { "." }));
                 let found = if at.is_empty() { Some(json.clone()) } else { path(at).get(&json).cloned() };
                 assert_eq!($new.find("output", &place).map(Cow::into_owned), found, "{at} of {json}");
-                $new.look_at(at, |field| assert_eq!(Some(field), json.get(at), "{at} of {json}"));
+                let (new, name) = ($new, FieldName::new(at));
+                new.look_at(&name, |field| assert_eq!(Some(field), json.get(at), "{at} of {json}"));
+                let wanted = json.get(at).and_then(FlatValue::of);
+                assert_eq!(new.flat_field(&name), wanted.clone().filter(|_| $flat), "{at} of {json}");
+                let mut cells = CellMap::new();
+                cells.set_field(&path("k"), "output", new).unwrap();
+                for _ in 0..2 {
+                    let object = cells.object(&path("k.output")).unwrap();
+                    assert_eq!(object.flat_field(&name), wanted, "{at} of {json}");
+                }
+                assert!(cells.object(&path("k.other")).is_none() && cells.object(&path("k.output.n")).is_none());
             }
-            assert_eq!($new.look_at("n", Value::clone).is_some(), $at_hand);
+            assert_eq!($new.look_at(&FieldName::new("n"), Value::clone).is_some(), $at_hand);
             assert!($new.find("output", &path("k.out.n")).is_none() && $new.find("output", &path("k")).is_none());
             for before in 0..6 {
                 for looked_at in [false, true] {
@@ -176,10 +187,10 @@ fn every_form_of_a_value_is_as_its_json_and_takes_the_place_of_every_other() {
             }
         }};
     }
-    check!(event(), true, { "n": 1 }, r#"{"n":1}"#);
-    check!(one(), true, { "n": { "x": [7] } }, r#"{"x":[7]}"#);
-    check!(fields(&names), true, { "n": 2, "ab": { "x": 3 } }, r#"[2,{"x":3}]"#);
-    check!(whole(), false, { "n": { "x": [4] } }, r#"{"n":{"x":[4]}}"#);
+    check!(event(), false, true, { "n": 1 }, r#"{"n":1}"#);
+    check!(one(), true, false, { "n": { "x": [7] } }, r#"{"x":[7]}"#);
+    check!(fields(&names), true, false, { "n": 2, "ab": { "x": 3 } }, r#"[2,{"x":3}]"#);
+    check!(whole(), false, false, { "n": { "x": [4] } }, r#"{"n":{"x":[4]}}"#);
 }
 
 #[test]

@@ -47,7 +47,9 @@ impl Dispatch {
 
     fn send(&mut self, core: &mut RunCore) {
         let Some(journal) = core.journal.as_deref_mut() else { return };
-        journal.flight = Some(std::mem::take(&mut journal.held));
+        // Mostly there is nothing, and its room stays where it is.
+        let nothing = journal.held.is_empty();
+        journal.flight = Some(if nothing { Vec::new() } else { std::mem::take(&mut journal.held) });
         let batch = journal.take_batch(core.now);
         if let Some(keeping) = self.env.run.keeping() {
             keeping.send(&self.env.run, batch);
@@ -93,9 +95,12 @@ impl Dispatch {
     /// What became of the batch under way. `None` while nothing is known.
     pub(super) fn landing(&mut self, core: &mut RunCore) -> Option<Result<(), WriteError>> {
         let keeping = self.env.run.keeping()?;
-        let Receipt { result, spent, .. } = keeping.take_receipt()?;
+        let Receipt { result, spent, events, created, .. } = keeping.take_receipt()?;
         let journal = core.journal.as_deref_mut()?;
         journal.spent = spent;
+        if events.capacity() > 0 || created.is_some() {
+            journal.take_back(events, created);
+        }
         let held = journal.flight.take()?;
         if keeping.recorded.get().is_none() {
             keeping.settle_recorded(result.clone().map_err(Arc::new));
@@ -107,14 +112,17 @@ impl Dispatch {
     }
 
     /// Does what had to wait.
-    fn release(&mut self, core: &mut RunCore, held: Vec<Held>) {
-        for held in held {
+    fn release(&mut self, core: &mut RunCore, mut all: Vec<Held>) {
+        for held in all.drain(..) {
             match held {
                 Held::Command(command) => self.perform(core, command),
                 Held::Publish(event, at) => self.publish(event, Some(at)),
                 Held::Finish(end) => self.conclude(core, *end),
                 Held::Reply(reply) => drop(reply.send(())),
             }
+        }
+        if let Some(journal) = core.journal.as_deref_mut().filter(|journal| journal.held.capacity() == 0) {
+            journal.held = all;
         }
     }
 }

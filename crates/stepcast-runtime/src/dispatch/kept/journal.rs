@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepcast_core::backend::{Batch, FIRST_FENCE, JournalRow, Letter, Mail, NewRun, SnapshotRow};
+use stepcast_core::backend::{Batch, JournalRow, Letter, Mail, NewRun, SnapshotRow};
 use stepcast_core::engine::{Command, ExecKey, RunState, Time};
 use stepcast_core::journal::{WriteRowError, write_takeover};
 use stepcast_core::{AnyEvent, WorkflowDef};
@@ -13,7 +13,7 @@ use crate::dispatch::place::LocalDone;
 use crate::run::RunEnd;
 
 /// The room of a row at first, in bytes: most need less.
-const ROW: usize = 512;
+pub(super) const ROW: usize = 512;
 
 /// A run's place in its journal, and what its next batch brings.
 pub(crate) struct Journal {
@@ -105,11 +105,11 @@ pub(crate) struct Place {
 
 impl Journal {
     /// The journal of a new run.
-    pub(crate) fn create(run: Arc<str>, new: NewRun) -> Self {
-        let mut journal = Journal::at(run, FIRST_FENCE, 0, 0);
+    pub(crate) fn create(run: Arc<str>, new: Box<NewRun>) -> Box<Self> {
+        let mut journal = Journal::in_room(run);
         journal.began = true;
         journal.parent.clone_from(&new.parent);
-        journal.batch.created = Some(Box::new(new));
+        journal.batch.created = Some(new);
         journal
     }
 
@@ -117,11 +117,11 @@ impl Journal {
     /// row.
     pub(crate) fn restored(
         run: Arc<str>,
-        new: NewRun,
+        new: Box<NewRun>,
         checkpoint: Vec<u8>,
         def: &WorkflowDef,
         state: &RunState,
-    ) -> Self {
+    ) -> Box<Self> {
         let mut journal = Journal::create(run, new);
         journal.began = false;
         journal.batch.snapshot = Some(Box::new(SnapshotRow { covers: 0, data: checkpoint }));

@@ -112,6 +112,10 @@ impl Dispatch {
             drop(inbox);
             return Err(stays(core));
         }
+        // Before anybody can miss it.
+        if let Some(link) = link {
+            link.leaves(run.id());
+        }
         let gone: Option<AnyRun> = link.and_then(|link| link.forget_idle(&run));
         if gone.is_none() {
             drop(inbox);
