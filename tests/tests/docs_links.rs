@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// It has a test of its own, `docs_name_their_tests.rs`, for its program and for the tests it names.
 const HAS_A_TEST_OF_ITS_OWN: &str = "docs/coming-from-llamaindex.md";
 
+/// The pages of the types of a graph's steps, with an index of their own.
+const STEPS: &str = "docs/graph-steps";
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
@@ -15,11 +18,13 @@ fn root() -> PathBuf {
 /// The README, the changelog and the pages of the book, by their path from the root.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut files = vec![PathBuf::from("README.md"), PathBuf::from("CHANGELOG.md")];
-    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
-        let file = Path::new("docs").join(entry.unwrap().file_name());
-        // Images have a folder of their own.
-        if file.extension().is_some_and(|extension| extension == "md") {
-            files.push(file);
+    for folder in ["docs", STEPS] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let file = Path::new(folder).join(entry.unwrap().file_name());
+            // Images have a folder of their own.
+            if file.extension().is_some_and(|extension| extension == "md") {
+                files.push(file);
+            }
         }
     }
     files.sort();
@@ -90,11 +95,12 @@ fn every_test_file_that_is_named_exists() {
 
 #[test]
 fn every_page_is_in_the_index() {
-    let index = read_to_string(root().join("docs/README.md")).unwrap();
-    let linked = links(&index);
+    let index = |file: &str| read_to_string(root().join(file)).unwrap();
+    let (all, steps) = (index("docs/README.md"), index("docs/graph-steps.md"));
+    let linked = [links(&all), links(&steps)].concat();
     for (file, _) in pages().iter().filter(|(file, _)| file.starts_with("docs") && !file.ends_with("README.md")) {
-        let name = file.file_name().unwrap().to_str().unwrap();
-        assert!(linked.contains(&name), "docs/README.md does not mention {name}");
+        let name = file.strip_prefix("docs").unwrap().to_str().unwrap();
+        assert!(linked.contains(&name), "docs/README.md and docs/graph-steps.md do not mention {name}");
     }
 }
 

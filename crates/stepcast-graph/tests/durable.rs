@@ -12,7 +12,7 @@ use stepcast::prelude::*;
 use stepcast::{RunId, Runtime};
 use stepcast_graph::{Graph, RegisterGraph};
 use stepcast_sqlite::SqliteBackend;
-use support::{answer, graph, question};
+use support::{answer, approval, content_review, escalation, graph, question};
 
 /// A store that can be opened again.
 enum Store {
@@ -54,26 +54,6 @@ async fn asked(store: &Store, graph: &Graph, input: Value, id: &str) {
     question(&runtime).await;
     drop(run);
     runtime.shutdown(Duration::from_secs(10)).await;
-}
-
-fn content_review() -> Graph {
-    graph(&json!({
-        "id": "content-review",
-        "nodes": [
-            { "id": "start", "type": "start" },
-            { "id": "draft", "type": "agent", "config": { "agent_id": "writer", "prompt": "{{start.output.input.topic}}" } },
-            { "id": "review", "type": "human", "config": { "prompt": "Publish {{draft.output.content}}?", "choices": ["approve", "reject"] } },
-            { "id": "publish", "type": "notification", "config": { "agent_id": "writer", "prompt": "published: {{draft.content}}" } },
-            { "id": "end", "type": "end" }
-        ],
-        "edges": [
-            { "source": "start", "target": "draft" },
-            { "source": "draft", "target": "review" },
-            { "source": "review", "target": "publish", "condition": { "type": "field", "path": "review.output.response", "op": "eq", "value": "approve" } },
-            { "source": "review", "target": "draft", "condition": { "type": "otherwise" } },
-            { "source": "publish", "target": "end" }
-        ]
-    }))
 }
 
 #[tokio::test]
@@ -121,26 +101,6 @@ async fn a_question_inside_a_parallel_step_outlives_its_process() {
     }
 }
 
-fn approval() -> Graph {
-    graph(&json!({
-        "id": "approval-flow", "name": "Approval Flow", "retry_policy": null, "failure_policy": null,
-        "nodes": [
-            { "id": "approval", "kind": "human_gate", "prompt": "Approve?", "output_key": "approval" },
-            { "id": "chk", "kind": "decision", "condition": "approval.approved == true" },
-            { "id": "pub", "kind": "transform", "transform_id": "identity", "input_key": "input" },
-            { "id": "rej", "kind": "transform", "transform_id": "identity", "input_key": "approval" },
-            { "id": "join", "kind": "join" }
-        ],
-        "edges": [
-            { "from": "approval", "to": "chk", "transition": { "type": "on_success" } },
-            { "from": "chk", "to": "pub", "transition": { "type": "condition", "value": "chk.result" } },
-            { "from": "chk", "to": "rej", "transition": { "type": "condition", "value": "!chk.result" } },
-            { "from": "pub", "to": "join", "transition": { "type": "always" } },
-            { "from": "rej", "to": "join", "transition": { "type": "always" } }
-        ]
-    }))
-}
-
 #[tokio::test]
 async fn approvals_take_one_way_or_the_other() {
     for store in Store::both() {
@@ -156,23 +116,6 @@ async fn approvals_take_one_way_or_the_other() {
             runtime.shutdown(Duration::from_secs(10)).await;
         }
     }
-}
-
-fn escalation() -> Graph {
-    graph(&json!({
-        "id": "escalation", "route": "all", "failure_policy": "pause_for_intervention",
-        "nodes": [
-            { "id": "work", "kind": "task", "task": { "id": "w", "target": { "type": "agent_id", "value": "broken" }, "retry_policy": { "max_attempts": 2 } } },
-            { "id": "good", "kind": "transform", "transform_id": "identity" },
-            { "id": "bad", "kind": "transform", "transform_id": "identity" },
-            { "id": "anyway", "kind": "transform", "transform_id": "identity" }
-        ],
-        "edges": [
-            { "from": "work", "to": "good", "transition": { "type": "on_success" } },
-            { "from": "work", "to": "bad", "transition": { "type": "on_failure" } },
-            { "from": "work", "to": "anyway", "transition": { "type": "always" } }
-        ]
-    }))
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 #![allow(clippy::expect_used)]
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stepcast::prelude::*;
-use stepcast_core::{ErasedEvent, Event};
+use stepcast_core::{AnyEvent, ErasedEvent, Event, FlatValue};
+use stepcast_graph::{StepOver, StepStatus};
 
 #[event]
 /// A field of each kind.
@@ -82,24 +83,36 @@ fn flat<E: Event>(event: E) {
     let Ok(Value::Object(fields)) = &written else { panic!("{written:?} is no object") };
     let erased: &dyn ErasedEvent = &event;
     assert!(erased.is_flat());
-    for (name, value) in fields {
-        assert_eq!(erased.flat_field(name).as_ref(), Some(value), "{name}");
+    let names = E::META.fields;
+    assert_eq!(names.len(), fields.len());
+    for (place, name) in names.iter().enumerate() {
+        assert_eq!(erased.flat_at(place).map(Value::from).as_ref(), fields.get(*name), "{name}");
+        assert_eq!(erased.flat_field(name), erased.flat_at(place), "{name}");
     }
-    assert_eq!(erased.flat_field("no such field"), None);
+    assert_eq!((erased.flat_at(names.len()), erased.flat_field("no such field")), (None, None));
     let mut text = b"before ".to_vec();
     erased.write_json(&mut text).expect("a text");
     let wanted = serde_json::to_string(&event).expect("a text");
     assert_eq!(String::from_utf8(text).expect("UTF-8"), format!("before {wanted}"));
-    let again = E::META.made_of(&mut |name| fields.get(name).cloned()).expect("an event");
-    assert_eq!(again.to_value().ok(), written.as_ref().ok().cloned());
+    let made_of = |fields: &Map<String, Value>| {
+        let event = E::META.made_of(&mut |place| FlatValue::of(fields.get(names[place])?))?;
+        event.to_value().ok()
+    };
+    assert_eq!(made_of(fields), written.as_ref().ok().cloned());
+    assert_eq!(
+        E::META.made_of(&mut |place| erased.flat_at(place)).and_then(|event| event.to_value().ok()),
+        made_of(fields)
+    );
     for name in fields.keys() {
-        assert!(E::META.made_of(&mut |asked| fields.get(asked).filter(|_| asked != name).cloned()).is_none());
+        let mut fewer = fields.clone();
+        fewer.remove(name);
+        assert_eq!(made_of(&fewer), None, "without {name}");
         for other in
             [json!(null), json!([]), json!({}), json!(1.5), json!(1.0), json!(-1), json!(300), json!("t"), json!(true)]
         {
             let mut changed = fields.clone();
             changed.insert(name.clone(), other.clone());
-            let made = E::META.made_of(&mut |name| changed.get(name).cloned()).and_then(|event| event.to_value().ok());
+            let made = made_of(&changed);
             let read = E::META.decode_ref(&changed.into()).ok().and_then(|event| event.to_value().ok());
             assert_eq!(made, read, "{other} as {name}");
         }
@@ -131,5 +144,22 @@ fn other_events_are_not_flat() {
     for event in events {
         assert!(!event.is_flat(), "{event:?}");
         assert!(event.to_value().is_ok(), "{event:?}");
+    }
+}
+
+/// What is written without a `Value` is what one would have made.
+#[test]
+fn the_end_of_a_step_is_written_in_the_order_of_its_names() {
+    for output in
+        [Value::Null, json!(7), json!({ "z": [1, { "b": 1, "a": "\u{1f}\"" }], "a": { "y": null, "x": 1.5 } })]
+    {
+        for status in [StepStatus::Completed, StepStatus::Failed, StepStatus::Skipped, StepStatus::Cancelled] {
+            let over = StepOver { step: "turn".into(), key: "k\"ey".into(), status, output: output.clone() };
+            assert!(ErasedEvent::is_sorted(&over));
+            let any = AnyEvent::new(over);
+            let (fields, envelope) = any.to_json();
+            assert_eq!(fields, any.value().to_string());
+            assert_eq!(serde_json::from_str::<AnyEvent>(&envelope).expect("an event").to_envelope(), any.to_envelope());
+        }
     }
 }

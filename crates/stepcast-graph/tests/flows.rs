@@ -5,6 +5,8 @@
 mod outputs;
 #[path = "flows/parallel.rs"]
 mod parallel;
+#[path = "flows/parts.rs"]
+mod parts;
 #[path = "flows/routes.rs"]
 mod routes;
 mod support;

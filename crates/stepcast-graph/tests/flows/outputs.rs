@@ -41,7 +41,7 @@ async fn an_output_that_was_written_over_is_handed_on_as_it_is_now() {
 }
 
 /// What a run writes to its stream, and its end.
-async fn all_of(run: stepcast::AnyRun) -> (Vec<Value>, Value) {
+pub(super) async fn all_of(run: stepcast::AnyRun) -> (Vec<Value>, Value) {
     let mut stream = run.stream_events();
     let mut told = Vec::new();
     while let Some(item) = stream.next().await {

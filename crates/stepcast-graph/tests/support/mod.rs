@@ -55,3 +55,60 @@ pub(crate) async fn answer(runtime: &Runtime, answer: Value) {
     let input = question(runtime).await;
     runtime.answer_input(&RunId::from(input.run), input.asked.input, answer, None).await.unwrap();
 }
+
+pub(crate) fn content_review() -> Graph {
+    graph(&json!({
+        "id": "content-review",
+        "nodes": [
+            { "id": "start", "type": "start" },
+            { "id": "draft", "type": "agent", "config": { "agent_id": "writer", "prompt": "{{start.output.input.topic}}" } },
+            { "id": "review", "type": "human", "config": { "prompt": "Publish {{draft.output.content}}?", "choices": ["approve", "reject"] } },
+            { "id": "publish", "type": "notification", "config": { "agent_id": "writer", "prompt": "published: {{draft.content}}" } },
+            { "id": "end", "type": "end" }
+        ],
+        "edges": [
+            { "source": "start", "target": "draft" },
+            { "source": "draft", "target": "review" },
+            { "source": "review", "target": "publish", "condition": { "type": "field", "path": "review.output.response", "op": "eq", "value": "approve" } },
+            { "source": "review", "target": "draft", "condition": { "type": "otherwise" } },
+            { "source": "publish", "target": "end" }
+        ]
+    }))
+}
+
+pub(crate) fn approval() -> Graph {
+    graph(&json!({
+        "id": "approval-flow", "name": "Approval Flow", "retry_policy": null, "failure_policy": null,
+        "nodes": [
+            { "id": "approval", "kind": "human_gate", "prompt": "Approve?", "output_key": "approval" },
+            { "id": "chk", "kind": "decision", "condition": "approval.approved == true" },
+            { "id": "pub", "kind": "transform", "transform_id": "identity", "input_key": "input" },
+            { "id": "rej", "kind": "transform", "transform_id": "identity", "input_key": "approval" },
+            { "id": "join", "kind": "join" }
+        ],
+        "edges": [
+            { "from": "approval", "to": "chk", "transition": { "type": "on_success" } },
+            { "from": "chk", "to": "pub", "transition": { "type": "condition", "value": "chk.result" } },
+            { "from": "chk", "to": "rej", "transition": { "type": "condition", "value": "!chk.result" } },
+            { "from": "pub", "to": "join", "transition": { "type": "always" } },
+            { "from": "rej", "to": "join", "transition": { "type": "always" } }
+        ]
+    }))
+}
+
+pub(crate) fn escalation() -> Graph {
+    graph(&json!({
+        "id": "escalation", "route": "all", "failure_policy": "pause_for_intervention",
+        "nodes": [
+            { "id": "work", "kind": "task", "task": { "id": "w", "target": { "type": "agent_id", "value": "broken" }, "retry_policy": { "max_attempts": 2 } } },
+            { "id": "good", "kind": "transform", "transform_id": "identity" },
+            { "id": "bad", "kind": "transform", "transform_id": "identity" },
+            { "id": "anyway", "kind": "transform", "transform_id": "identity" }
+        ],
+        "edges": [
+            { "from": "work", "to": "good", "transition": { "type": "on_success" } },
+            { "from": "work", "to": "bad", "transition": { "type": "on_failure" } },
+            { "from": "work", "to": "anyway", "transition": { "type": "always" } }
+        ]
+    }))
+}
