@@ -85,9 +85,11 @@ const GOALS: &[Goal] = &[
     goal("G", "stepcast", Subject("empty"), AtMost(1.2)),
     goal("G", "stepcast", Recorded(541.0), AtLeast(100.0)),
     goal("graph", "step", Subject("compiled"), AtMost(3.0)),
+    goal("graph", "step-of-parts", Subject("compiled"), AtMost(3.0)),
     goal("graph", "switch", Subject("compiled"), AtMost(3.0)),
     goal("graph", "condition", Subject("compiled"), AtMost(3.0)),
     goal("graph", "function", Subject("compiled"), AtMost(3.0)),
+    goal("graph-check", "check", Limit(10.0, "ms"), AtMost(1.0)),
     // 0.8 times as many rows a second.
     goal("durable-64", "store", Subject("sqlite_group_64"), AtMost(1.25)),
     goal("durable-64", "stepcast", Subject("sqlite_group_64"), AtMost(1.25)),

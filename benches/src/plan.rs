@@ -29,6 +29,7 @@ pub const SHAPES: &[Shape] = &[
     shape("D", 4.0, 1),
     shape("G", 1.0, 2),
     shape("graph", 1.0, 2),
+    shape("graph-check", 0.1, 3),
     shape("durable-64", 3.0, 1),
     shape("durable-1", 1.0, 2),
     shape("durable-rows", 0.1, 1),

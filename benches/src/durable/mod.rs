@@ -5,6 +5,8 @@ mod backend;
 mod duroxide;
 mod floor;
 #[cfg(feature = "stepcast")]
+mod graph;
+#[cfg(feature = "stepcast")]
 mod held;
 #[cfg(feature = "stepcast")]
 mod paused;
@@ -29,6 +31,7 @@ pub fn register(suite: &mut Suite) {
         #[cfg(feature = "stepcast")]
         Kind::Stepcast => {
             workflow::register(suite);
+            graph::register(suite);
             // The store alone is a thread of its own and the disk, whatever runtime is beside it.
             if suite.rt == Rt::Ct {
                 backend::register(suite);

@@ -8,6 +8,8 @@ use stepcast::prelude::*;
 use stepcast_graph::{Graph, Host};
 
 const SHAPE: &str = "graph";
+/// Steps of the document that is checked.
+const STEPS: u64 = 1_000;
 /// So many steps that count nothing follow in each turn, where it is they that are measured.
 const OTHERS: u64 = 9;
 
@@ -24,6 +26,24 @@ pub fn register(suite: &mut Suite) {
     ] {
         suite.task(SHAPE, name, hops, move || turned(graph("{{turn}}".into(), Some(&other)), hops / (OTHERS + 1)));
     }
+}
+
+/// A document whose steps have templates and whose edges have conditions, read and checked.
+pub fn register_check(suite: &mut Suite) {
+    let template = |n: u64| json!({ "n": n, "of": "{{input.x?}}", "text": "step {{input.y?}} of {{input.z?}}" });
+    let step = |n: u64| json!({ "id": format!("s{n}"), "type": "function", "template": template(n) });
+    let edge = |n: u64| {
+        let before = n - 1;
+        json!({ "source": format!("s{before}"), "target": format!("s{n}"), "when": format!("s{before}.n >= 0") })
+    };
+    let steps: Vec<Value> = (0..STEPS).map(step).collect();
+    let edges: Vec<Value> = (1..STEPS).map(edge).collect();
+    let document = json!({ "id": "long", "route": "all", "steps": steps, "edges": edges });
+    suite.value("graph-check", "check", "ms", STEPS, move || {
+        let start = Instant::now();
+        assert!(Graph::check(&document, &Host::any()).is_ok());
+        start.elapsed().as_secs_f64() * 1000.0
+    });
 }
 
 #[event(start)]

@@ -11,6 +11,7 @@ use crate::measure::Suite;
 pub fn register(suite: &mut Suite) {
     stepcast::register(suite);
     graph::register(suite);
+    graph::register_check(suite);
 }
 
 #[cfg(not(feature = "stepcast"))]
