@@ -6,7 +6,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use stepcast::backend::{Holder, RunStatus};
@@ -46,15 +46,24 @@ struct Tally {
 struct Waits {
     begun: Arc<AtomicU32>,
     let_go: Arc<AtomicU32>,
+    /// Nobody lets go of the step while this is set.
+    clings: Arc<AtomicBool>,
     /// Shows a frame in passing before it waits.
     passing: bool,
 }
 
-struct Noticed(Arc<AtomicU32>);
+struct Noticed(Waits);
 
 impl Drop for Noticed {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.0.let_go.fetch_add(1, Ordering::SeqCst);
+        if self.0.clings.load(Ordering::SeqCst) {
+            tokio::task::block_in_place(|| {
+                while self.0.clings.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+            });
+        }
     }
 }
 
@@ -63,7 +72,7 @@ impl Waits {
     #[step(waits(Go), streams(Note))]
     async fn wait(&self, ev: Begin, ctx: Context, tally: State<Tally>) -> Result<Done> {
         self.begun.fetch_add(1, Ordering::SeqCst);
-        let _noticed = Noticed(Arc::clone(&self.let_go));
+        let _noticed = Noticed(self.clone());
         tally.edit(|tally| tally.begun += 1).await?;
         ctx.write_event_to_stream(Note { text: "before".to_owned() });
         if self.passing {
@@ -85,7 +94,12 @@ async fn away(store: &Store, patience: u64, text: &str) -> (Runtime, Run<Done>, 
     runtime.register(flow.clone()).expect("it is registered");
     let run = runtime.run(flow.clone(), Begin { patience, text: text.to_owned() }, RunOptions::new().run_id("held"));
     left(&flow, 1).await;
-    // It lets go of its step, and then of itself.
+    is_away(&run).await;
+    (runtime, run, flow)
+}
+
+/// A run lets go of its step, and then of itself.
+async fn is_away(run: &Run<Done>) {
     within(async {
         // Its deadline may be there first.
         while !run.is_waiting() && !run.is_done() {
@@ -93,7 +107,6 @@ async fn away(store: &Store, patience: u64, text: &str) -> (Runtime, Run<Done>, 
         }
     })
     .await;
-    (runtime, run, flow)
 }
 
 /// The step was let go of so many times.
@@ -137,6 +150,31 @@ fn whatever_asks_brings_it_back_and_it_leaves_again() {
             assert_eq!(within(run.result()).await.expect("it ends").n, 103, "{}", store.name());
             let record = runtime.find_run(run.run_id()).await.expect("it is read").expect("it is there");
             assert_eq!(record.status, RunStatus::Completed, "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn one_that_is_about_to_leave_is_not_called_back_to_leave() {
+    for store in Store::all() {
+        store.process(async {
+            let runtime = Runtime::on(store.open()).with_idle(Duration::from_millis(2));
+            let flow = Waits::default();
+            flow.clings.store(true, Ordering::SeqCst);
+            let begin = || Begin { patience: LONG, text: String::new() };
+            let run = runtime.run(flow.clone(), begin(), RunOptions::new().run_id("slow"));
+            left(&flow, 1).await;
+            // Runs that rest are looked for again and again while it lets go of its step: these leave in turn.
+            for other in ["one", "two", "three"] {
+                let flow = Waits::default();
+                let _other = runtime.run(flow.clone(), begin(), RunOptions::new().run_id(other));
+                left(&flow, 1).await;
+            }
+            flow.clings.store(false, Ordering::SeqCst);
+            is_away(&run).await;
+            assert_eq!(flow.begun.load(Ordering::SeqCst), 1, "{}: it began anew, only to leave", store.name());
+            run.send_event(Go { n: 7 }).expect("it is sent");
+            assert_eq!(within(run.result()).await.expect("it ends").n, 107, "{}", store.name());
         });
     }
 }

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::read_anew;
 use crate::clock;
 use crate::dispatch::{First, RunCore, RunTask};
-use crate::run::{AnyRun, RunId, RunShared, Task, lock};
+use crate::run::{AnyRun, Message, RunId, RunShared, Task, lock};
 use crate::runtime::RuntimeLink;
 
 /// Starts the dispatcher of a run that is away. It finds nothing of the run but that it is being read.
@@ -25,23 +25,28 @@ pub(crate) fn come_back(run: &Arc<RunShared>, tokio: &Handle) {
 }
 
 impl RunShared {
-    /// Whether the run is away. If nobody holds it any more, that is the last of it here: its lease is given back.
-    pub(crate) fn stays_away(self: &Arc<Self>) -> bool {
+    /// Asks a run that rests to leave memory. One that has left it, or is about to, is not called back for that: if nobody
+    /// holds it any more, that is the last of it here, and its lease is given back.
+    pub(crate) fn ask_to_leave(self: &Arc<Self>) {
         let mut inbox = lock(&self.inbox);
-        if !matches!(inbox.task, Task::Away(_)) {
-            return false;
+        match inbox.task {
+            Task::Away(_) => {}
+            Task::Leaving | Task::Ended => return,
+            _ => {
+                inbox.messages.push(Message::Leave);
+                return self.rouse(inbox);
+            }
         }
         if self.is_awaited() {
-            return true;
+            return;
         }
-        let Some(gone) = self.link().and_then(|link| link.forget_idle(self)) else { return true };
+        let Some(gone) = self.link().and_then(|link| link.forget_idle(self)) else { return };
         inbox.task = Task::Ended;
         drop(inbox);
         if let Some(journal) = self.keeping().and_then(|keeping| keeping.take_journal(self.id())) {
             self.write_last(journal.releasing(clock::now()));
         }
         drop(gone);
-        true
     }
 
     /// Brings children back that sleep in the store, and theirs, as far as their workflows are known here. Others come with

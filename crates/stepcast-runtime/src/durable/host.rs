@@ -370,9 +370,7 @@ impl Runtime {
     /// Lets runs leave memory that have had nothing to do for long.
     fn sweep(&self, idle: Duration, now: Time) {
         for run in self.resting_since(Time(now.0.saturating_sub(idle.as_micros() as u64))) {
-            if !run.stays_away() {
-                run.post(Message::Leave);
-            }
+            run.ask_to_leave();
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum Task {
     Active,
     /// In its task, asleep.
     Asleep(Waker),
+    /// In its task, on the way to `Away`: it looks here once more when it is there.
+    Leaving,
     /// Gone for now: the run has nothing to do.
     PutAway(Box<PutAway>),
     /// Not begun yet: somebody holds the run back.

@@ -201,7 +201,7 @@ impl RunShared {
     pub(crate) fn rouse(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox>) {
         self.mail.store(true, Ordering::Release);
         match std::mem::replace(&mut inbox.task, Task::Active) {
-            Task::Active => {}
+            Task::Active | Task::Leaving => {}
             Task::Asleep(waker) => {
                 drop(inbox);
                 waker.wake();

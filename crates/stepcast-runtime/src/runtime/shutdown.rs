@@ -21,9 +21,7 @@ impl Runtime {
         // The list is not locked while runs leave it, and what is collected counts as no handle.
         let runs: Vec<_> = self.inner.live().filter(kept).map(|run| Arc::clone(run.shared())).collect();
         for run in runs {
-            if !run.stays_away() {
-                run.post(Message::Leave);
-            }
+            run.ask_to_leave();
         }
         let in_time = tokio::time::timeout(deadline, self.drain()).await.is_ok();
         let rest: Vec<AnyRun> = self.inner.live().collect();

@@ -118,6 +118,7 @@ impl Dispatch {
         }
         let gone: Option<AnyRun> = link.and_then(|link| link.forget_idle(&run));
         if gone.is_none() {
+            inbox.task = Task::Leaving;
             drop(inbox);
             return self.go_away(core);
         }
