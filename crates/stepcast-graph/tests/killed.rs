@@ -165,7 +165,7 @@ async fn kill_in_the_middle(store: &str, graph: &str) {
     // Another process sees the question as soon as it is recorded.
     let began = Instant::now();
     loop {
-        assert!(began.elapsed() < Duration::from_secs(12), "{graph}: it comes nowhere");
+        assert!(began.elapsed() < Duration::from_secs(60), "{graph}: it comes nowhere");
         if std::fs::exists(reached(store)).unwrap() {
             break;
         }

@@ -2,15 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
+use stepcast_core::backend::StorageError;
 
 use crate::SqliteBackend;
 use crate::error::{OpenError, storage};
 use crate::owner::{Alive, Owners};
 use crate::schema;
 use crate::writer::{FaultPoint, Often};
+
+/// How soon a file is tried again that others are just opening.
+const AGAIN: Duration = Duration::from_millis(2);
 
 pub(crate) type FaultHook = Arc<dyn Fn(FaultPoint) + Send + Sync>;
 
@@ -105,12 +109,23 @@ pub(crate) fn reader(path: &Path, options: &SqliteOptions) -> rusqlite::Result<C
     Ok(conn)
 }
 
-/// The connection that writes, and this instance's sign of life.
-pub(crate) fn writer(
-    path: &Path,
-    owners: &Owners,
-    options: &SqliteOptions,
-) -> Result<(Connection, i64, Alive), OpenError> {
+/// A connection to a file that has a write-ahead log, or is given one.
+fn with_log(path: &Path, options: &SqliteOptions) -> Result<Connection, OpenError> {
+    let began = Instant::now();
+    loop {
+        match switched(path, options) {
+            // SQLite gives up at once where two give a new file its log.
+            Err(OpenError::Storage { source: StorageError::Locked { .. }, .. })
+                if began.elapsed() < options.lock_wait =>
+            {
+                std::thread::sleep(AGAIN);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn switched(path: &Path, options: &SqliteOptions) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::Storage { path: path.to_owned(), source: storage(error) };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -119,9 +134,20 @@ pub(crate) fn writer(
     schema::verify_or_empty(&conn, path)?;
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        return Err(OpenError::NoWriteAheadLog { path: path.to_owned(), mode });
+    match mode.eq_ignore_ascii_case("wal") {
+        true => Ok(conn),
+        false => Err(OpenError::NoWriteAheadLog { path: path.to_owned(), mode }),
     }
+}
+
+/// The connection that writes, and this instance's sign of life.
+pub(crate) fn writer(
+    path: &Path,
+    owners: &Owners,
+    options: &SqliteOptions,
+) -> Result<(Connection, i64, Alive), OpenError> {
+    let failed = |error| OpenError::Storage { path: path.to_owned(), source: storage(error) };
+    let conn = with_log(path, options)?;
     conn.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     // A log that is written over is synced faster than one that grows, so it is kept short.
     conn.pragma_update(None, "wal_autocheckpoint", 1000).map_err(failed)?;

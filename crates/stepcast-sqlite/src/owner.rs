@@ -1,12 +1,16 @@
 //! Who is alive: each instance locks a file beside the store, and the system lets go of it however the process ends.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use stepcast_core::backend::Holder;
 
 use crate::error::io;
 use crate::sql::Stored;
+
+/// How often others may be in the way of one who enters.
+const TRIES: usize = 1000;
 
 /// The files of all owners of a store.
 #[derive(Clone, Debug)]
@@ -34,11 +38,26 @@ impl Owners {
 
     /// Called before anybody else can know of `owner`.
     pub(crate) fn enter(&self, owner: i64) -> Stored<Alive> {
-        fs::create_dir_all(&self.folder).map_err(io)?;
         let path = self.file(owner);
-        let file = File::create(&path).map_err(io)?;
+        let file = self.create(&path).map_err(io)?;
         file.lock().map_err(io)?;
         Ok(Alive { path, _locked: file })
+    }
+
+    /// The last one to leave removes the folder, perhaps just now.
+    fn create(&self, path: &Path) -> std::io::Result<File> {
+        let mut tries = 0;
+        loop {
+            let created = fs::create_dir_all(&self.folder).and_then(|()| File::create(path));
+            tries += 1;
+            // The folder was there, and is not any more; or it has yet to be made.
+            let is_gone =
+                |error: &std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists);
+            match created {
+                Err(error) if is_gone(&error) && tries < TRIES => {}
+                result => return result,
+            }
+        }
     }
 
     /// Whether an owner is there. In doubt it is: a run must not be held twice.
@@ -49,7 +68,7 @@ impl Owners {
                 Ok(()) => false,
                 Err(TryLockError::WouldBlock | TryLockError::Error(_)) => true,
             },
-            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+            Err(error) => error.kind() != ErrorKind::NotFound,
         }
     }
 
@@ -85,5 +104,27 @@ impl Drop for Alive {
             // Fails while others are there.
             let _ = fs::remove_dir(folder);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_enters_while_the_last_one_leaves() {
+        let name = format!("owners-{}", std::process::id());
+        let owners = Owners::beside(&std::env::temp_dir().join(name));
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let owners = &owners;
+                scope.spawn(move || {
+                    for n in 0..5_000 {
+                        drop(owners.enter(2 * n + thread).expect("it enters"));
+                    }
+                });
+            }
+        });
     }
 }
