@@ -41,16 +41,13 @@ impl Path {
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let trimmed = text.trim();
         let error = || PathError { path: trimmed.to_owned() };
-        let mut segments: Vec<String> = trimmed.split('.').map(str::to_owned).collect();
-        let plain = |segment: &String| !segment.is_empty() && !segment.contains(is_special);
-        if segments.len() > MAX_SEGMENTS || !segments.iter().all(plain) {
+        let plain = |segment: &str| !segment.is_empty() && !segment.contains(is_special);
+        if trimmed.split('.').count() > MAX_SEGMENTS || !trimmed.split('.').all(plain) {
             return Err(error());
         }
-        if segments[0] == "context" && segments.len() > 1 {
-            segments.remove(0);
-        }
-        let rest = segments.split_off(1);
-        let Some(root) = segments.pop() else { return Err(error()) };
+        let mut segments = trimmed.strip_prefix("context.").unwrap_or(trimmed).split('.').map(str::to_owned);
+        let Some(root) = segments.next() else { return Err(error()) };
+        let rest = segments.collect();
         Ok(Path { written: trimmed.to_owned(), root, rest, first: None, second: None }.resolved())
     }
 
@@ -65,30 +62,43 @@ impl Path {
     }
 
     /// The same path where names of steps stand for other keys, and aliases for other paths behind `input`.
-    pub(crate) fn bound(&self, keys: &HashMap<String, String>, aliases: &HashMap<String, Path>) -> Path {
+    pub(crate) fn bound(mut self, keys: &HashMap<String, String>, aliases: &HashMap<String, Path>) -> Path {
         if self.root == "input"
             && let Some(alias) = self.rest.first().and_then(|name| aliases.get(name))
         {
             let mut path = alias.clone();
             path.rest.extend(self.rest[1..].iter().cloned());
-            path.written.clone_from(&self.written);
-            return path.bound(keys, &HashMap::new());
+            path.written = self.written;
+            return path.resolved().bound(keys, &HashMap::new());
         }
-        let mut path = self.clone();
-        if let Some(key) = keys.get(&path.root) {
-            path.root.clone_from(key);
+        match keys.get(&self.root) {
+            Some(key) if *key != self.root => {
+                self.root.clone_from(key);
+                self.resolved()
+            }
+            _ => self,
         }
-        path.resolved()
     }
 
     fn resolved(mut self) -> Self {
-        let join = |parts: &[String]| parts.iter().map(|part| format!(".{part}")).collect::<String>();
-        let rest = join(&self.rest);
+        let to = |parts: &[&str]| {
+            let rest = self.rest.iter().map(String::as_str);
+            let (size, mut path) = (parts.iter().map(|part| part.len() + 1), String::new());
+            path.reserve(size.chain(rest.clone().map(|part| part.len() + 1)).sum());
+            for part in parts.iter().copied().chain(rest) {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(part);
+            }
+            path
+        };
+        let root = self.root.as_str();
         let (first, second) = match self.rest.first().map(String::as_str) {
-            _ if self.root == "input" => (format!("{START}.output.input{rest}"), None),
-            Some("output") => (format!("{}{rest}", self.root), Some(format!("{}.output{rest}", self.root))),
-            Some(_) => (format!("{}.output{rest}", self.root), Some(format!("{}{rest}", self.root))),
-            None => (format!("{}.output", self.root), None),
+            _ if root == "input" => (to(&[START, "output", "input"]), None),
+            Some("output") => (to(&[root]), Some(to(&[root, "output"]))),
+            Some(_) => (to(&[root, "output"]), Some(to(&[root]))),
+            None => (to(&[root, "output"]), None),
         };
         // Segments were looked at when the path was read.
         self.first = StorePath::new(first).ok();

@@ -150,12 +150,12 @@ impl Template {
         })
     }
 
-    pub(crate) fn map(&self, f: &impl Fn(&Path) -> Path) -> Template {
-        let part = |part: &Part| match part {
-            Part::Text(text) => Part::Text(text.clone()),
-            Part::Value { path, optional } => Part::Value { path: f(path), optional: *optional },
+    pub(crate) fn map(self, f: &impl Fn(Path) -> Path) -> Template {
+        let part = |part| match part {
+            Part::Value { path, optional } => Part::Value { path: f(path), optional },
+            text => text,
         };
-        Template { parts: self.parts.iter().map(part).collect(), exact: self.exact }
+        Template { parts: self.parts.into_iter().map(part).collect(), exact: self.exact }
     }
 }
 
@@ -231,13 +231,13 @@ impl JsonTemplate {
         }
     }
 
-    pub(crate) fn map(&self, f: &impl Fn(&Path) -> Path) -> JsonTemplate {
+    pub(crate) fn map(self, f: &impl Fn(Path) -> Path) -> JsonTemplate {
         match self {
-            JsonTemplate::Plain(value) => JsonTemplate::Plain(value.clone()),
+            JsonTemplate::Plain(value) => JsonTemplate::Plain(value),
             JsonTemplate::Text(text) => JsonTemplate::Text(text.map(f)),
-            JsonTemplate::List(items) => JsonTemplate::List(items.iter().map(|item| item.map(f)).collect()),
+            JsonTemplate::List(items) => JsonTemplate::List(items.into_iter().map(|item| item.map(f)).collect()),
             JsonTemplate::Object(fields) => {
-                JsonTemplate::Object(fields.iter().map(|(key, value)| (key.clone(), value.map(f))).collect())
+                JsonTemplate::Object(fields.into_iter().map(|(key, value)| (key, value.map(f))).collect())
             }
         }
     }

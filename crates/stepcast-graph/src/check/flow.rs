@@ -1,6 +1,7 @@
 //! Edges: where the graph begins, whether it can end, and what leads to what.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -20,14 +21,13 @@ impl Check<'_> {
         self.before = vec![Vec::new(); count];
         let mut last_seen = vec![usize::MAX; count];
         let mut by_source: Vec<Vec<(usize, Way)>> = vec![Vec::new(); count];
-        for at in 0..self.document.edges.len() {
-            let place = self.edge_places.get(at).cloned().unwrap_or_default();
-            let edge = self.document.edges[at].clone();
-            let source = self.end_of(&edge.source, &format!("{place}/source"));
-            let target = self.end_of(&edge.target, &format!("{place}/target"));
-            let when = edge.when.map_or(Some(When::Plain), |when| self.when(&when.0, &place));
+        let edges = Rc::clone(&self.edges);
+        for (at, edge) in edges.iter().enumerate() {
+            let source = self.end_of(&edge.source, |check| format!("{}/source", check.edge_at(at)));
+            let target = self.end_of(&edge.target, |check| format!("{}/target", check.edge_at(at)));
+            let when = edge.when.as_ref().map_or(Some(When::Plain), |when| self.when(&when.0, at));
             let (Some(source), Some(target), Some(when)) = (source, target, when) else { continue };
-            if !self.edge_fits(source, target, &place) {
+            if !self.edge_fits(source, target, at) {
                 continue;
             }
             by_source[source].push((at, Way { to: target, when }));
@@ -57,19 +57,24 @@ impl Check<'_> {
         }
     }
 
-    fn end_of(&mut self, id: &str, place: &str) -> Option<usize> {
+    /// Where an edge is written.
+    fn edge_at(&self, edge: usize) -> &str {
+        self.edge_places.get(edge).map(String::as_str).unwrap_or_default()
+    }
+
+    fn end_of(&mut self, id: &str, place: impl FnOnce(&Self) -> String) -> Option<usize> {
         let found = self.by_id.get(id).copied();
         if found.is_none() {
             let hint = match nearest(id, self.by_id.keys()) {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => "Name the `id` of a step.".to_owned(),
             };
-            self.report.error(Code::UnknownStep, place, format!("There is no step `{}`.", short(id)), &hint);
+            self.report.error(Code::UnknownStep, place(self), format!("There is no step `{}`.", short(id)), &hint);
         }
         found
     }
 
-    fn edge_fits(&mut self, source: usize, target: usize, place: &str) -> bool {
+    fn edge_fits(&mut self, source: usize, target: usize, edge: usize) -> bool {
         let (from, to) = (&self.steps()[source], &self.steps()[target]);
         let (text, hint) = if from.step_type == StepType::End {
             (format!("`{}` is an end, nothing comes after it.", from.id), "Remove the edge.")
@@ -85,11 +90,11 @@ impl Check<'_> {
         } else {
             return true;
         };
-        self.report.error(Code::BadEdge, place, text, hint);
+        self.report.error(Code::BadEdge, self.edge_at(edge).to_owned(), text, hint);
         false
     }
 
-    fn when(&mut self, when: &Value, place: &str) -> Option<When> {
+    fn when(&mut self, when: &Value, edge: usize) -> Option<When> {
         let word = match when {
             Value::String(word) => Some(word.as_str()),
             Value::Object(fields) => fields.get("type").and_then(Value::as_str),
@@ -102,10 +107,11 @@ impl Check<'_> {
             Some("otherwise") => return Some(When::Otherwise),
             _ => {}
         }
-        let place = format!("{place}/when");
+        let place = |check: &Self| format!("{}/when", check.edge_at(edge));
         match Condition::parse(when) {
-            Ok(condition) => Some(When::Holds(Box::new(self.bind_condition(&condition, &place)))),
+            Ok(condition) => Some(When::Holds(Box::new(self.bind_condition(condition, place)))),
             Err(error) => {
+                let place = place(self);
                 let hint = "Write `always`, `success`, `failure`, `otherwise`, an object with `type`, or a text such as `a.n > 3`.";
                 self.report.error(Code::BadCondition, format!("{place}{}", error.at()), format!("{error}."), hint);
                 None
@@ -113,12 +119,11 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn bind_condition(&mut self, condition: &Condition, place: &str) -> Condition {
-        let none = HashMap::new();
+    pub(super) fn bind_condition(&mut self, condition: Condition, place: impl Fn(&Self) -> String + Copy) -> Condition {
         for path in condition.paths() {
-            self.bind(path, &none, place);
+            self.look_at(path, place);
         }
-        let keys = &self.keys;
+        let (keys, none) = (&self.keys, HashMap::new());
         condition.map(&|path| path.bound(keys, &none))
     }
 
@@ -187,7 +192,7 @@ impl Check<'_> {
             return None;
         }
         if let Some(named) = self.document.start.clone().filter(|named| named != crate::path::START) {
-            return self.end_of(&named, "/start").map(|at| vec![at]);
+            return self.end_of(&named, |_| "/start".to_owned()).map(|at| vec![at]);
         }
         let roots: Vec<usize> = (0..self.steps().len())
             .filter(|at| self.before[*at].is_empty() && self.steps()[*at].parent.is_none())
@@ -245,7 +250,7 @@ impl Check<'_> {
         let text = format!("The graph takes all edges, so that it cannot have a loop: {shown}.");
         let hint = "Let the graph's `route` be `first`, or remove an edge of the loop.";
         let (source, target) = (names[0], names[1]);
-        let edge = self.document.edges.iter().position(|edge| edge.source == source && edge.target == target);
+        let edge = self.edges.iter().position(|edge| edge.source == source && edge.target == target);
         let place = edge.and_then(|at| self.edge_places.get(at)).cloned().unwrap_or_default();
         self.report.error(Code::Cycle, place, text, hint);
     }

@@ -8,12 +8,13 @@ mod shape;
 mod works;
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use serde_json::Value;
 
 pub use issue::{Code, Issue, Report, Severity};
 
-use crate::document::{Document, Failure, GraphStep, Retry, Route, StepType, Task, read};
+use crate::document::{Document, Edge, Failure, GraphStep, Retry, Route, StepType, Task, read};
 use crate::host::Host;
 use crate::path::Path;
 use crate::plan::{Plan, Way, Work};
@@ -24,7 +25,11 @@ const MAX_SIZE: usize = 100_000;
 /// What a check knows while it looks at a document.
 pub(crate) struct Check<'h> {
     pub(crate) report: Report,
+    /// Without its steps and edges.
     pub(crate) document: Document,
+    // Held apart, so that they can be looked at while the check makes notes.
+    pub(crate) steps: Rc<Vec<GraphStep>>,
+    pub(crate) edges: Rc<Vec<Edge>>,
     pub(crate) step_places: Vec<String>,
     pub(crate) edge_places: Vec<String>,
     pub(crate) host: &'h Host,
@@ -41,10 +46,13 @@ pub(crate) struct Check<'h> {
 
 /// Checks a document for a host; a plan of it, unless there are errors.
 pub(crate) fn check(source: &Value, host: &Host) -> (Report, Document, Option<Plan>) {
-    let read = read(source);
+    let mut read = read(source);
+    let (steps, edges) = (std::mem::take(&mut read.document.steps), std::mem::take(&mut read.document.edges));
     let mut check = Check {
         report: Report::default(),
         document: read.document,
+        steps: Rc::new(names::with_ends(steps, &edges)),
+        edges: Rc::new(edges),
         step_places: read.step_places,
         edge_places: read.edge_places,
         host,
@@ -64,12 +72,12 @@ pub(crate) fn check(source: &Value, host: &Host) -> (Report, Document, Option<Pl
             check.report.error(Code::Form, fault.pointer, fault.text, hint);
         }
     }
-    if check.document.steps.len() > MAX_SIZE || check.document.edges.len() > MAX_SIZE {
+    // An end that was not written counts for nothing.
+    if check.step_places.len() > MAX_SIZE || check.edges.len() > MAX_SIZE {
         let text = format!("A graph has at most {MAX_SIZE} steps and as many edges.");
         check.report.error(Code::TooLarge, "", text, "Make several graphs of it, and run them as subgraphs.");
         return (check.report, check.document, None);
     }
-    check.add_ends();
     check.names();
     check.tree();
     check.edges();
@@ -79,12 +87,14 @@ pub(crate) fn check(source: &Value, host: &Host) -> (Report, Document, Option<Pl
         (true, Some(start)) => Some(check.plan(start, works)),
         _ => None,
     };
-    (check.report, check.document, plan)
+    let Check { report, mut document, steps, edges, .. } = check;
+    (document.steps, document.edges) = (Rc::unwrap_or_clone(steps), Rc::unwrap_or_clone(edges));
+    (report, document, plan)
 }
 
 impl Check<'_> {
     pub(crate) fn steps(&self) -> &[GraphStep] {
-        &self.document.steps
+        &self.steps
     }
 
     pub(crate) fn route(&self) -> Route {
@@ -101,7 +111,7 @@ impl Check<'_> {
 
     /// The task that a step names or has.
     pub(crate) fn task(&self, step: usize) -> Option<&Task> {
-        let step = &self.document.steps[step];
+        let step = &self.steps[step];
         step.task.as_ref().or_else(|| {
             let id = step.task_id.as_ref()?;
             self.document.tasks.iter().find(|task| task.id == *id)
@@ -109,13 +119,13 @@ impl Check<'_> {
     }
 
     fn retry(&self, step: usize) -> Option<Retry> {
-        let own = self.document.steps[step].retry.as_ref();
+        let own = self.steps[step].retry.as_ref();
         own.or_else(|| self.task(step)?.retry.as_ref()).or(self.document.retry.as_ref()).cloned()
     }
 
     /// What a step's failure does: as the step says, or its task, or the graph; else it goes on where there is a way for it.
     fn on_failure(&self, step: usize) -> Failure {
-        let own = &self.document.steps[step];
+        let own = &self.steps[step];
         let said = own.on_failure.or_else(|| self.task(step)?.on_failure);
         if let Some(said) = said {
             return said;
@@ -130,7 +140,7 @@ impl Check<'_> {
 
     fn plan(&self, start: Vec<usize>, works: Vec<Option<Work>>) -> Plan {
         let steps = works.into_iter().enumerate().map(|(at, work)| {
-            let step = &self.document.steps[at];
+            let step = &self.steps[at];
             crate::plan::Step {
                 id: step.id.clone(),
                 key: self.keys.get(&step.id).cloned().unwrap_or_else(|| step.id.clone()),
@@ -157,9 +167,8 @@ impl Check<'_> {
         }
     }
 
-    /// The same path with the keys of steps, and with a fault where it begins with nothing that there is.
-    pub(crate) fn bind(&mut self, path: &Path, aliases: &HashMap<String, Path>, pointer: &str) -> Path {
-        let bound = path.bound(&self.keys, aliases);
+    /// Tells of a path that begins with nothing that there is.
+    pub(crate) fn look_at(&mut self, path: &Path, place: impl FnOnce(&Self) -> String) {
         let root = path.root();
         let known =
             root == "input" || root == crate::path::START || self.by_id.contains_key(root) || self.roots.contains(root);
@@ -169,9 +178,8 @@ impl Check<'_> {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => "Begin with a step's `id`, an `output_key`, or `input`.".to_owned(),
             };
-            self.report.error(Code::UnknownPath, pointer, text, &hint);
+            self.report.error(Code::UnknownPath, place(self), text, &hint);
         }
-        bound
     }
 }
 

@@ -1,45 +1,47 @@
 //! Names of steps, keys of the context, and which steps are run by others.
 
+use std::rc::Rc;
+
 use super::{Check, Code};
-use crate::document::{Action, GraphStep, StepType, Wanted};
+use crate::document::{Action, Edge, GraphStep, StepType, Wanted};
 
 /// The longest name.
 const MAX_NAME: usize = 128;
 
-impl Check<'_> {
-    /// Edges may lead to `end` without there being such a step.
-    pub(super) fn add_ends(&mut self) {
-        let named = |id: &str| self.document.steps.iter().any(|step| step.id == id);
-        if !named("end") && self.document.edges.iter().any(|edge| edge.target == "end") {
-            self.document.steps.push(GraphStep::new("end", StepType::End));
-        }
+/// Edges may lead to `end` without there being such a step.
+pub(super) fn with_ends(mut steps: Vec<GraphStep>, edges: &[Edge]) -> Vec<GraphStep> {
+    if edges.iter().any(|edge| edge.target == "end") && !steps.iter().any(|step| step.id == "end") {
+        steps.push(GraphStep::new("end", StepType::End));
     }
+    steps
+}
 
+impl Check<'_> {
     pub(super) fn names(&mut self) {
         let id = self.document.id.clone();
         if let Some(text) = fault_of(&id).filter(|_| !id.is_empty() || self.report.is_ok()) {
             self.report.error(Code::BadId, "/id", format!("The graph's name {text}."), NAME_HINT);
         }
-        for at in 0..self.steps().len() {
-            let id = self.steps()[at].id.clone();
-            if let Some(text) = fault_of(&id) {
+        let steps = Rc::clone(&self.steps);
+        for (at, step) in steps.iter().enumerate() {
+            let id = &step.id;
+            if let Some(text) = fault_of(id) {
                 self.report.error(
                     Code::BadId,
                     self.at(at, "id"),
-                    format!("The name `{}` {text}.", short(&id)),
+                    format!("The name `{}` {text}.", short(id)),
                     NAME_HINT,
                 );
             } else if id == "input" || id == "context" {
                 let text = format!("`{id}` has a meaning of its own in paths.");
                 self.report.error(Code::BadId, self.at(at, "id"), text, "Give the step another name.");
             }
-            if let Some(first) = self.by_id.get(&id) {
-                let text = format!("Two steps are named `{}`; the first is at {}.", short(&id), self.at(*first, "id"));
+            if let Some(first) = self.by_id.get(id) {
+                let text = format!("Two steps are named `{}`; the first is at {}.", short(id), self.at(*first, "id"));
                 self.report.error(Code::DuplicateId, self.at(at, "id"), text, "Rename one of them.");
                 continue;
             }
             self.by_id.insert(id.clone(), at);
-            let step = self.steps()[at].clone();
             if step.step_type == StepType::Start {
                 self.keys.insert(id.clone(), crate::path::START.to_owned());
                 // The run's input has a key of its own, whatever the step says.
@@ -63,7 +65,7 @@ impl Check<'_> {
             self.roots.extend(values);
             if let Some(key) = key {
                 self.roots.insert(key.clone());
-                self.keys.insert(id, key);
+                self.keys.insert(id.clone(), key);
             }
         }
     }

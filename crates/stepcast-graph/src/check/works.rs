@@ -1,8 +1,10 @@
 //! What each step does, by its type.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use stepcast_core::{Catalogue, EventSet, ParamSpec, StepSpec};
 
 use super::shape::duration;
@@ -37,7 +39,8 @@ impl Check<'_> {
     }
 
     fn work(&mut self, at: usize, tasks: &HashMap<String, usize>) -> Option<Work> {
-        let step = self.document.steps[at].clone();
+        let steps = Rc::clone(&self.steps);
+        let step = &steps[at];
         if let Some(fault) = step.retry.as_ref().and_then(|retry| retry.fault()) {
             self.report.error(Code::BadValue, self.at(at, "retry"), format!("{fault}."), "Correct the number.");
         }
@@ -62,15 +65,15 @@ impl Check<'_> {
             StepType::Start => Some(Work::Start),
             StepType::End => {
                 let given = step.input.is_some() || step.input_key.is_some() || !step.input_bindings.is_empty();
-                let (input, _) = self.input(at, &step, None);
+                let (input, _) = self.input(at, step, None);
                 Some(Work::End { input: given.then_some(input) })
             }
-            StepType::Step => self.function_step(at, &step),
+            StepType::Step => self.function_step(at, step),
             StepType::Agent | StepType::Orchestration | StepType::Notification => {
-                self.runner_step(at, &step, task.as_ref())
+                self.runner_step(at, step, task.as_ref())
             }
-            StepType::Human => self.human(at, &step),
-            StepType::Function => self.transform_step(at, &step),
+            StepType::Human => self.human(at, step),
+            StepType::Function => self.transform_step(at, step),
             StepType::Condition => {
                 let condition = self.required(at, "condition", step.condition.as_ref())?;
                 self.condition(at, "condition", condition).map(|condition| Work::Condition { condition })
@@ -117,7 +120,7 @@ impl Check<'_> {
                     }
                 })
             }
-            StepType::Subgraph => self.child(at, &step),
+            StepType::Subgraph => self.child(at, step),
         }
     }
 
@@ -291,11 +294,15 @@ impl Check<'_> {
 
     /// What a step works on, and what its aliases stand for.
     pub(super) fn input(&mut self, at: usize, step: &GraphStep, task: Option<&Task>) -> (Input, Aliases) {
-        let mut bindings = task.map(|task| task.input_bindings.clone()).unwrap_or_default();
-        bindings.extend(step.input_bindings.clone());
+        let mut bindings: Cow<'_, Map<String, Value>> = Cow::Borrowed(&step.input_bindings);
+        if let Some(task) = task.filter(|task| !task.input_bindings.is_empty()) {
+            let mut both = task.input_bindings.clone();
+            both.extend(bindings.into_owned());
+            bindings = Cow::Owned(both);
+        }
         let mut aliases = Aliases::new();
         let mut bound = Vec::new();
-        for (name, path) in &bindings {
+        for (name, path) in bindings.iter() {
             let Some(path) = path.as_str() else {
                 let text = format!("The binding `{name}` is a path.");
                 self.report.error(Code::BadPath, self.at(at, "input_bindings"), text, "Write a text.");
@@ -320,21 +327,23 @@ impl Check<'_> {
     }
 
     fn path(&mut self, at: usize, field: &str, text: &str, aliases: &Aliases) -> Option<Path> {
-        let place = self.at(at, field);
         match Path::parse(text) {
-            Ok(path) => Some(self.bind(&path, aliases, &place)),
+            Ok(path) => {
+                self.look_at(&path, |check| check.at(at, field));
+                Some(path.bound(&self.keys, aliases))
+            }
             Err(error) => {
-                self.report.error(Code::BadPath, place, format!("{error}."), "Correct the path.");
+                self.report.error(Code::BadPath, self.at(at, field), format!("{error}."), "Correct the path.");
                 None
             }
         }
     }
 
     fn condition(&mut self, at: usize, field: &str, condition: &Value) -> Option<Condition> {
-        let place = self.at(at, field);
         match Condition::parse(condition) {
-            Ok(condition) => Some(self.bind_condition(&condition, &place)),
+            Ok(condition) => Some(self.bind_condition(condition, |check| check.at(at, field))),
             Err(error) => {
+                let place = self.at(at, field);
                 let hint = "Write an object with `type`, or a text such as `a.n > 3`.";
                 self.report.error(Code::BadCondition, format!("{place}{}", error.at()), format!("{error}."), hint);
                 None
@@ -350,25 +359,24 @@ impl Check<'_> {
                 return None;
             }
         };
-        let place = self.at(at, field);
         for (path, _) in template.paths() {
-            self.bind(path, aliases, &place);
+            self.look_at(path, |check| check.at(at, field));
         }
         let keys = &self.keys;
         Some(template.map(&|path| path.bound(keys, aliases)))
     }
 
     fn json(&mut self, at: usize, field: &str, value: &Value, aliases: &Aliases) -> Option<JsonTemplate> {
-        let place = self.at(at, field);
         let template = match JsonTemplate::parse(value) {
             Ok(template) => template,
             Err((below, error)) => {
+                let place = self.at(at, field);
                 self.report.error(Code::BadTemplate, format!("{place}{below}"), format!("{error}."), TEMPLATE_HINT);
                 return None;
             }
         };
         for (path, _) in template.paths() {
-            self.bind(path, aliases, &place);
+            self.look_at(path, |check| check.at(at, field));
         }
         let keys = &self.keys;
         Some(template.map(&|path| path.bound(keys, aliases)))

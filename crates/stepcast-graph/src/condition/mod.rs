@@ -178,16 +178,14 @@ impl Condition {
     }
 
     /// The same with other paths.
-    pub(crate) fn map(&self, f: &impl Fn(&Path) -> Path) -> Condition {
+    pub(crate) fn map(self, f: &impl Fn(Path) -> Path) -> Condition {
         match self {
-            Condition::All(parts) => Condition::All(parts.iter().map(|part| part.map(f)).collect()),
-            Condition::Any(parts) => Condition::Any(parts.iter().map(|part| part.map(f)).collect()),
+            Condition::All(parts) => Condition::All(parts.into_iter().map(|part| part.map(f)).collect()),
+            Condition::Any(parts) => Condition::Any(parts.into_iter().map(|part| part.map(f)).collect()),
             Condition::Not(part) => Condition::Not(Box::new(part.map(f))),
             Condition::Exists(path) => Condition::Exists(f(path)),
             Condition::True(path) => Condition::True(f(path)),
-            Condition::Compare { path, op, value } => {
-                Condition::Compare { path: f(path), op: *op, value: value.clone() }
-            }
+            Condition::Compare { path, op, value } => Condition::Compare { path: f(path), op, value },
         }
     }
 }

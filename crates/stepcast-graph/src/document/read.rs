@@ -1,5 +1,7 @@
 //! From JSON to a document, with every fault of its form at once.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -63,23 +65,22 @@ pub(crate) fn read(source: &Value) -> Read {
         read.fault(String::new(), "A graph is a JSON object with `id`, `steps` and `edges`.".to_owned());
         return read;
     };
-    let mut head = source.clone();
-    let steps_key = if head.contains_key("steps") { "steps" } else { "nodes" };
-    let steps = head.remove(steps_key);
-    let edges = head.remove("edges");
-    read.head(head);
-    match steps {
+    let steps_key = if source.contains_key("steps") { "steps" } else { "nodes" };
+    let of_head = source.iter().filter(|(key, _)| *key != steps_key && *key != "edges");
+    read.head(of_head.map(|(key, value)| (key.clone(), value.clone())).collect());
+    match source.get(steps_key) {
         Some(Value::Array(steps)) => {
-            for (at, step) in steps.into_iter().enumerate() {
+            read.document.steps.reserve(steps.len());
+            for (at, step) in steps.iter().enumerate() {
                 read.step(format!("/{steps_key}/{at}"), step);
             }
         }
         Some(_) => read.fault(format!("/{steps_key}"), "`steps` is a list of steps.".to_owned()),
         None => read.fault(String::new(), "The graph has no `steps`.".to_owned()),
     }
-    match edges {
+    match source.get("edges") {
         Some(Value::Array(edges)) => {
-            for (at, edge) in edges.into_iter().enumerate() {
+            for (at, edge) in edges.iter().enumerate() {
                 read.edge(format!("/edges/{at}"), edge);
             }
         }
@@ -139,7 +140,7 @@ impl Read {
             alone.insert("id".to_owned(), "x".into());
             alone.insert("steps".to_owned(), Value::Array(Vec::new()));
             alone.insert(key.to_owned(), value.clone());
-            if self.typed::<Document>("", Value::Object(alone)).is_none() {
+            if self.typed::<Document>("", &Value::Object(alone)).is_none() {
                 head.remove(key);
             }
         }
@@ -148,41 +149,44 @@ impl Read {
             head.insert("id".to_owned(), "".into());
         }
         head.insert("steps".to_owned(), Value::Array(Vec::new()));
-        if let Some(document) = self.typed("", Value::Object(head)) {
+        if let Some(document) = self.typed("", &Value::Object(head)) {
             self.document = document;
         }
     }
 
-    fn step(&mut self, place: String, mut step: Value) {
-        let Value::Object(fields) = &mut step else {
+    fn step(&mut self, place: String, step: &Value) {
+        let Value::Object(fields) = step else {
             self.fault(place, "A step is an object with `id` and `type`.".to_owned());
             return;
         };
-        fields.retain(|_, value| !value.is_null());
-        if let Some(Value::Object(config)) = fields.get("config").cloned() {
-            for (key, value) in config {
-                if IN_CONFIG.contains(&key.as_str()) && !fields.contains_key(&key) && !value.is_null() {
-                    fields.insert(key, value);
+        let config = fields.get("config").and_then(Value::as_object);
+        let read = match config {
+            None => self.typed::<GraphStep>(&place, without_nulls(step).as_ref()),
+            Some(config) => {
+                let mut fields = fields.clone();
+                fields.retain(|_, value| !value.is_null());
+                for (key, value) in config {
+                    if IN_CONFIG.contains(&key.as_str()) && !fields.contains_key(key) && !value.is_null() {
+                        fields.insert(key.clone(), value.clone());
+                    }
                 }
+                self.typed(&place, &Value::Object(fields))
             }
-        }
-        if let Some(read) = self.typed::<GraphStep>(&place, step) {
+        };
+        if let Some(read) = read {
             self.document.steps.push(read);
             self.step_places.push(place);
         }
     }
 
-    fn edge(&mut self, place: String, mut edge: Value) {
-        if let Value::Object(fields) = &mut edge {
-            fields.retain(|_, value| !value.is_null());
-        }
-        if let Some(read) = self.typed::<Edge>(&place, edge) {
+    fn edge(&mut self, place: String, edge: &Value) {
+        if let Some(read) = self.typed::<Edge>(&place, without_nulls(edge).as_ref()) {
             self.document.edges.push(read);
             self.edge_places.push(place);
         }
     }
 
-    fn typed<T: DeserializeOwned>(&mut self, place: &str, value: Value) -> Option<T> {
+    fn typed<T: DeserializeOwned>(&mut self, place: &str, value: &Value) -> Option<T> {
         match serde_path_to_error::deserialize::<_, T>(value) {
             Ok(typed) => Some(typed),
             Err(error) => {
@@ -199,6 +203,17 @@ impl Read {
                 None
             }
         }
+    }
+}
+
+/// A field that is `null` is as one that is not there.
+fn without_nulls(value: &Value) -> Cow<'_, Value> {
+    match value {
+        Value::Object(fields) if fields.values().any(Value::is_null) => {
+            let kept = fields.iter().filter(|(_, value)| !value.is_null());
+            Cow::Owned(Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect()))
+        }
+        other => Cow::Borrowed(other),
     }
 }
 
