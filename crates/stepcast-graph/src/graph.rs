@@ -123,7 +123,7 @@ impl Graph {
 
     /// Everything that is wrong with a document, and everything that is strange.
     pub fn check(source: &Value, host: &Host) -> Report {
-        check::check(source, host).0
+        check::report(source, host)
     }
 
     /// The graph of a document as a stored run keeps it (`Runtime::run_definition`): with the documents of the graphs that it

@@ -44,8 +44,24 @@ pub(crate) struct Check<'h> {
     pub(crate) children: Vec<Vec<usize>>,
 }
 
+/// All that is to be said of a document.
+pub(crate) fn report(source: &Value, host: &Host) -> Report {
+    look(source, host).0.report
+}
+
 /// Checks a document for a host; a plan of it, unless there are errors.
 pub(crate) fn check(source: &Value, host: &Host) -> (Report, Document, Option<Plan>) {
+    let (mut check, found) = look(source, host);
+    let plan = found.filter(|_| check.report.is_ok()).map(|(start, works)| check.plan(start, works));
+    let Check { report, mut document, steps, edges, .. } = check;
+    (document.steps, document.edges) = (Rc::unwrap_or_clone(steps), Rc::unwrap_or_clone(edges));
+    (report, document, plan)
+}
+
+/// With which steps the graph begins, and what each of its steps does.
+type Found = (Vec<usize>, Vec<Option<Work>>);
+
+fn look<'h>(source: &Value, host: &'h Host) -> (Check<'h>, Option<Found>) {
     let mut read = read(source);
     let (steps, edges) = (std::mem::take(&mut read.document.steps), std::mem::take(&mut read.document.edges));
     let mut check = Check {
@@ -76,20 +92,14 @@ pub(crate) fn check(source: &Value, host: &Host) -> (Report, Document, Option<Pl
     if check.step_places.len() > MAX_SIZE || check.edges.len() > MAX_SIZE {
         let text = format!("A graph has at most {MAX_SIZE} steps and as many edges.");
         check.report.error(Code::TooLarge, "", text, "Make several graphs of it, and run them as subgraphs.");
-        return (check.report, check.document, None);
+        return (check, None);
     }
     check.names();
     check.tree();
     check.edges();
     let works = check.works();
-    let start = check.flow();
-    let plan = match (check.report.is_ok(), start) {
-        (true, Some(start)) => Some(check.plan(start, works)),
-        _ => None,
-    };
-    let Check { report, mut document, steps, edges, .. } = check;
-    (document.steps, document.edges) = (Rc::unwrap_or_clone(steps), Rc::unwrap_or_clone(edges));
-    (report, document, plan)
+    let found = check.flow().map(|start| (start, works));
+    (check, found)
 }
 
 impl Check<'_> {
@@ -138,33 +148,27 @@ impl Check<'_> {
         self.document.on_failure.unwrap_or(if handled { Failure::Continue } else { Failure::Fail })
     }
 
-    fn plan(&self, start: Vec<usize>, works: Vec<Option<Work>>) -> Plan {
-        let steps = works.into_iter().enumerate().map(|(at, work)| {
-            let step = &self.steps[at];
-            crate::plan::Step {
-                id: step.id.clone(),
-                key: self.keys.get(&step.id).cloned().unwrap_or_else(|| step.id.clone()),
-                work: work.unwrap_or(Work::Join),
-                retry: self.retry(at),
-                on_failure: self.on_failure(at),
-                timeout: match step.step_type {
-                    StepType::Human => None,
-                    _ => step.timeout.as_deref().and_then(|text| shape::duration(text).ok()),
-                },
-                missing: step.missing.or(self.document.missing).unwrap_or_default(),
-                ways: self.ways[at].clone(),
-                before: self.before[at].clone(),
-                parent: step.parent.as_ref().and_then(|parent| self.by_id.get(parent).copied()),
-                children: self.children[at].clone(),
-            }
+    /// Takes what it can out of the check.
+    fn plan(&mut self, start: Vec<usize>, works: Vec<Option<Work>>) -> Plan {
+        let steps = Rc::clone(&self.steps);
+        let steps = steps.iter().zip(works).enumerate().map(|(at, (step, work))| crate::plan::Step {
+            id: step.id.clone(),
+            key: self.keys.get(&step.id).cloned().unwrap_or_else(|| step.id.clone()),
+            work: work.unwrap_or(Work::Join),
+            retry: self.retry(at),
+            on_failure: self.on_failure(at),
+            timeout: match step.step_type {
+                StepType::Human => None,
+                _ => step.timeout.as_deref().and_then(|text| shape::duration(text).ok()),
+            },
+            missing: step.missing.or(self.document.missing).unwrap_or_default(),
+            ways: std::mem::take(&mut self.ways[at]),
+            before: std::mem::take(&mut self.before[at]),
+            parent: step.parent.as_ref().and_then(|parent| self.by_id.get(parent).copied()),
+            children: std::mem::take(&mut self.children[at]),
         });
-        Plan {
-            id: self.document.id.clone(),
-            version: self.document.version,
-            route: self.route(),
-            start,
-            steps: steps.collect(),
-        }
+        let steps = steps.collect();
+        Plan { id: self.document.id.clone(), version: self.document.version, route: self.route(), start, steps }
     }
 
     /// Tells of a path that begins with nothing that there is.
