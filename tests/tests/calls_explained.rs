@@ -172,7 +172,7 @@ impl Journal {
         });
         let (created, rows) = (Some(Box::new(new)), self.rows);
         backend.write(
-            Batch { created, rows, snapshot, ..Batch::of("r".into(), 1, Time(1)) },
+            Box::new(Batch { created, rows, snapshot, ..Batch::of("r".into(), 1, Time(1)) }),
             Receipt::new(|written| written.unwrap()),
         );
         Runtime::on(Arc::new(backend) as Arc<dyn Backend>)

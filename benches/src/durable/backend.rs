@@ -47,7 +47,7 @@ impl Store {
 
     fn write(&self, writer: usize, batch: Batch) {
         let told = self.told.clone();
-        self.backend.write(batch, Done::new(move |result| drop(told.send((writer, result)))));
+        self.backend.write(Box::new(batch), Done::new(move |result| drop(told.send((writer, result)))));
     }
 
     fn next(&self) -> usize {

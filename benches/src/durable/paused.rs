@@ -58,7 +58,7 @@ fn write_all(backend: &SqliteBackend, batches: impl Iterator<Item = Batch>) {
     let (told, heard) = channel();
     for batch in batches {
         let told = told.clone();
-        backend.write(batch, Done::new(move |result| drop(told.send(result))));
+        backend.write(Box::new(batch), Done::new(move |result| drop(told.send(result))));
     }
     drop(told);
     heard.iter().for_each(|result| result.expect("a batch that is written"));

@@ -21,7 +21,7 @@ fn ago(micros: u64) -> Time {
 
 fn write(backend: &SqliteBackend, batch: Batch) {
     let (told, heard) = mpsc::channel();
-    backend.write(batch, Done::new(move |result| told.send(result).unwrap()));
+    backend.write(Box::new(batch), Done::new(move |result| told.send(result).unwrap()));
     heard.recv().unwrap().unwrap();
 }
 

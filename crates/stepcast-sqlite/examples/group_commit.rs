@@ -99,7 +99,7 @@ fn backend(path: &Path, runs: usize, rows: usize, more: fn(Batch, u64) -> Batch)
     let (told, heard) = mpsc::channel();
     let write = |run: usize, batch: Batch| {
         let told = told.clone();
-        backend.write(batch, Done::new(move |result| drop(told.send((run, result)))));
+        backend.write(Box::new(batch), Done::new(move |result| drop(told.send((run, result)))));
     };
     for (run, name) in names.iter().enumerate() {
         let new = NewRun { workflow: "Bench".to_owned(), ..NewRun::default() };

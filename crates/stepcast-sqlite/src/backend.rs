@@ -168,7 +168,7 @@ impl fmt::Debug for SqliteBackend {
 }
 
 impl Backend for SqliteBackend {
-    fn write(&self, batch: Batch, done: Done) {
+    fn write(&self, batch: Box<Batch>, done: Done) {
         match &self.jobs {
             // One that nobody takes is dropped, and with it `done`, which says so.
             Some(jobs) => _ = jobs.send(Job::Batch(batch, done)),

@@ -151,7 +151,7 @@ fn a_missing_row_is_a_gap_and_harms_no_other_run() {
         let fence = claim(&backend, "b").unwrap();
         write(&backend, rows("b", fence, [401])).unwrap();
         // Even a damaged run can be removed.
-        backend.write(Batch { release: true, ..batch("b", fence) }, Done::new(|_| ()));
+        backend.write(Box::new(Batch { release: true, ..batch("b", fence) }), Done::new(|_| ()));
         backend.purge("a").unwrap();
         assert!(backend.check().unwrap().damage.is_empty());
     }

@@ -75,12 +75,12 @@ fn child() {
     let mut rng = Rng(fatal);
     for r in 0..RUNS {
         let run = format!("r{r}");
-        backend.write(creation(&run), Done::new(move |result| say(&format!("{r} 0 {}", result.is_ok()))));
+        backend.write(Box::new(creation(&run)), Done::new(move |result| say(&format!("{r} 0 {}", result.is_ok()))));
     }
     for k in 1..=ROUNDS {
         for r in 0..RUNS {
             let acknowledged = Done::new(move |result| say(&format!("{r} {k} {}", result.is_ok())));
-            backend.write(round(r, 1, k), acknowledged);
+            backend.write(Box::new(round(r, 1, k)), acknowledged);
         }
         // Groups of different sizes: sometimes everybody waits, sometimes more is queued.
         if rng.below(3) == 0 {

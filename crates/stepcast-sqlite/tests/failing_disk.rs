@@ -48,7 +48,7 @@ fn child() {
         for r in 0..RUNS {
             let mut batch = rows(&format!("r{r}"), 1, [k]);
             batch.rows[0].data = vec![7; 3000];
-            backend.write(batch, Done::new(move |result| say(&format!("{r} {k} {}", outcome(&result)))));
+            backend.write(Box::new(batch), Done::new(move |result| say(&format!("{r} {k} {}", outcome(&result)))));
         }
         // Groups of different sizes.
         if k % 3 != 0 {

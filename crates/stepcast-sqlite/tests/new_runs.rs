@@ -40,7 +40,7 @@ impl Gated {
         let closed = self.gate.lock().unwrap();
         for (at, batch) in batches.into_iter().enumerate() {
             let told = told.clone();
-            self.backend.write(batch, Done::new(move |result| drop(told.send((at, result)))));
+            self.backend.write(Box::new(batch), Done::new(move |result| drop(told.send((at, result)))));
         }
         drop(closed);
         let mut results: Vec<_> =
@@ -223,7 +223,7 @@ fn child() {
     });
     let backend = options.open(store).unwrap();
     let send = |batch: Batch, word: String| {
-        backend.write(batch, Done::new(move |result| say(&format!("{word} {}", result.is_ok()))));
+        backend.write(Box::new(batch), Done::new(move |result| say(&format!("{word} {}", result.is_ok()))));
     };
     for wave in 0..WAVES {
         for n in 0..WIDTH {
@@ -235,7 +235,7 @@ fn child() {
         }
         if wave == 3 {
             // One that is there makes the group be written again.
-            backend.write(creation(&name(0, 1)), Done::new(|result| assert!(result.is_err())));
+            backend.write(Box::new(creation(&name(0, 1))), Done::new(|result| assert!(result.is_err())));
         }
         let _ = backend.claim(&["nobody"]);
     }

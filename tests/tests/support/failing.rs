@@ -71,7 +71,7 @@ impl Failing {
 }
 
 impl Backend for Failing {
-    fn write(&self, mut batch: Batch, done: Done) {
+    fn write(&self, mut batch: Box<Batch>, done: Done) {
         if !batch.run.contains(self.only) {
             return self.inner.write(batch, done);
         }

@@ -63,7 +63,7 @@ impl ServerStore {
 }
 
 impl Backend for ServerStore {
-    fn write(&self, _: Batch, done: Done) {
+    fn write(&self, _: Box<Batch>, done: Done) {
         done.call(Err(refused("runs of a server are driven there").into()));
     }
 

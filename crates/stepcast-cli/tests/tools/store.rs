@@ -96,7 +96,7 @@ impl Store {
 
 fn write(backend: &dyn Backend, batch: Batch) {
     let (told, heard) = mpsc::channel();
-    backend.write(batch, Done::new(move |result| told.send(result).unwrap()));
+    backend.write(Box::new(batch), Done::new(move |result| told.send(result).unwrap()));
     heard.recv().unwrap().unwrap();
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{JournalRow, NewRun, StorageError, StreamRow, WriteError};
+use super::{Batch, StorageError, WriteError};
 
 /// What is told when a batch is durable or failed: once, also if the backend drops it. It must not block.
 pub struct Done(Option<Call>);
@@ -15,20 +15,25 @@ enum Call {
 
 /// Somebody who is told of many batches, one at a time, and asks for no memory for it.
 pub trait Receiver: Send + Sync {
-    /// Takes what became of the batch that was handed over last.
-    fn receive(self: Arc<Self>, receipt: Receipt);
-    /// Acts on it. Of batches that landed together, all are received before anybody is asked to act.
+    /// Takes what became of the batch that was handed over last, and says who acts on it; nobody if that is somebody who
+    /// was named for another receipt, and has yet to act.
+    fn receive(self: Arc<Self>, receipt: Receipt) -> Option<Arc<dyn Acts>>;
+}
+
+/// Somebody who acts on receipts. Of batches that landed together, all are received before anybody is asked to act.
+pub trait Acts: Send + Sync {
+    /// Acts on what was received.
     fn act(self: Arc<Self>);
 }
 
-/// Somebody who has a receipt, and acts on it when this is dropped.
+/// Somebody who acts on receipts when this is dropped.
 #[must_use]
-pub struct Told(Option<Arc<dyn Receiver>>);
+pub struct Told(Option<Arc<dyn Acts>>);
 
 impl Drop for Told {
     fn drop(&mut self) {
-        if let Some(receiver) = self.0.take() {
-            receiver.act();
+        if let Some(acts) = self.0.take() {
+            acts.act();
         }
     }
 }
@@ -44,12 +49,8 @@ impl fmt::Debug for Told {
 pub struct Receipt {
     /// Whether it is durable.
     pub result: Result<(), WriteError>,
-    /// The rows of the batch, if the backend has no more use for them: their room can be used again.
-    pub spent: Vec<JournalRow>,
-    /// Its stream events, likewise.
-    pub events: Vec<StreamRow>,
-    /// What a run was created with, likewise.
-    pub created: Option<Box<NewRun>>,
+    /// The batch, if the backend has no more use for it: its room can be used again. What is in it is of no meaning.
+    pub spent: Option<Box<Batch>>,
     /// Whether batches of others landed with it.
     pub together: bool,
 }
@@ -57,7 +58,7 @@ pub struct Receipt {
 impl Receipt {
     /// What became of a batch that landed alone.
     pub fn of(result: Result<(), WriteError>) -> Self {
-        Receipt { result, spent: Vec::new(), events: Vec::new(), created: None, together: false }
+        Receipt { result, spent: None, together: false }
     }
 }
 
@@ -92,10 +93,7 @@ impl Done {
     fn tell(&mut self, receipt: Receipt) -> Told {
         match self.0.take() {
             Some(Call::Once(call)) => call(receipt.result),
-            Some(Call::To(receiver)) => {
-                Arc::clone(&receiver).receive(receipt);
-                return Told(Some(receiver));
-            }
+            Some(Call::To(receiver)) => return Told(receiver.receive(receipt)),
             None => {}
         }
         Told(None)

@@ -35,7 +35,7 @@ pub trait Backend: Send + Sync + Debug + 'static {
     ///
     /// Batches of several runs share one commit. Queue nothing more of a new run before its first batch is done: its id
     /// may turn out to be taken.
-    fn write(&self, batch: Batch, done: Done);
+    fn write(&self, batch: Box<Batch>, done: Done);
 
     /// Takes leases of stored runs, in one transaction, with an answer for each. A run that this instance holds already
     /// is given anew: its former fence is worth nothing from then on. A run whose holder is alive is refused; one whose

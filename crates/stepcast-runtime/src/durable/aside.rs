@@ -116,7 +116,7 @@ pub(super) fn release(backend: &dyn Backend, run: &RunId, lease: Lease) -> Resul
 /// Writes a batch and waits until it is durable. Blocks.
 fn write(backend: &dyn Backend, batch: Batch) -> Result<(), WriteError> {
     let (done, receipt) = sync_channel(1);
-    backend.write(batch, Done::new(move |result| drop(done.send(result))));
+    backend.write(Box::new(batch), Done::new(move |result| drop(done.send(result))));
     receipt.recv().unwrap_or(Err(WriteError::Storage(StorageError::Closed)))
 }
 

@@ -74,7 +74,7 @@ impl RunShared {
     }
 
     /// Writes a batch that gives the lease back, and holds the run until that is done.
-    pub(crate) fn write_last(self: &Arc<Self>, batch: Batch) {
+    pub(crate) fn write_last(self: &Arc<Self>, batch: Box<Batch>) {
         let Some(keeping) = self.keeping() else { return };
         let run = Arc::clone(self);
         keeping.backend().write(

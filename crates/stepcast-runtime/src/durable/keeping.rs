@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 
 use stepcast_core::AnyEvent;
-use stepcast_core::backend::{Backend, Batch, Done, Receipt, Receiver, WriteError};
+use stepcast_core::backend::{Acts, Backend, Batch, Done, Receipt, Receiver, WriteError};
 
 use super::{AttachError, Host, Landing, Loaded};
 use crate::dispatch::{AtRest, Journal};
@@ -23,8 +23,6 @@ pub(crate) struct Keeping {
     /// No stream event is taken any more: the last one is in a batch.
     sealed: AtomicBool,
     landed: AtomicBool,
-    /// Whether the run is told of it together with others.
-    listed: AtomicBool,
     /// Whether the dispatcher is handing a batch over.
     sending: AtomicBool,
     has_reloaded: AtomicBool,
@@ -94,7 +92,6 @@ impl Keeping {
             dirt: AtomicBool::new(false),
             sealed: AtomicBool::new(false),
             landed: AtomicBool::new(false),
-            listed: AtomicBool::new(false),
             sending: AtomicBool::new(false),
             has_reloaded: AtomicBool::new(false),
             recorded: OnceLock::new(),
@@ -167,7 +164,7 @@ impl Keeping {
     }
 
     /// Hands a batch to the backend.
-    pub(crate) fn send(&self, run: &Arc<RunShared>, batch: Batch) {
+    pub(crate) fn send(&self, run: &Arc<RunShared>, batch: Box<Batch>) {
         self.sending.store(true, Ordering::SeqCst);
         self.store.backend.write(batch, Done::to(Arc::clone(run) as Arc<dyn Receiver>));
         self.sending.store(false, Ordering::SeqCst);
@@ -229,21 +226,21 @@ impl Drop for Stay<'_> {
 }
 
 impl Receiver for RunShared {
-    fn receive(self: Arc<Self>, receipt: Receipt) {
-        let Some(keeping) = self.keeping() else { return };
-        let together = receipt.together;
-        lock(&keeping.desk).work().receipt = Some(receipt);
-        keeping.landed.store(true, Ordering::SeqCst);
-        // A dispatcher that is still sending looks by itself afterwards.
-        let listed = together && !keeping.sending.load(Ordering::SeqCst) && keeping.store.landing.list(&self);
-        keeping.listed.store(listed, Ordering::Relaxed);
+    fn receive(self: Arc<Self>, receipt: Receipt) -> Option<Arc<dyn Acts>> {
+        let landing = &self.keeping()?.store.landing;
+        if receipt.together && landing.is_served() {
+            let landing = Arc::clone(landing);
+            return landing.list(self, receipt).then_some(landing as Arc<dyn Acts>);
+        }
+        self.put_receipt(receipt);
+        Some(self)
     }
+}
 
+impl Acts for RunShared {
     fn act(self: Arc<Self>) {
-        let Some(keeping) = self.keeping() else { return };
-        if keeping.listed.load(Ordering::Relaxed) {
-            keeping.store.landing.tell();
-        } else if !keeping.sending.load(Ordering::SeqCst) {
+        // A dispatcher that is still sending looks by itself afterwards.
+        if !self.keeping().is_some_and(|keeping| keeping.sending.load(Ordering::SeqCst)) {
             // One that landed alone is told at once: the way by the task is longer.
             self.landed();
         }
@@ -274,6 +271,14 @@ impl RunShared {
     pub(crate) fn nudge(self: &Arc<Self>) {
         if self.keeping().is_some() {
             self.rouse(lock(&self.inbox));
+        }
+    }
+
+    /// Leaves the dispatcher what became of its batch.
+    pub(super) fn put_receipt(&self, receipt: Receipt) {
+        if let Some(keeping) = self.keeping() {
+            lock(&keeping.desk).work().receipt = Some(receipt);
+            keeping.landed.store(true, Ordering::SeqCst);
         }
     }
 

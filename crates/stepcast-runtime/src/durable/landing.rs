@@ -4,15 +4,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use stepcast_core::backend::{Acts, Receipt};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::run::{RunShared, lock};
 
-/// Where runs wait to be told that their batch has landed.
+/// Where receipts wait for their runs to be told that their batch has landed. What is a run's own is touched only by the
+/// thread that goes on with it: two that take turns at it would wait for each other's caches.
 #[derive(Default)]
 pub(crate) struct Landing {
-    waiting: Mutex<Vec<Arc<RunShared>>>,
+    waiting: Mutex<Vec<Landed>>,
+    /// Room for those who come while others are told.
+    spare: Mutex<Vec<Landed>>,
     /// Whether some of them do not know of it yet, and nobody was asked to tell them.
     due: AtomicBool,
     news: Notify,
@@ -20,6 +24,11 @@ pub(crate) struct Landing {
     served: AtomicBool,
     closed: AtomicBool,
 }
+
+type Landed = (Arc<RunShared>, Receipt);
+
+/// So many have a place that stays.
+const ROOM: usize = 256;
 
 impl Landing {
     /// Starts the task on the tokio runtime at hand, unless there is one already.
@@ -29,26 +38,15 @@ impl Landing {
         }
     }
 
-    /// Notes a run whose batch has landed. `false` if nobody is there to tell it.
-    pub(super) fn list(&self, run: &Arc<RunShared>) -> bool {
-        if !self.served.load(Ordering::SeqCst) {
-            return false;
-        }
-        lock(&self.waiting).push(Arc::clone(run));
-        self.due.store(true, Ordering::SeqCst);
-        true
+    /// Whether there is somebody to tell runs of their receipts.
+    pub(super) fn is_served(&self) -> bool {
+        self.served.load(Ordering::SeqCst)
     }
 
-    /// Has the runs told that were listed: a group of them with one wake.
-    pub(super) fn tell(&self) {
-        if !self.due.swap(false, Ordering::SeqCst) {
-            return;
-        }
-        self.news.notify_one();
-        // The task may have gone with its tokio runtime in between.
-        if !self.served.load(Ordering::SeqCst) {
-            self.tell_all();
-        }
+    /// Takes a run's receipt. Whether somebody has to be asked to tell of it.
+    pub(super) fn list(&self, run: Arc<RunShared>, receipt: Receipt) -> bool {
+        lock(&self.waiting).push((run, receipt));
+        !self.due.swap(true, Ordering::SeqCst)
     }
 
     pub(crate) fn close(&self) {
@@ -57,12 +55,33 @@ impl Landing {
     }
 
     fn tell_all(&self) {
+        let mut landed = std::mem::take(&mut *lock(&self.spare));
         loop {
-            let runs = std::mem::take(&mut *lock(&self.waiting));
-            if runs.is_empty() {
-                return;
+            std::mem::swap(&mut landed, &mut *lock(&self.waiting));
+            if landed.is_empty() {
+                break;
             }
-            runs.iter().for_each(|run| run.landed());
+            for (run, receipt) in landed.drain(..) {
+                run.put_receipt(receipt);
+                run.landed();
+            }
+        }
+        if landed.capacity() <= ROOM {
+            *lock(&self.spare) = landed;
+        }
+    }
+}
+
+impl Acts for Landing {
+    /// Has the runs told that were listed: a group of them with one wake.
+    fn act(self: Arc<Self>) {
+        if !self.due.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        self.news.notify_one();
+        // The task may have gone with its tokio runtime in between.
+        if !self.is_served() {
+            self.tell_all();
         }
     }
 }

@@ -174,19 +174,15 @@ impl Work<'_> {
     }
 }
 
-/// Says what became of a job, which stays in its place: it is large.
+/// Says what became of a job. A batch goes back to its run, for its room: to free it here would cost more.
 fn answer(job: &mut Job, outcome: Outcome, together: bool, told: &mut Vec<Told>) {
-    if let Job::Batch(batch, done) = job {
-        // What its run asked for memory for goes back there: to free it here would cost more.
-        let (spent, events) = (std::mem::take(&mut batch.rows), std::mem::take(&mut batch.events));
-        let receipt = Receipt { result: outcome, spent, events, created: batch.created.take(), together };
-        return told.push(done.take().hand(receipt));
-    }
-    if let Job::Call(call) = std::mem::replace(job, Job::Watched) {
-        call.answer(outcome.map_err(|error| match error {
+    match std::mem::replace(job, Job::Watched) {
+        Job::Batch(batch, done) => told.push(done.hand(Receipt { result: outcome, spent: Some(batch), together })),
+        Job::Call(call) => call.answer(outcome.map_err(|error| match error {
             WriteError::Storage(error) => error,
             // A call's own refusal is in its answer.
             _ => StorageError::Closed,
-        }));
+        })),
+        Job::Close(_) | Job::Watched => {}
     }
 }

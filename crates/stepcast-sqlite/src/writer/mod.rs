@@ -38,11 +38,10 @@ const TOGETHER: usize = 8;
 /// be woken would cost a lone writer a sixth of its time.
 const AWAKE: Duration = Duration::from_micros(50);
 
-/// Something to write. Nearly all jobs are batches, which a box would make dearer.
-#[allow(clippy::large_enum_variant)]
+/// Something to write.
 pub(crate) enum Job {
     /// A batch of a run.
-    Batch(Batch, Done),
+    Batch(Box<Batch>, Done),
     /// Anything else.
     Call(Box<dyn Call>),
     /// Nothing more.

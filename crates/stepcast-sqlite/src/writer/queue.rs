@@ -1,7 +1,8 @@
 //! The way to the writer: many put in, one takes out all there is, and is woken once for all that it waits for.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -16,56 +17,70 @@ const MOST_ROOM: usize = 128;
 pub(crate) struct Jobs(Arc<Shared>);
 
 /// The end where they are taken out. When it is gone, so are the jobs.
-pub(crate) struct Queue(Arc<Shared>);
+pub(crate) struct Queue {
+    shared: Arc<Shared>,
+    /// Changes places with the list that others put in, which is locked for no longer than that.
+    spare: RefCell<VecDeque<Job>>,
+}
 
 #[derive(Default)]
 struct Shared {
     // One list whose room stays: a channel would ask for memory for every few jobs.
     waiting: Mutex<Waiting>,
-    /// How many jobs there are, for a look without the lock.
-    len: AtomicUsize,
-    /// How many the taker sleeps for; 0 while it is awake.
-    wanted: AtomicUsize,
+    /// There is what the taker waits for.
+    enough: Apart,
     taker: OnceLock<Thread>,
 }
 
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
+    /// How many jobs the taker waits for; 0 while it waits for none.
+    wanted: usize,
+    /// Whether it sleeps for them.
+    asleep: bool,
     /// Nobody takes them any more.
     closed: bool,
 }
 
+/// Looked at all the time by the taker while it waits, and written once for all that it waits for. In lines of cache of its
+/// own: otherwise each look would take the list away from those who put something in.
+#[derive(Default)]
+#[repr(align(128))]
+struct Apart(AtomicBool);
+
 pub(crate) fn queue() -> (Jobs, Queue) {
     let shared = Arc::<Shared>::default();
-    (Jobs(Arc::clone(&shared)), Queue(shared))
+    (Jobs(Arc::clone(&shared)), Queue { shared, spare: RefCell::default() })
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn has_enough(&self) -> bool {
+        self.enough.0.load(Ordering::Acquire)
+    }
 }
 
 impl Jobs {
     /// Whether somebody will take the job. If not, it is dropped, which calls others.
     pub(crate) fn send(&self, job: Job) -> bool {
-        let Shared { len, wanted, taker, .. } = &*self.0;
         let mut waiting = self.0.lock();
         if waiting.closed {
             drop(waiting);
             return false;
         }
         waiting.jobs.push_back(job);
-        let many = waiting.jobs.len();
-        len.store(many, Ordering::SeqCst);
+        if waiting.wanted == 0 || waiting.jobs.len() < waiting.wanted {
+            return true;
+        }
+        waiting.wanted = 0;
+        let asleep = waiting.asleep;
+        self.0.enough.0.store(true, Ordering::Release);
         drop(waiting);
-        let enough = wanted.load(Ordering::SeqCst);
-        if enough > 0
-            && many >= enough
-            && wanted.swap(0, Ordering::SeqCst) > 0
-            && let Some(taker) = taker.get()
-        {
+        if let Some(taker) = self.0.taker.get().filter(|_| asleep) {
             taker.unpark();
         }
         true
@@ -75,14 +90,14 @@ impl Jobs {
 impl Queue {
     /// Waits without going to sleep until there are `wanted` jobs, at most for `awake`. Whether there are any.
     pub(super) fn watch(&self, wanted: usize, awake: Duration) -> bool {
-        let len = || self.0.len.load(Ordering::Acquire);
-        if len() < wanted {
-            let end = Instant::now() + awake;
-            while len() < wanted && Instant::now() < end {
-                std::thread::yield_now();
-            }
+        if self.ask_for(wanted, false) {
+            return true;
         }
-        len() > 0
+        let end = Instant::now() + awake;
+        while !self.shared.has_enough() && Instant::now() < end {
+            std::thread::yield_now();
+        }
+        self.ask_no_more()
     }
 
     /// Moves at most `most` jobs to `into`, and waits until there are `wanted`: for `awake` without going to sleep, and
@@ -113,47 +128,66 @@ impl Queue {
 
     /// Moves at most `most` of the jobs that are there, and says how many.
     fn take_waiting(&self, into: &mut Vec<Job>, most: usize) -> usize {
-        if self.0.len.load(Ordering::SeqCst) == 0 {
-            return 0;
+        let mut taken = self.spare.borrow_mut();
+        let mut waiting = self.shared.lock();
+        if waiting.jobs.len() <= most {
+            std::mem::swap(&mut waiting.jobs, &mut *taken);
+        } else {
+            taken.extend(waiting.jobs.drain(..most));
         }
-        let mut waiting = self.0.lock();
-        let many = waiting.jobs.len().min(most);
-        into.extend(waiting.jobs.drain(..many));
-        if waiting.jobs.is_empty() && waiting.jobs.capacity() > MOST_ROOM {
-            waiting.jobs = VecDeque::new();
+        drop(waiting);
+        let many = taken.len();
+        into.extend(taken.drain(..));
+        if taken.capacity() > MOST_ROOM {
+            *taken = VecDeque::new();
         }
-        self.0.len.store(waiting.jobs.len(), Ordering::SeqCst);
         many
     }
 
     /// Sleeps until there are `wanted` jobs; `false` when it is time to go on without them.
     fn sleep(&self, wanted: usize, until: Option<Instant>) -> bool {
-        let Shared { len, wanted: noted, taker, .. } = &*self.0;
-        taker.get_or_init(std::thread::current);
-        noted.store(wanted, Ordering::SeqCst);
+        self.shared.taker.get_or_init(std::thread::current);
+        if self.ask_for(wanted, true) {
+            return true;
+        }
         let mut in_time = true;
-        // Whoever puts in enough takes the note away; a wake-up without that is somebody else's.
-        while len.load(Ordering::SeqCst) < wanted && noted.load(Ordering::SeqCst) > 0 {
+        // A wake-up before there are enough is somebody else's.
+        while in_time && !self.shared.has_enough() {
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                Some(Duration::ZERO) => {
-                    in_time = false;
-                    break;
-                }
+                Some(Duration::ZERO) => in_time = false,
                 Some(left) => std::thread::park_timeout(left),
                 None => std::thread::park(),
             }
         }
-        noted.store(0, Ordering::SeqCst);
+        self.ask_no_more();
         in_time
+    }
+
+    /// Waits for so many jobs from now on, unless they are there.
+    fn ask_for(&self, wanted: usize, asleep: bool) -> bool {
+        let mut waiting = self.shared.lock();
+        if waiting.jobs.len() >= wanted {
+            return true;
+        }
+        // While nothing is wanted, nobody sets it.
+        self.shared.enough.0.store(false, Ordering::Relaxed);
+        (waiting.wanted, waiting.asleep) = (wanted, asleep);
+        false
+    }
+
+    /// Waits for nothing any more. Whether there are any jobs.
+    fn ask_no_more(&self) -> bool {
+        let mut waiting = self.shared.lock();
+        waiting.wanted = 0;
+        !waiting.jobs.is_empty()
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
         let left = {
-            let mut waiting = self.0.lock();
+            let mut waiting = self.shared.lock();
             waiting.closed = true;
-            self.0.len.store(0, Ordering::SeqCst);
             std::mem::take(&mut waiting.jobs)
         };
         // Who hears of it may put something in.

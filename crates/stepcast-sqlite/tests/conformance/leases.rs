@@ -94,7 +94,7 @@ pub(crate) fn a_backend_may_be_let_go_within_a_receipt(store: &dyn Store) {
         }
         drop(last);
     });
-    backend.write(rows("a", 1, [1]), done);
+    backend.write(Box::new(rows("a", 1, [1])), done);
     drop(backend);
     let bound = std::time::Instant::now() + std::time::Duration::from_secs(30);
     let fence = loop {

@@ -72,7 +72,7 @@ pub(crate) fn a_failed_write_fails_the_later_ones(store: &dyn Store) {
     // Queued without waiting, so that a backend may put them into one transaction.
     for numbers in [1..=1, 3..=3, 2..=2] {
         let results = results.clone();
-        backend.write(rows("a", 1, numbers), Done::new(move |result| results.lock().unwrap().push(result)));
+        backend.write(Box::new(rows("a", 1, numbers)), Done::new(move |result| results.lock().unwrap().push(result)));
     }
     write(&*backend, rows("b", 1, [1])).unwrap();
     let late = write(&*backend, batch("a", 1));
@@ -180,7 +180,7 @@ pub(crate) fn concurrent_writers_keep_the_order_of_each_run(store: &dyn Store) {
                 let run = format!("r{n}");
                 create(&*backend, &run);
                 for k in 1..=50 {
-                    backend.write(rows(&run, 1, [2 * k - 1]), Done::new(|result| result.unwrap()));
+                    backend.write(Box::new(rows(&run, 1, [2 * k - 1])), Done::new(|result| result.unwrap()));
                     write(&*backend, Batch { events: vec![event(k)], ..rows(&run, 1, [2 * k]) }).unwrap();
                 }
             });

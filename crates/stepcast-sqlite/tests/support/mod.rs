@@ -35,7 +35,7 @@ impl Drop for Folder {
 /// Writes and waits for the receipt.
 pub(crate) fn write(backend: &dyn Backend, batch: Batch) -> Result<(), WriteError> {
     let (told, result) = mpsc::channel();
-    backend.write(batch, Done::new(move |result| drop(told.send(result))));
+    backend.write(Box::new(batch), Done::new(move |result| drop(told.send(result))));
     result.recv_timeout(Duration::from_secs(30)).expect("a receipt")
 }
 

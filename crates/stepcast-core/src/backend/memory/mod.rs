@@ -121,12 +121,12 @@ impl fmt::Debug for MemoryBackend {
 }
 
 impl Backend for MemoryBackend {
-    fn write(&self, batch: Batch, done: Done) {
+    fn write(&self, batch: Box<Batch>, done: Done) {
         // What others may act on; they need not hear of every row.
         let is_news = batch.created.is_some() || batch.release;
         let mut told = Vec::new();
         let result = self.open().map_err(WriteError::Storage).and_then(|mut world| {
-            for run in world.write(self.me, batch)? {
+            for run in world.write(self.me, *batch)? {
                 told.extend(world.tell(self.me, &run));
             }
             if is_news {

@@ -95,11 +95,10 @@ impl Dispatch {
     /// What became of the batch under way. `None` while nothing is known.
     pub(super) fn landing(&mut self, core: &mut RunCore) -> Option<Result<(), WriteError>> {
         let keeping = self.env.run.keeping()?;
-        let Receipt { result, spent, events, created, .. } = keeping.take_receipt()?;
+        let Receipt { result, spent, .. } = keeping.take_receipt()?;
         let journal = core.journal.as_deref_mut()?;
-        journal.spent = spent;
-        if events.capacity() > 0 || created.is_some() {
-            journal.take_back(events, created);
+        if let Some(batch) = spent {
+            journal.take_back(batch);
         }
         let held = journal.flight.take()?;
         if keeping.recorded.get().is_none() {

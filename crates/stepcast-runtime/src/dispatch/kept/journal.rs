@@ -25,7 +25,9 @@ pub(crate) struct Journal {
     pub(super) row: u64,
     /// The last stream event made.
     pub(super) seq: u64,
-    pub(super) batch: Batch,
+    pub(super) batch: Box<Batch>,
+    /// One that is written, for the room of the next one.
+    pub(super) next: Option<Box<Batch>>,
     /// Rows that are written, for the room of the next ones.
     pub(super) spent: Vec<JournalRow>,
     /// What is done once the next batch is durable.
@@ -139,7 +141,8 @@ impl Journal {
 
     pub(super) fn at(run: Arc<str>, fence: u64, row: u64, seq: u64) -> Self {
         Journal {
-            batch: Batch::of(Arc::clone(&run), fence, Time(0)),
+            batch: Box::new(Batch::of(Arc::clone(&run), fence, Time(0))),
+            next: None,
             run,
             spent: Vec::new(),
             fence,
@@ -226,13 +229,14 @@ impl Journal {
     }
 
     /// Gives the lease back, whatever else was to come.
-    pub(crate) fn releasing(&self, at: Time) -> Batch {
-        Batch::releasing(Arc::clone(&self.run), self.fence, at)
+    pub(crate) fn releasing(&self, at: Time) -> Box<Batch> {
+        Box::new(Batch::releasing(Arc::clone(&self.run), self.fence, at))
     }
 
     /// The next batch, which is empty afterwards.
-    pub(super) fn take_batch(&mut self, at: Time) -> Batch {
-        let next = Batch::of(Arc::clone(&self.run), self.fence, at);
+    pub(super) fn take_batch(&mut self, at: Time) -> Box<Batch> {
+        let next = self.next.take();
+        let next = next.unwrap_or_else(|| Box::new(Batch::of(Arc::clone(&self.run), self.fence, at)));
         let mut batch = std::mem::replace(&mut self.batch, next);
         batch.at = at;
         batch

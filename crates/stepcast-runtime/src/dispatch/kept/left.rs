@@ -4,7 +4,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use stepcast_core::backend::{FIRST_FENCE, NewRun, StreamRow};
+use stepcast_core::backend::{Batch, FIRST_FENCE, NewRun};
+
+use stepcast_core::engine::Time;
 
 use super::journal::{Journal, ROW};
 
@@ -47,6 +49,9 @@ impl Journal {
         match LEFT.with_borrow_mut(|left| left.journals.pop()) {
             Some(mut journal) => {
                 journal.batch.run = Arc::clone(&run);
+                if let Some(next) = &mut journal.next {
+                    next.run = Arc::clone(&run);
+                }
                 journal.run = run;
                 journal
             }
@@ -54,13 +59,20 @@ impl Journal {
         }
     }
 
-    /// Takes back what a batch brought that is written.
-    pub(super) fn take_back(&mut self, events: Vec<StreamRow>, new: Option<Box<NewRun>>) {
-        if self.batch.events.capacity() == 0 {
-            self.batch.events = events;
+    /// Takes a batch back that is written: the one after the next goes into its room.
+    pub(super) fn take_back(&mut self, mut batch: Box<Batch>) {
+        self.spent = std::mem::take(&mut batch.rows);
+        if self.batch.events.capacity() == 0 && batch.events.capacity() > 0 {
+            self.batch.events = std::mem::take(&mut batch.events);
             self.batch.events.clear();
         }
-        new.into_iter().for_each(leave_new);
+        batch.events.clear();
+        if !batch.only_appends() {
+            batch.created.take().into_iter().for_each(leave_new);
+            let events = std::mem::take(&mut batch.events);
+            *batch = Batch { events, ..Batch::of(Arc::clone(&self.run), self.fence, batch.at) };
+        }
+        self.next = Some(batch);
     }
 
     /// Leaves the room of a run that has ended to the thread's next one.
@@ -74,7 +86,11 @@ impl Journal {
         spent.shrink_to(4);
         events.shrink_to(4);
         held.shrink_to(4);
-        *self = Journal { spent, held, ..Journal::at(Arc::default(), FIRST_FENCE, 0, 0) };
+        let (batch, next) = (std::mem::take(&mut self.batch), self.next.take());
+        *self = Journal { spent, held, batch, next, ..Journal::at(Arc::default(), FIRST_FENCE, 0, 0) };
+        for batch in self.next.iter_mut().chain([&mut self.batch]) {
+            **batch = Batch::of(Arc::clone(&self.run), FIRST_FENCE, Time(0));
+        }
         self.batch.events = events;
         LEFT.with_borrow_mut(|left| {
             if left.journals.len() < MOST {

@@ -39,7 +39,7 @@ impl AtRest {
             && journal.early.is_empty()
             && journal.found.is_empty();
         if !nothing_comes || !nothing_came {
-            journal.spent = Vec::new();
+            (journal.spent, journal.next) = (Vec::new(), None);
             return AtRest::Whole(journal);
         }
         let Journal { fence, parent, row, seq, began, waits, due, last_letter, since, .. } = *journal;
