@@ -1,7 +1,7 @@
 //! The store that runs are written to, by so many writers, each of which writes when its last row is durable.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
 use stepcast_core::backend::*;
@@ -13,47 +13,84 @@ use crate::measure::{Suite, per_op};
 
 pub fn register(suite: &mut Suite) {
     let sizes = suite.sizes();
-    writes(suite, "durable-64", "store", RUNS, sizes.durable_rows, |batch, _| batch);
+    writes(suite, "durable-64", "store", RUNS, sizes.durable_rows, |_, _| ());
     writes(suite, "durable-64", "store+event", RUNS, sizes.durable_rows, with_event);
     writes(suite, "durable-64", "store+status", RUNS, sizes.durable_rows, with_status);
-    writes(suite, "durable-1", "store", 1, sizes.durable_alone, |batch, _| batch);
+    writes(suite, "durable-1", "store", 1, sizes.durable_alone, |_, _| ());
     short_runs(suite, sizes.durable_rows);
 }
 
-fn with_event(batch: Batch, n: u64) -> Batch {
+fn with_event(batch: &mut Batch, n: u64) {
     let json = "x".repeat(ROW / 2);
-    Batch { events: vec![StreamRow { seq: n, tag: "Progress".to_owned(), json, at: Time(n) }], ..batch }
+    batch.events = vec![StreamRow { seq: n, tag: "Progress".to_owned(), json, at: Time(n) }];
 }
 
-fn with_status(batch: Batch, n: u64) -> Batch {
+fn with_status(batch: &mut Batch, n: u64) {
     let status = if n.is_multiple_of(2) { StatusChange::Running } else { StatusChange::Waiting };
-    Batch { status: Some(status), due: Some(Due::At(Time(n))), ..batch }
+    (batch.status, batch.due) = (Some(status), Some(Due::At(Time(n))));
+}
+
+/// Where receipts are left for the thread that writes, as a runtime's are for its runs: who is told wakes it once.
+#[derive(Default)]
+struct Heard {
+    receipts: Mutex<Vec<(usize, Receipt)>>,
+    due: AtomicBool,
+    bell: Condvar,
+}
+
+impl Acts for Heard {
+    fn act(self: Arc<Self>) {
+        self.due.store(false, Ordering::Release);
+        drop(self.receipts.lock().expect("unpoisoned"));
+        self.bell.notify_one();
+    }
+}
+
+struct Writer(usize, Arc<Heard>);
+
+impl Receiver for Writer {
+    fn receive(self: Arc<Self>, receipt: Receipt) -> Option<Arc<dyn Acts>> {
+        let Writer(writer, heard) = &*self;
+        heard.receipts.lock().expect("unpoisoned").push((*writer, receipt));
+        let first = !heard.due.swap(true, Ordering::AcqRel);
+        first.then(|| Arc::clone(heard) as Arc<dyn Acts>)
+    }
 }
 
 struct Store {
     backend: SqliteBackend,
-    told: Sender<(usize, Result<(), WriteError>)>,
-    heard: Receiver<(usize, Result<(), WriteError>)>,
+    writers: Vec<Arc<Writer>>,
+    heard: Arc<Heard>,
+    /// Receipts that were taken together.
+    taken: Vec<(usize, Receipt)>,
     _folder: Folder,
 }
 
 impl Store {
-    fn new() -> Self {
+    fn new(writers: usize) -> Self {
         let folder = Folder::new();
         let backend = SqliteBackend::open(folder.file()).expect("a store");
-        let (told, heard) = channel();
-        Self { backend, told, heard, _folder: folder }
+        let heard = Arc::<Heard>::default();
+        let writers = (0..writers).map(|writer| Arc::new(Writer(writer, Arc::clone(&heard)))).collect();
+        Self { backend, writers, heard, taken: Vec::new(), _folder: folder }
     }
 
-    fn write(&self, writer: usize, batch: Batch) {
-        let told = self.told.clone();
-        self.backend.write(Box::new(batch), Done::new(move |result| drop(told.send((writer, result)))));
+    fn write(&self, writer: usize, batch: Box<Batch>) {
+        self.backend.write(batch, Done::to(Arc::clone(&self.writers[writer]) as Arc<dyn Receiver>));
     }
 
-    fn next(&self) -> usize {
-        let (writer, result) = self.heard.recv().expect("a receipt");
-        result.expect("a batch that is written");
-        writer
+    /// Who wrote, and what: its room is used again.
+    fn next(&mut self) -> (usize, Box<Batch>) {
+        if self.taken.is_empty() {
+            let receipts = self.heard.receipts.lock().expect("unpoisoned");
+            let mut receipts = self.heard.bell.wait_while(receipts, |some| some.is_empty()).expect("unpoisoned");
+            std::mem::swap(&mut *receipts, &mut self.taken);
+            // The first one goes on first.
+            self.taken.reverse();
+        }
+        let (writer, receipt) = self.taken.pop().expect("a receipt");
+        receipt.result.expect("a batch that is written");
+        (writer, receipt.spent.expect("a batch"))
     }
 }
 
@@ -65,7 +102,7 @@ fn row(n: u64) -> Vec<JournalRow> {
     vec![JournalRow { n, data: vec![7; ROW] }]
 }
 
-pub fn creation(n: u64) -> Batch {
+pub fn creation(n: u64) -> Box<Batch> {
     let new = NewRun {
         workflow: "Bench".to_owned(),
         description: "{}".to_owned(),
@@ -73,40 +110,35 @@ pub fn creation(n: u64) -> Batch {
         start: format!("\"{}\"", "x".repeat(ROW / 2)),
         ..NewRun::default()
     };
-    Batch { created: Some(Box::new(new)), ..Batch::of(id(n), FIRST_FENCE, Time(n)) }
+    Box::new(Batch { created: Some(Box::new(new)), ..Batch::of(id(n), FIRST_FENCE, Time(n)) })
 }
 
-fn writes(
-    suite: &mut Suite,
-    shape: &'static str,
-    subject: &str,
-    runs: usize,
-    rows: u64,
-    more: fn(Batch, u64) -> Batch,
-) {
+fn writes(suite: &mut Suite, shape: &'static str, subject: &str, runs: usize, rows: u64, more: fn(&mut Batch, u64)) {
     let mut kept = None;
     suite.value(shape, subject, "ns/row", rows, move || {
-        let (store, names, last) = kept.get_or_insert_with(|| {
-            let store = Store::new();
+        let (store, last) = kept.get_or_insert_with(|| {
+            let mut store = Store::new(runs);
             (0..runs).for_each(|run| store.write(run, creation(run as u64)));
-            for _ in 0..runs {
-                store.next();
+            let ready: Vec<_> = (0..runs).map(|_| store.next()).collect();
+            for (run, _) in ready {
+                let first = Batch { rows: row(0), ..Batch::of(id(run as u64), FIRST_FENCE, Time(0)) };
+                store.taken.push((run, Receipt { spent: Some(Box::new(first)), ..Receipt::of(Ok(())) }));
             }
-            let names: Vec<Arc<str>> = (0..runs).map(|run| id(run as u64)).collect();
-            (store, names, vec![0; runs])
+            (store, vec![0; runs])
         });
-        let mut write = |run: usize| {
-            last[run] += 1;
-            let n = last[run];
-            let batch = Batch { rows: row(n), ..Batch::of(names[run].clone(), FIRST_FENCE, Time(n)) };
-            store.write(run, more(batch, n));
-        };
         let start = Instant::now();
-        (0..runs).for_each(&mut write);
-        for done in 1..=rows {
-            let run = store.next();
-            if done + runs as u64 <= rows {
-                write(run);
+        for done in 0..rows {
+            let (run, mut batch) = store.next();
+            last[run] += 1;
+            batch.at = Time(last[run]);
+            batch.rows[0].n = last[run];
+            more(&mut batch, last[run]);
+            store.write(run, batch);
+            // All are durable in the end, and the next turn begins with all of them.
+            if done + 1 == rows {
+                let all: Vec<_> = (0..runs).map(|_| store.next()).collect();
+                let receipt = |batch| Receipt { spent: Some(batch), ..Receipt::of(Ok(())) };
+                store.taken = all.into_iter().map(|(run, batch)| (run, receipt(batch))).collect();
             }
         }
         per_op(start.elapsed(), rows)
@@ -119,7 +151,7 @@ fn short_runs(suite: &mut Suite, rows: u64) {
     let mut kept = None;
     let all = rows / STEPS;
     suite.value("durable-64", "store+runs", "ns/row", rows, move || {
-        let (store, begun) = kept.get_or_insert_with(|| (Store::new(), 0));
+        let (store, begun) = kept.get_or_insert_with(|| (Store::new(RUNS), 0));
         let (mut current, mut ended, mut left) = (vec![(0, 0); RUNS], 0, all);
         let start = Instant::now();
         for (writer, place) in current.iter_mut().enumerate() {
@@ -129,7 +161,7 @@ fn short_runs(suite: &mut Suite, rows: u64) {
             store.write(writer, creation(*begun));
         }
         while ended < all {
-            let writer = store.next();
+            let (writer, _) = store.next();
             let (run, n) = &mut current[writer];
             if *n < STEPS {
                 *n += 1;
@@ -148,12 +180,13 @@ fn short_runs(suite: &mut Suite, rows: u64) {
     });
 }
 
-fn step(run: u64, n: u64, last: bool) -> Batch {
+fn step(run: u64, n: u64, last: bool) -> Box<Batch> {
     let batch = Batch { rows: row(n), ..Batch::of(id(run), FIRST_FENCE, Time(n)) };
     if !last {
-        return batch;
+        return Box::new(batch);
     }
     let json = "x".repeat(ROW / 2);
     let stop = StreamRow { seq: 1, tag: "StopEvent".to_owned(), json: json.clone(), at: Time(n) };
-    Batch { events: vec![stop], status: Some(StatusChange::Completed { result: json, failures: 0 }), ..batch }
+    let status = Some(StatusChange::Completed { result: json, failures: 0 });
+    Box::new(Batch { events: vec![stop], status, ..batch })
 }

@@ -77,7 +77,7 @@ fn filled(count: u64) -> Folder {
         status: Some(StatusChange::Waiting),
         due: Some(Due::At(Time(86_400_000 + n))),
         release: true,
-        ..backend::creation(n)
+        ..*backend::creation(n)
     });
     write_all(&backend, runs);
     folder
@@ -97,7 +97,7 @@ fn recover(count: u64) -> f64 {
     let folder = Folder::new();
     let backend = open(&folder.file());
     let rows = || (1..=5).map(|n| JournalRow { n, data: vec![7; ROW] }).collect();
-    write_all(&backend, (0..count).map(|n| Batch { rows: rows(), ..backend::creation(n) }));
+    write_all(&backend, (0..count).map(|n| Batch { rows: rows(), ..*backend::creation(n) }));
     drop(backend);
 
     let start = Instant::now();
