@@ -18,25 +18,8 @@ use stepcast::Runtime;
 use stepcast::backend::MemoryBackend;
 use stepcast::prelude::*;
 use stepcast_graph::{Graph, GraphError, Host, RegisterGraph, StepOver, StepStatus, Wake};
+use support::issues::Issue;
 use support::{graph, host, result};
-
-#[event]
-#[derive(PartialEq)]
-struct Issue {
-    title: String,
-}
-
-#[event]
-struct Triage {
-    severity: String,
-    title: String,
-}
-
-#[step]
-async fn triage_issue(issue: Issue) -> Result<Triage> {
-    let severity = if issue.title.contains("crash") { "critical" } else { "low" };
-    Ok(Triage { severity: severity.to_owned(), title: issue.title })
-}
 
 #[step(blocking)]
 fn shout(issue: Issue) -> Issue {

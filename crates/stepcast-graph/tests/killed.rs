@@ -13,29 +13,13 @@ use stepcast::prelude::*;
 use stepcast::{RunId, Runtime};
 use stepcast_graph::{Graph, RegisterGraph};
 use stepcast_sqlite::SqliteBackend;
+use support::issues::Issue;
 use support::{answer, approval, content_review, escalation, graph};
 
 /// Says that this process is the one to be killed, and where the store is.
 const STORE: &str = "STEPCAST_GRAPH_KILLED_STORE";
 /// Which graph it runs, by its id.
 const GRAPH: &str = "STEPCAST_GRAPH_KILLED_GRAPH";
-
-#[event]
-struct Issue {
-    title: String,
-}
-
-#[event]
-struct Triage {
-    severity: String,
-    title: String,
-}
-
-#[step]
-async fn triage_issue(issue: Issue) -> Triage {
-    let severity = if issue.title.contains("crash") { "critical" } else { "low" };
-    Triage { severity: severity.to_owned(), title: issue.title }
-}
 
 /// The process to be killed comes as far as this, and says so.
 #[step]

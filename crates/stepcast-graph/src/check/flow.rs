@@ -108,23 +108,30 @@ impl Check<'_> {
             _ => {}
         }
         let place = |check: &Self| format!("{}/when", check.edge_at(edge));
-        match Condition::parse(when) {
-            Ok(condition) => Some(When::Holds(Box::new(self.bind_condition(condition, place)))),
-            Err(error) => {
-                let place = place(self);
-                let hint = "Write `always`, `success`, `failure`, `otherwise`, an object with `type`, or a text such as `a.n > 3`.";
-                self.report.error(Code::BadCondition, format!("{place}{}", error.at()), format!("{error}."), hint);
-                None
-            }
-        }
+        let hint =
+            "Write `always`, `success`, `failure`, `otherwise`, an object with `type`, or a text such as `a.n > 3`.";
+        Some(When::Holds(Box::new(self.condition(when, place, hint)?)))
     }
 
-    pub(super) fn bind_condition(&mut self, condition: Condition, place: impl Fn(&Self) -> String + Copy) -> Condition {
+    pub(super) fn condition(
+        &mut self,
+        source: &Value,
+        place: impl Fn(&Self) -> String + Copy,
+        hint: &str,
+    ) -> Option<Condition> {
+        let condition = match Condition::parse(source) {
+            Ok(condition) => condition,
+            Err(error) => {
+                let place = format!("{}{}", place(self), error.at());
+                self.report.error(Code::BadCondition, place, format!("{error}."), hint);
+                return None;
+            }
+        };
         for path in condition.paths() {
             self.look_at(path, place);
         }
         let (keys, none) = (&self.keys, HashMap::new());
-        condition.map(&|path| path.bound(keys, &none))
+        Some(condition.map(&|path| path.bound(keys, &none)))
     }
 
     /// Where the first edge is taken: whether one always applies, and whether one never does.
@@ -251,7 +258,7 @@ impl Check<'_> {
         let hint = "Let the graph's `route` be `first`, or remove an edge of the loop.";
         let (source, target) = (names[0], names[1]);
         let edge = self.edges.iter().position(|edge| edge.source == source && edge.target == target);
-        let place = edge.and_then(|at| self.edge_places.get(at)).cloned().unwrap_or_default();
+        let place = edge.map(|at| self.edge_at(at).to_owned()).unwrap_or_default();
         self.report.error(Code::Cycle, place, text, hint);
     }
 }

@@ -9,7 +9,6 @@ use stepcast_core::{Catalogue, EventSet, ParamSpec, StepSpec};
 
 use super::shape::duration;
 use super::{Check, Code, nearest};
-use crate::condition::Condition;
 use crate::document::{Action, GraphStep, Route, StepType, Target, Task, Wanted};
 use crate::host::Lookup;
 use crate::path::Path;
@@ -76,7 +75,9 @@ impl Check<'_> {
             StepType::Function => self.transform_step(at, step),
             StepType::Condition => {
                 let condition = self.required(at, "condition", step.condition.as_ref())?;
-                self.condition(at, "condition", condition).map(|condition| Work::Condition { condition })
+                let hint = "Write an object with `type`, or a text such as `a.n > 3`.";
+                let condition = self.condition(condition, |check| check.at(at, "condition"), hint)?;
+                Some(Work::Condition { condition })
             }
             StepType::Switch => {
                 let path = self.required(at, "path", step.path.as_ref())?;
@@ -334,18 +335,6 @@ impl Check<'_> {
             }
             Err(error) => {
                 self.report.error(Code::BadPath, self.at(at, field), format!("{error}."), "Correct the path.");
-                None
-            }
-        }
-    }
-
-    fn condition(&mut self, at: usize, field: &str, condition: &Value) -> Option<Condition> {
-        match Condition::parse(condition) {
-            Ok(condition) => Some(self.bind_condition(condition, |check| check.at(at, field))),
-            Err(error) => {
-                let place = self.at(at, field);
-                let hint = "Write an object with `type`, or a text such as `a.n > 3`.";
-                self.report.error(Code::BadCondition, format!("{place}{}", error.at()), format!("{error}."), hint);
                 None
             }
         }

@@ -159,21 +159,17 @@ impl Read {
             self.fault(place, "A step is an object with `id` and `type`.".to_owned());
             return;
         };
-        let config = fields.get("config").and_then(Value::as_object);
-        let read = match config {
-            None => self.typed::<GraphStep>(&place, without_nulls(step).as_ref()),
-            Some(config) => {
-                let mut fields = fields.clone();
-                fields.retain(|_, value| !value.is_null());
-                for (key, value) in config {
-                    if IN_CONFIG.contains(&key.as_str()) && !fields.contains_key(key) && !value.is_null() {
-                        fields.insert(key.clone(), value.clone());
-                    }
+        let mut step = without_nulls(step);
+        if let Some(config) = fields.get("config").and_then(Value::as_object)
+            && let Value::Object(fields) = step.to_mut()
+        {
+            for (key, value) in config {
+                if IN_CONFIG.contains(&key.as_str()) && !fields.contains_key(key) && !value.is_null() {
+                    fields.insert(key.clone(), value.clone());
                 }
-                self.typed(&place, &Value::Object(fields))
             }
-        };
-        if let Some(read) = read {
+        }
+        if let Some(read) = self.typed::<GraphStep>(&place, step.as_ref()) {
             self.document.steps.push(read);
             self.step_places.push(place);
         }

@@ -1,6 +1,8 @@
 //! What the tests of graphs share.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod issues;
+
 use serde_json::{Value, json};
 use stepcast::backend::{InputFilter, InputRecord};
 use stepcast::prelude::*;

@@ -1,4 +1,3 @@
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -12,6 +11,7 @@ use tokio::time::Sleep;
 use super::SLICE;
 use super::kept::Journal;
 use super::place::{Entry, Local, Place, ProbeWaker};
+use super::spares::Spares;
 use super::stepping::Stepping;
 use crate::exec::OpLog;
 use crate::program::Program;
@@ -23,14 +23,8 @@ const LONG_SLICE_MICROS: u64 = 1_000;
 /// So many places in the table of executions stay for a thread's next run.
 const ROOM: usize = 32;
 
-/// So many runs of a thread leave their room.
-const MOST_LEFT: usize = 64;
-
 thread_local! {
-    /// What this thread's last runs left: short runs come in rows, many at a time, and take turns with their room.
-    // Boxed, as a run holds it: it is not moved.
-    #[allow(clippy::vec_box)]
-    static LEFT: RefCell<Vec<Box<RunCore>>> = const { RefCell::new(Vec::new()) };
+    static LEFT: Spares<RunCore> = const { Spares::new() };
 }
 
 /// What the dispatcher keeps of a run: its state, and its executions that are under way.
@@ -117,8 +111,7 @@ impl RunCore {
     pub(super) fn with_options(run: &RunShared) -> Box<Self> {
         let options = run.options();
         let max_running = options.and_then(|options| options.max_running).unwrap_or(run.def().policy().max_running);
-        let left = LEFT.with_borrow_mut(Vec::pop);
-        let mut core = left.unwrap_or_else(|| Box::new(RunCore::new(RunState::default(), 0)));
+        let mut core = LEFT.with(Spares::take).unwrap_or_else(|| Box::new(RunCore::new(RunState::default(), 0)));
         core.max_running = max_running;
         let still = run.extra_if_any().is_some_and(|extra| extra.still.load(Ordering::Relaxed));
         core.slice = if still { 0 } else { SLICE };
@@ -157,11 +150,7 @@ impl RunCore {
         (self.locals, self.more) = (None, None);
         (self.start, self.probe, self.tokio) = (None, None, None);
         (self.polled, self.in_tasks, self.ended, self.asleep) = (0, 0, false, false);
-        LEFT.with_borrow_mut(|left| {
-            if left.len() < MOST_LEFT {
-                left.push(self);
-            }
-        });
+        LEFT.with(|left| left.leave(self));
     }
 
     /// What is left of a run that has ended.

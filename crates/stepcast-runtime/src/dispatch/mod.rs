@@ -12,6 +12,7 @@ mod place;
 mod requests;
 mod rest;
 mod room;
+mod spares;
 mod stepping;
 mod task;
 mod under_way;

@@ -1,34 +1,24 @@
-//! What kept runs of a thread left when they ended. Short runs come in rows, many at a time, and each asks for the same
-//! memory again: the next ones take turns with its room.
+//! What kept runs of a thread leave to its next ones when they end.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use stepcast_core::backend::{Batch, FIRST_FENCE, NewRun};
-
 use stepcast_core::engine::Time;
 
 use super::journal::{Journal, ROW};
+use crate::dispatch::spares::Spares;
 
-/// So many of each stay.
-const MOST: usize = 64;
 /// A text with more room does not stay.
 const LONG: usize = 4096;
 
 thread_local! {
-    static LEFT: RefCell<Left> = const { RefCell::new(Left { journals: Vec::new(), news: Vec::new() }) };
-}
-
-// Boxed, as a run holds them: they are not moved.
-#[allow(clippy::vec_box)]
-struct Left {
-    journals: Vec<Box<Journal>>,
-    news: Vec<Box<NewRun>>,
+    static JOURNALS: Spares<Journal> = const { Spares::new() };
+    static NEW_RUNS: Spares<NewRun> = const { Spares::new() };
 }
 
 /// A place for what a run is created with. What is in it is of no meaning.
 pub(crate) fn room_for_new() -> Box<NewRun> {
-    LEFT.with_borrow_mut(|left| left.news.pop()).unwrap_or_default()
+    NEW_RUNS.with(Spares::take).unwrap_or_default()
 }
 
 fn leave_new(mut new: Box<NewRun>) {
@@ -36,17 +26,13 @@ fn leave_new(mut new: Box<NewRun>) {
         return;
     }
     (new.start, new.parent, new.definition) = (String::new(), None, None);
-    LEFT.with_borrow_mut(|left| {
-        if left.news.len() < MOST {
-            left.news.push(new);
-        }
-    });
+    NEW_RUNS.with(|left| left.leave(new));
 }
 
 impl Journal {
     /// A journal in the room of another one.
     pub(super) fn in_room(run: Arc<str>) -> Box<Self> {
-        match LEFT.with_borrow_mut(|left| left.journals.pop()) {
+        match JOURNALS.with(Spares::take) {
             Some(mut journal) => {
                 journal.batch.run = Arc::clone(&run);
                 if let Some(next) = &mut journal.next {
@@ -92,10 +78,6 @@ impl Journal {
             **batch = Batch::of(Arc::clone(&self.run), FIRST_FENCE, Time(0));
         }
         self.batch.events = events;
-        LEFT.with_borrow_mut(|left| {
-            if left.journals.len() < MOST {
-                left.journals.push(self);
-            }
-        });
+        JOURNALS.with(|left| left.leave(self));
     }
 }
