@@ -1,6 +1,5 @@
 //! The store that runs are written to, by so many writers, each of which writes when its last row is durable.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
@@ -30,30 +29,44 @@ fn with_status(batch: &mut Batch, n: u64) {
     (batch.status, batch.due) = (Some(status), Some(Due::At(Time(n))));
 }
 
-/// Where receipts are left for the thread that writes, as a runtime's are for its runs: who is told wakes it once.
+/// Where batches come back to the thread that writes, as a runtime's do: many at once, with one wake.
 #[derive(Default)]
 struct Heard {
-    receipts: Mutex<Vec<(usize, Receipt)>>,
-    due: AtomicBool,
+    back: Mutex<Back>,
     bell: Condvar,
 }
 
-impl Acts for Heard {
-    fn act(self: Arc<Self>) {
-        self.due.store(false, Ordering::Release);
-        drop(self.receipts.lock().expect("unpoisoned"));
+#[derive(Default)]
+struct Back {
+    landed: Vec<Vec<Owed>>,
+    receipts: Vec<(usize, Receipt)>,
+}
+
+impl ReceivesAll for Heard {
+    fn receive_all(self: Arc<Self>, landed: Vec<Vec<Owed>>) {
+        self.back.lock().expect("unpoisoned").landed.extend(landed);
         self.bell.notify_one();
     }
 }
 
-struct Writer(usize, Arc<Heard>);
+struct Writer {
+    number: usize,
+    heard: Arc<Heard>,
+    of_all: Arc<dyn ReceivesAll>,
+}
 
 impl Receiver for Writer {
-    fn receive(self: Arc<Self>, receipt: Receipt) -> Option<Arc<dyn Acts>> {
-        let Writer(writer, heard) = &*self;
-        heard.receipts.lock().expect("unpoisoned").push((*writer, receipt));
-        let first = !heard.due.swap(true, Ordering::AcqRel);
-        first.then(|| Arc::clone(heard) as Arc<dyn Acts>)
+    fn receive(self: Arc<Self>, receipt: Receipt) {
+        let receipts = &mut self.heard.back.lock().expect("unpoisoned").receipts;
+        receipts.push((self.number, receipt));
+        // Whoever takes them takes all; to ring the bell is a system call.
+        if receipts.len() == 1 {
+            self.heard.bell.notify_one();
+        }
+    }
+
+    fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
+        Some(&self.of_all)
     }
 }
 
@@ -71,7 +84,11 @@ impl Store {
         let folder = Folder::new();
         let backend = SqliteBackend::open(folder.file()).expect("a store");
         let heard = Arc::<Heard>::default();
-        let writers = (0..writers).map(|writer| Arc::new(Writer(writer, Arc::clone(&heard)))).collect();
+        let writer = |number| {
+            let of_all = Arc::clone(&heard) as Arc<dyn ReceivesAll>;
+            Arc::new(Writer { number, heard: Arc::clone(&heard), of_all })
+        };
+        let writers = (0..writers).map(writer).collect();
         Self { backend, writers, heard, taken: Vec::new(), _folder: folder }
     }
 
@@ -82,9 +99,13 @@ impl Store {
     /// Who wrote, and what: its room is used again.
     fn next(&mut self) -> (usize, Box<Batch>) {
         if self.taken.is_empty() {
-            let receipts = self.heard.receipts.lock().expect("unpoisoned");
-            let mut receipts = self.heard.bell.wait_while(receipts, |some| some.is_empty()).expect("unpoisoned");
-            std::mem::swap(&mut *receipts, &mut self.taken);
+            let nothing = |back: &mut Back| back.landed.is_empty() && back.receipts.is_empty();
+            let back = self.heard.back.lock().expect("unpoisoned");
+            let mut back = self.heard.bell.wait_while(back, nothing).expect("unpoisoned");
+            let landed = std::mem::take(&mut back.landed);
+            drop(back);
+            landed.into_iter().flatten().for_each(|owed| owed.settle(Ok(())));
+            std::mem::swap(&mut self.heard.back.lock().expect("unpoisoned").receipts, &mut self.taken);
             // The first one goes on first.
             self.taken.reverse();
         }
@@ -120,9 +141,9 @@ fn writes(suite: &mut Suite, shape: &'static str, subject: &str, runs: usize, ro
             let mut store = Store::new(runs);
             (0..runs).for_each(|run| store.write(run, creation(run as u64)));
             let ready: Vec<_> = (0..runs).map(|_| store.next()).collect();
-            for (run, _) in ready {
-                let first = Batch { rows: row(0), ..Batch::of(id(run as u64), FIRST_FENCE, Time(0)) };
-                store.taken.push((run, Receipt { spent: Some(Box::new(first)), ..Receipt::of(Ok(())) }));
+            for (run, new) in ready {
+                let first = Batch { rows: row(0), key: new.key, ..Batch::of(id(run as u64), FIRST_FENCE, Time(0)) };
+                store.taken.push((run, Receipt { spent: Some(Box::new(first)), result: Ok(()) }));
             }
             (store, vec![0; runs])
         });
@@ -132,12 +153,14 @@ fn writes(suite: &mut Suite, shape: &'static str, subject: &str, runs: usize, ro
             last[run] += 1;
             batch.at = Time(last[run]);
             batch.rows[0].n = last[run];
+            // A run writes its row anew, too.
+            batch.rows[0].data.fill(last[run] as u8);
             more(&mut batch, last[run]);
             store.write(run, batch);
             // All are durable in the end, and the next turn begins with all of them.
             if done + 1 == rows {
                 let all: Vec<_> = (0..runs).map(|_| store.next()).collect();
-                let receipt = |batch| Receipt { spent: Some(batch), ..Receipt::of(Ok(())) };
+                let receipt = |batch| Receipt { spent: Some(batch), result: Ok(()) };
                 store.taken = all.into_iter().map(|(run, batch)| (run, receipt(batch))).collect();
             }
         }
@@ -161,11 +184,11 @@ fn short_runs(suite: &mut Suite, rows: u64) {
             store.write(writer, creation(*begun));
         }
         while ended < all {
-            let (writer, _) = store.next();
+            let (writer, last) = store.next();
             let (run, n) = &mut current[writer];
             if *n < STEPS {
                 *n += 1;
-                store.write(writer, step(*run, *n, *n == STEPS));
+                store.write(writer, step(*run, last.key, *n, *n == STEPS));
                 continue;
             }
             ended += 1;
@@ -180,8 +203,8 @@ fn short_runs(suite: &mut Suite, rows: u64) {
     });
 }
 
-fn step(run: u64, n: u64, last: bool) -> Box<Batch> {
-    let batch = Batch { rows: row(n), ..Batch::of(id(run), FIRST_FENCE, Time(n)) };
+fn step(run: u64, key: u64, n: u64, last: bool) -> Box<Batch> {
+    let batch = Batch { rows: row(n), key, ..Batch::of(id(run), FIRST_FENCE, Time(n)) };
     if !last {
         return Box::new(batch);
     }

@@ -171,7 +171,7 @@ impl Backend for SqliteBackend {
     fn write(&self, batch: Box<Batch>, done: Done) {
         match &self.jobs {
             // One that nobody takes is dropped, and with it `done`, which says so.
-            Some(jobs) => _ = jobs.send(Job::Batch(batch, done)),
+            Some(jobs) => _ = jobs.write(Owed { batch, done }),
             None => done.call(Err(WriteError::Storage(self.refused()))),
         }
     }

@@ -13,6 +13,8 @@ pub const FIRST_FENCE: u64 = 1;
 pub struct Batch {
     /// The run.
     pub run: Arc<str>,
+    /// By what the backend knows the run, once a receipt has brought it; 0 before, and with a backend that has no such thing.
+    pub key: u64,
     /// The fence of the lease under which it writes; [`FIRST_FENCE`] with `created`.
     pub fence: u64,
     /// When it happened; becomes the run's time of change with a `status`.
@@ -47,6 +49,7 @@ impl Batch {
         // Every field by itself: the default of the run would be counted up, and down again.
         Batch {
             run,
+            key: 0,
             fence,
             at,
             created: None,

@@ -15,32 +15,35 @@ enum Call {
 
 /// Somebody who is told of many batches, one at a time, and asks for no memory for it.
 pub trait Receiver: Send + Sync {
-    /// Takes what became of the batch that was handed over last, and says who acts on it; nobody if that is somebody who
-    /// was named for another receipt, and has yet to act.
-    fn receive(self: Arc<Self>, receipt: Receipt) -> Option<Arc<dyn Acts>>;
-}
+    /// Takes what became of the batch that was handed over last.
+    fn receive(self: Arc<Self>, receipt: Receipt);
 
-/// Somebody who acts on receipts. Of batches that landed together, all are received before anybody is asked to act.
-pub trait Acts: Send + Sync {
-    /// Acts on what was received.
-    fn act(self: Arc<Self>);
-}
-
-/// Somebody who acts on receipts when this is dropped.
-#[must_use]
-pub struct Told(Option<Arc<dyn Acts>>);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if let Some(acts) = self.0.take() {
-            acts.act();
-        }
+    /// Where its batches are taken back with those of others, if that is better for it than to be told one by one.
+    fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
+        None
     }
 }
 
-impl fmt::Debug for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Told")
+/// Takes batches back for many receivers: a backend need not look at each of them, nor at what belongs to it.
+pub trait ReceivesAll: Send + Sync {
+    /// Takes batches that are durable, in as many pieces as they come to hand; it tells each one's [`Done`] with
+    /// [`Owed::settle`]. It must not block.
+    fn receive_all(self: Arc<Self>, landed: Vec<Vec<Owed>>);
+}
+
+/// A batch with the one who is to be told of it.
+#[derive(Debug)]
+pub struct Owed {
+    /// The batch.
+    pub batch: Box<Batch>,
+    /// Who is told.
+    pub done: Done,
+}
+
+impl Owed {
+    /// Says what became of the batch, and gives it back.
+    pub fn settle(self, result: Result<(), WriteError>) {
+        self.done.hand(Receipt { result, spent: Some(self.batch) });
     }
 }
 
@@ -49,16 +52,15 @@ impl fmt::Debug for Told {
 pub struct Receipt {
     /// Whether it is durable.
     pub result: Result<(), WriteError>,
-    /// The batch, if the backend has no more use for it: its room can be used again. What is in it is of no meaning.
+    /// The batch, if the backend has no more use for it: its room can be used again. Of what is in it only
+    /// [`Batch::key`] means anything.
     pub spent: Option<Box<Batch>>,
-    /// Whether batches of others landed with it.
-    pub together: bool,
 }
 
 impl Receipt {
-    /// What became of a batch that landed alone.
+    /// What became of a batch that is not given back.
     pub fn of(result: Result<(), WriteError>) -> Self {
-        Receipt { result, spent: None, together: false }
+        Receipt { result, spent: None }
     }
 }
 
@@ -73,30 +75,30 @@ impl Done {
         Done(Some(Call::To(receiver)))
     }
 
-    /// Takes it out of its place. Of what is left there nobody is told.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        Done(self.0.take())
-    }
-
     /// Says what became of the batch.
     pub fn call(self, result: Result<(), WriteError>) {
-        drop(self.hand(Receipt::of(result)));
+        self.hand(Receipt::of(result));
     }
 
-    /// As [`call`](Self::call), with all that is known. A backend that writes many batches at once hands out their
-    /// receipts first, and only then drops what this gives.
-    pub fn hand(mut self, receipt: Receipt) -> Told {
-        self.tell(receipt)
+    /// As [`call`](Self::call), with all that is known.
+    pub fn hand(mut self, receipt: Receipt) {
+        self.tell(receipt);
     }
 
-    fn tell(&mut self, receipt: Receipt) -> Told {
+    /// As [`Receiver::of_all`].
+    pub fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
+        match &self.0 {
+            Some(Call::To(receiver)) => receiver.of_all(),
+            Some(Call::Once(_)) | None => None,
+        }
+    }
+
+    fn tell(&mut self, receipt: Receipt) {
         match self.0.take() {
             Some(Call::Once(call)) => call(receipt.result),
-            Some(Call::To(receiver)) => return Told(receiver.receive(receipt)),
+            Some(Call::To(receiver)) => receiver.receive(receipt),
             None => {}
         }
-        Told(None)
     }
 }
 
@@ -104,7 +106,7 @@ impl Drop for Done {
     fn drop(&mut self) {
         if self.0.is_some() {
             let result = Err(WriteError::Storage(StorageError::Closed));
-            drop(self.tell(Receipt::of(result)));
+            self.tell(Receipt::of(result));
         }
     }
 }

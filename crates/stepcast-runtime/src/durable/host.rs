@@ -73,7 +73,7 @@ struct Refusal {
 impl Host {
     pub(crate) fn new(backend: Arc<dyn Backend>) -> Arc<Self> {
         let host = Arc::new(Host {
-            store: Arc::new(Store { backend, landing: Arc::default() }),
+            store: Store::new(backend),
             started: AtomicBool::new(false),
             news: Notify::new(),
             stirred: Notify::new(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 
 use stepcast_core::AnyEvent;
-use stepcast_core::backend::{Acts, Backend, Batch, Done, Receipt, Receiver, WriteError};
+use stepcast_core::backend::{Backend, Batch, Done, Receipt, Receiver, ReceivesAll, WriteError};
 
 use super::{AttachError, Host, Landing, Loaded};
 use crate::dispatch::{AtRest, Journal};
@@ -42,6 +42,15 @@ pub(crate) struct Keeping {
 pub(super) struct Store {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) landing: Arc<Landing>,
+    /// The same.
+    of_all: Arc<dyn ReceivesAll>,
+}
+
+impl Store {
+    pub(super) fn new(backend: Arc<dyn Backend>) -> Arc<Self> {
+        let landing = Arc::<Landing>::default();
+        Arc::new(Store { backend, of_all: Arc::clone(&landing) as Arc<dyn ReceivesAll>, landing })
+    }
 }
 
 /// What changes hands.
@@ -226,24 +235,17 @@ impl Drop for Stay<'_> {
 }
 
 impl Receiver for RunShared {
-    fn receive(self: Arc<Self>, receipt: Receipt) -> Option<Arc<dyn Acts>> {
-        let landing = &self.keeping()?.store.landing;
-        if receipt.together && landing.is_served() {
-            let landing = Arc::clone(landing);
-            return landing.list(self, receipt).then_some(landing as Arc<dyn Acts>);
-        }
+    fn receive(self: Arc<Self>, receipt: Receipt) {
         self.put_receipt(receipt);
-        Some(self)
-    }
-}
-
-impl Acts for RunShared {
-    fn act(self: Arc<Self>) {
         // A dispatcher that is still sending looks by itself afterwards.
         if !self.keeping().is_some_and(|keeping| keeping.sending.load(Ordering::SeqCst)) {
-            // One that landed alone is told at once: the way by the task is longer.
             self.landed();
         }
+    }
+
+    fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
+        let store = &self.keeping()?.store;
+        store.landing.is_served().then_some(&store.of_all)
     }
 }
 
@@ -275,7 +277,7 @@ impl RunShared {
     }
 
     /// Leaves the dispatcher what became of its batch.
-    pub(super) fn put_receipt(&self, receipt: Receipt) {
+    fn put_receipt(&self, receipt: Receipt) {
         if let Some(keeping) = self.keeping() {
             lock(&keeping.desk).work().receipt = Some(receipt);
             keeping.landed.store(true, Ordering::SeqCst);
@@ -283,7 +285,7 @@ impl RunShared {
     }
 
     /// Wakes the dispatcher, which finds its batch landed. It is in its task: it does not leave that while it writes.
-    pub(super) fn landed(&self) {
+    fn landed(&self) {
         let mut inbox = lock(&self.inbox);
         if let Task::Asleep(_) = inbox.task
             && let Task::Asleep(waker) = std::mem::replace(&mut inbox.task, Task::Active)

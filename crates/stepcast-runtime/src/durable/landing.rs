@@ -4,31 +4,22 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use stepcast_core::backend::{Acts, Receipt};
+use stepcast_core::backend::{Owed, ReceivesAll};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::run::{RunShared, lock};
+use crate::run::lock;
 
-/// Where receipts wait for their runs to be told that their batch has landed. What is a run's own is touched only by the
-/// thread that goes on with it: two that take turns at it would wait for each other's caches.
+/// Where batches that landed wait for their runs to be told of it. What is a run's own is touched only by the thread that
+/// goes on with it: two that take turns at it would wait for each other's caches.
 #[derive(Default)]
 pub(crate) struct Landing {
-    waiting: Mutex<Vec<Landed>>,
-    /// Room for those who come while others are told.
-    spare: Mutex<Vec<Landed>>,
-    /// Whether some of them do not know of it yet, and nobody was asked to tell them.
-    due: AtomicBool,
+    waiting: Mutex<Vec<Vec<Owed>>>,
     news: Notify,
     /// Whether the task is there.
     served: AtomicBool,
     closed: AtomicBool,
 }
-
-type Landed = (Arc<RunShared>, Receipt);
-
-/// So many have a place that stays.
-const ROOM: usize = 256;
 
 impl Landing {
     /// Starts the task on the tokio runtime at hand, unless there is one already.
@@ -38,15 +29,9 @@ impl Landing {
         }
     }
 
-    /// Whether there is somebody to tell runs of their receipts.
+    /// Whether there is somebody to tell runs of their batches.
     pub(super) fn is_served(&self) -> bool {
         self.served.load(Ordering::SeqCst)
-    }
-
-    /// Takes a run's receipt. Whether somebody has to be asked to tell of it.
-    pub(super) fn list(&self, run: Arc<RunShared>, receipt: Receipt) -> bool {
-        lock(&self.waiting).push((run, receipt));
-        !self.due.swap(true, Ordering::SeqCst)
     }
 
     pub(crate) fn close(&self) {
@@ -55,29 +40,15 @@ impl Landing {
     }
 
     fn tell_all(&self) {
-        let mut landed = std::mem::take(&mut *lock(&self.spare));
-        loop {
-            std::mem::swap(&mut landed, &mut *lock(&self.waiting));
-            if landed.is_empty() {
-                break;
-            }
-            for (run, receipt) in landed.drain(..) {
-                run.put_receipt(receipt);
-                run.landed();
-            }
-        }
-        if landed.capacity() <= ROOM {
-            *lock(&self.spare) = landed;
-        }
+        let landed = std::mem::take(&mut *lock(&self.waiting));
+        landed.into_iter().flatten().for_each(|owed| owed.settle(Ok(())));
     }
 }
 
-impl Acts for Landing {
-    /// Has the runs told that were listed: a group of them with one wake.
-    fn act(self: Arc<Self>) {
-        if !self.due.swap(false, Ordering::SeqCst) {
-            return;
-        }
+impl ReceivesAll for Landing {
+    /// Has their runs told: all of them with one wake.
+    fn receive_all(self: Arc<Self>, landed: Vec<Vec<Owed>>) {
+        lock(&self.waiting).extend(landed);
         self.news.notify_one();
         // The task may have gone with its tokio runtime in between.
         if !self.is_served() {

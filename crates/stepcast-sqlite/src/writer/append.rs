@@ -5,8 +5,10 @@ use std::sync::Arc;
 use stepcast_core::backend::{Batch, LoadError, StorageError, WriteError};
 
 use super::FaultPoint;
+use super::known::Held;
+use super::lines::Lines;
 use super::rows::NewRow;
-use super::work::{Held, Work};
+use super::work::Work;
 use crate::error::storage;
 use crate::events;
 use crate::journal::{self, End, Missing};
@@ -45,6 +47,22 @@ impl Work<'_> {
         }
         held.end = Some(end);
         Ok(())
+    }
+
+    /// Appends a line. `false` if it has to be looked at as any other batch; nothing is noted of a run that may not be
+    /// written.
+    pub(super) fn append_line(&mut self, lines: &Lines, at: usize) -> Stored<bool> {
+        let Some((line, data)) = lines.get(at) else { return Ok(false) };
+        let Some(note) = self.held.at(line.key) else { return Ok(false) };
+        let held = note.get();
+        let Some(end) = held.end.filter(|end| line.n == end.n + 1) else { return Ok(false) };
+        if held.fence != line.fence || !self.is_fresh(&held) {
+            return Ok(false);
+        }
+        let place = self.tail.append(line.key);
+        note.set(Held { end: Some(End { id: place, n: line.n, ..end }), ..held });
+        self.put_row(NewRow { place, key: line.key, n: line.n, before: end.id }, data)?;
+        Ok(true)
     }
 
     pub(super) fn end_of(&mut self, held: &mut Held, run: &Arc<str>) -> Stored<Result<End, WriteError>> {

@@ -6,7 +6,8 @@ use stepcast_core::backend::{Batch, Due, REMEMBERED_IDS, SnapshotRow, StatusChan
 
 use super::FaultPoint;
 use super::append::{damaged, fits};
-use super::work::{Held, Note, Work};
+use super::known::Held;
+use super::work::Work;
 use crate::error::storage;
 use crate::journal;
 use crate::sql::{FIRST_END, Stored, WITHDRAWN, all, db, first, run, status_code, un};
@@ -27,10 +28,10 @@ impl Work<'_> {
         batch.inputs.is_empty() && batch.snapshot.is_none()
     }
 
-    /// Writes a batch, or says why it may not be.
-    pub(super) fn write_batch(&mut self, batch: &Batch) -> Stored<Result<(), WriteError>> {
-        let (mut held, known) = match &batch.created {
-            Some(new) => (allowed!(Ok(self.check_new(batch, new))), None),
+    /// Writes a batch and gives the key of its run, or says why it may not be.
+    pub(super) fn write_batch(&mut self, batch: &Batch) -> Stored<Result<i64, WriteError>> {
+        let mut held = match &batch.created {
+            Some(new) => allowed!(Ok(self.check_new(batch, new))),
             None => allowed!(self.find_held(batch)),
         };
         allowed!(self.check_rows(&mut held, batch));
@@ -62,20 +63,17 @@ impl Work<'_> {
             }
         }
         if batch.release || batch.ends() {
-            self.drop_held(&batch.run, known);
-        } else if let Some(known) = known {
-            known.set(held);
+            self.held.remove(&batch.run);
         } else {
-            self.note_held(&batch.run, held);
+            self.held.set(&batch.run, held);
         }
-        Ok(Ok(()))
+        Ok(Ok(held.key))
     }
 
-    /// The run of a batch, if the batch may write it, and where it is noted.
-    fn find_held(&mut self, batch: &Batch) -> Stored<Result<(Held, Option<Note>), WriteError>> {
+    /// The run of a batch, if the batch may write it.
+    fn find_held(&mut self, batch: &Batch) -> Stored<Result<Held, WriteError>> {
         let id = &batch.run;
-        let noted = self.held.get(id).cloned();
-        let mut known = noted.as_ref().map(|noted| noted.get());
+        let mut known = self.held.get(id).map(|noted| noted.get());
         if !known.is_some_and(|held| self.is_fresh(&held)) {
             self.flush_runs()?;
             let sql = "SELECT id, status, holder, fence FROM runs WHERE run = ?1";
@@ -108,7 +106,7 @@ impl Work<'_> {
         if self.is_stopped(id, batch.fence) {
             return Ok(Err(WriteError::Stopped { run: id.clone() }));
         }
-        Ok(Ok((held, noted)))
+        Ok(Ok(held))
     }
 
     fn take_mail(&self, key: i64, letters: &[u64]) -> Stored<()> {

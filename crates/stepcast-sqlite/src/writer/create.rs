@@ -7,9 +7,10 @@ use stepcast_core::backend::{Batch, Definition, FIRST_FENCE, NewRun, StorageErro
 
 use super::FaultPoint;
 use super::append::fits;
+use super::known::Held;
 use super::many::Many;
 use super::rows::Misplaced;
-use super::work::{Held, Work};
+use super::work::Work;
 use crate::error::storage;
 use crate::journal;
 use crate::sql::{Stored, db, first, kept, run};

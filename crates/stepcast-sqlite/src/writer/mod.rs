@@ -8,10 +8,14 @@ mod create;
 mod ends;
 mod group;
 mod inputs;
+mod known;
+mod landed;
+mod lines;
 mod many;
 mod queue;
 mod rows;
 mod tail;
+mod transaction;
 mod work;
 
 use std::sync::mpsc::Sender;
@@ -19,11 +23,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use stepcast_core::backend::{Batch, Done, Notice, StorageError, Watcher};
+use stepcast_core::backend::{Notice, Owed, ReceivesAll, StorageError, Watcher};
 
 use crate::open::SqliteOptions;
 use crate::owner::{Alive, Owners};
 use crate::sql::Stored;
+pub(crate) use group::Group;
 pub(crate) use queue::{Jobs, Queue, queue};
 pub(crate) use tail::Ends;
 pub(crate) use work::{Often, Work};
@@ -40,14 +45,28 @@ const AWAKE: Duration = Duration::from_micros(50);
 
 /// Something to write.
 pub(crate) enum Job {
-    /// A batch of a run.
-    Batch(Box<Batch>, Done),
+    /// A batch of a run, and where it is taken back with others.
+    Batch(Owed, Option<Arc<dyn ReceivesAll>>),
+    /// The next lines of the group, so many of them.
+    Lines(usize),
     /// Anything else.
     Call(Box<dyn Call>),
     /// Nothing more.
     Close(Sender<Stored<()>>),
     /// Somebody watches from now on.
     Watched,
+}
+
+impl Job {
+    /// How many lines it stands for.
+    fn lines(&self) -> usize {
+        if let Job::Lines(many) = self { *many } else { 0 }
+    }
+
+    /// How many jobs it is.
+    fn many(&self) -> usize {
+        self.lines().max(1)
+    }
 }
 
 /// A change with an answer. It may have to be made twice: once with others, and again alone if that failed.
@@ -96,7 +115,7 @@ pub(crate) fn write_until_closed(setup: Setup, queue: &Queue) {
     // Opening the file has seen that they can be prepared; if not, everybody is told that the store is closed.
     let Ok(often) = Often::prepare(&conn) else { return };
     let mut work = Work::new(&conn, often, version, me, owners, options);
-    let mut group = Vec::new();
+    let mut group = Group::default();
     let (mut company, mut awake) = (1, Duration::ZERO);
     let watching = || watcher.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let told = loop {
@@ -109,7 +128,7 @@ pub(crate) fn write_until_closed(setup: Setup, queue: &Queue) {
         queue.take(&mut group, GROUP, 1, std::mem::take(&mut awake), watched.is_some().then_some(look));
         let mut more = More { queue, company, until: None, closing: None };
         more.sort_out(&mut group, 0);
-        if !group.is_empty() {
+        if !group.jobs.is_empty() {
             company = work.write_group(&mut group, &mut more);
             awake = AWAKE;
         }
@@ -139,13 +158,13 @@ struct More<'a> {
 
 impl More<'_> {
     /// Adds what is queued to a group, and says whether that was anything.
-    fn join(&mut self, group: &mut Vec<Job>) -> bool {
-        let old = group.len();
+    fn join(&mut self, group: &mut Group) -> bool {
+        let (old, jobs) = (group.many(), group.jobs.len());
         if self.closing.is_some() || old >= GROUP {
             return false;
         }
         self.queue.take(group, GROUP - old, 0, Duration::ZERO, None);
-        if group.len() == old && old < self.company {
+        if group.jobs.len() == jobs && old < self.company {
             let until = *self.until.get_or_insert_with(|| Instant::now() + COMPANY);
             let left = self.company - old;
             if !self.queue.watch(left.min(TOGETHER), AWAKE) {
@@ -155,18 +174,18 @@ impl More<'_> {
                 self.queue.take(group, GROUP - old, 0, Duration::ZERO, None);
             }
         }
-        self.sort_out(group, old);
-        group.len() > old
+        self.sort_out(group, jobs);
+        group.jobs.len() > jobs
     }
 
     /// Takes out what is nothing to write. What came after the end is dropped, and learns so.
-    fn sort_out(&mut self, group: &mut Vec<Job>, from: usize) {
+    fn sort_out(&mut self, group: &mut Group, from: usize) {
         let mut at = from;
-        while at < group.len() {
+        while at < group.jobs.len() {
             if self.closing.is_some() {
                 group.truncate(at);
-            } else if matches!(group[at], Job::Watched | Job::Close(_)) {
-                if let Job::Close(told) = group.remove(at) {
+            } else if matches!(group.jobs[at], Job::Watched | Job::Close(_)) {
+                if let Job::Close(told) = group.jobs.remove(at) {
                     self.closing = Some(told);
                 }
             } else {

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use super::Job;
+use stepcast_core::backend::Owed;
 
-/// Lists that had to have room for more jobs are made anew: a burst is over, and what waits for the next one is not small.
-const MOST_ROOM: usize = 128;
+use super::Job;
+use super::group::{Group, ROOM};
+use super::lines::{Lines, MOST};
 
 /// The end where jobs are put in.
 #[derive(Clone)]
@@ -19,8 +20,8 @@ pub(crate) struct Jobs(Arc<Shared>);
 /// The end where they are taken out. When it is gone, so are the jobs.
 pub(crate) struct Queue {
     shared: Arc<Shared>,
-    /// Changes places with the list that others put in, which is locked for no longer than that.
-    spare: RefCell<VecDeque<Job>>,
+    /// Changes places with what others put in, which is locked for no longer than that.
+    spare: RefCell<(VecDeque<Job>, Lines)>,
 }
 
 #[derive(Default)]
@@ -35,6 +36,10 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
+    /// Those that `Job::Lines` stand for.
+    lines: Lines,
+    /// How many all are.
+    many: usize,
     /// How many jobs the taker waits for; 0 while it waits for none.
     wanted: usize,
     /// Whether it sleeps for them.
@@ -67,13 +72,36 @@ impl Shared {
 impl Jobs {
     /// Whether somebody will take the job. If not, it is dropped, which calls others.
     pub(crate) fn send(&self, job: Job) -> bool {
+        self.put(job, |waiting, job| waiting.jobs.push_back(job))
+    }
+
+    /// As `send`, for a batch: most go with others in one piece.
+    pub(crate) fn write(&self, owed: Owed) -> bool {
+        let of_all = owed.done.of_all().cloned();
+        let fits = of_all.is_some() && Lines::suit(&owed.batch);
+        self.put((owed, of_all), |Waiting { jobs, lines, .. }, (owed, of_all)| {
+            // Pieces are taken whole, with the jobs before them.
+            if fits && jobs.len() < MOST && lines.have_room_for(&of_all) {
+                lines.push(owed, of_all);
+                match jobs.back_mut() {
+                    Some(Job::Lines(many)) => *many += 1,
+                    _ => jobs.push_back(Job::Lines(1)),
+                }
+            } else {
+                jobs.push_back(Job::Batch(owed, of_all));
+            }
+        })
+    }
+
+    fn put<T>(&self, new: T, put: impl FnOnce(&mut Waiting, T)) -> bool {
         let mut waiting = self.0.lock();
         if waiting.closed {
             drop(waiting);
             return false;
         }
-        waiting.jobs.push_back(job);
-        if waiting.wanted == 0 || waiting.jobs.len() < waiting.wanted {
+        put(&mut waiting, new);
+        waiting.many += 1;
+        if waiting.wanted == 0 || waiting.many < waiting.wanted {
             return true;
         }
         waiting.wanted = 0;
@@ -100,25 +128,15 @@ impl Queue {
         self.ask_no_more()
     }
 
-    /// Moves at most `most` jobs to `into`, and waits until there are `wanted`: for `awake` without going to sleep, and
-    /// asleep until `until`, or for good without one.
-    pub(super) fn take(
-        &self,
-        into: &mut Vec<Job>,
-        most: usize,
-        wanted: usize,
-        awake: Duration,
-        until: Option<Instant>,
-    ) {
+    /// Moves the jobs that are there to `into`, only about `most` of very many, and waits until there are `wanted`: for
+    /// `awake` without going to sleep, and asleep until `until`, or for good without one.
+    pub(super) fn take(&self, into: &mut Group, most: usize, wanted: usize, awake: Duration, until: Option<Instant>) {
         if !awake.is_zero() {
             self.watch(wanted, awake);
         }
-        if into.is_empty() && into.capacity() > MOST_ROOM {
-            *into = Vec::new();
-        }
         let (mut taken, mut last) = (0, false);
         loop {
-            taken += self.take_waiting(into, most - taken);
+            taken += self.take_waiting(into, most.saturating_sub(taken));
             if taken >= wanted.min(most) || last {
                 return;
             }
@@ -126,19 +144,26 @@ impl Queue {
         }
     }
 
-    /// Moves at most `most` of the jobs that are there, and says how many.
-    fn take_waiting(&self, into: &mut Vec<Job>, most: usize) -> usize {
-        let mut taken = self.spare.borrow_mut();
+    /// Moves the jobs that are there, of many only the first ones, and says how many.
+    fn take_waiting(&self, into: &mut Group, most: usize) -> usize {
+        let (taken, lines) = &mut *self.spare.borrow_mut();
         let mut waiting = self.shared.lock();
-        if waiting.jobs.len() <= most {
-            std::mem::swap(&mut waiting.jobs, &mut *taken);
+        std::mem::swap(&mut waiting.lines, lines);
+        // Those before the last line, at least.
+        let most = most.max(MOST);
+        let many = if waiting.jobs.len() <= most {
+            std::mem::swap(&mut waiting.jobs, taken);
+            std::mem::take(&mut waiting.many)
         } else {
             taken.extend(waiting.jobs.drain(..most));
-        }
+            let many = taken.iter().map(Job::many).sum();
+            waiting.many -= many;
+            many
+        };
         drop(waiting);
-        let many = taken.len();
-        into.extend(taken.drain(..));
-        if taken.capacity() > MOST_ROOM {
+        into.add_lines(lines);
+        into.jobs.extend(taken.drain(..));
+        if taken.capacity() > ROOM {
             *taken = VecDeque::new();
         }
         many
@@ -166,7 +191,7 @@ impl Queue {
     /// Waits for so many jobs from now on, unless they are there.
     fn ask_for(&self, wanted: usize, asleep: bool) -> bool {
         let mut waiting = self.shared.lock();
-        if waiting.jobs.len() >= wanted {
+        if waiting.many >= wanted {
             return true;
         }
         // While nothing is wanted, nobody sets it.
@@ -188,7 +213,7 @@ impl Drop for Queue {
         let left = {
             let mut waiting = self.shared.lock();
             waiting.closed = true;
-            std::mem::take(&mut waiting.jobs)
+            (std::mem::take(&mut waiting.jobs), std::mem::take(&mut waiting.lines))
         };
         // Who hears of it may put something in.
         drop(left);

@@ -12,7 +12,7 @@ use crate::error::storage;
 use crate::sql::{Stored, db, kept};
 
 /// A row of more bytes is not copied to wait for others.
-const LONG: usize = 4096;
+pub(super) const LONG: usize = 4096;
 
 /// Statements that append, for each of the sizes.
 pub(super) struct Appends<'c> {

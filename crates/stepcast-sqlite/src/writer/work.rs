@@ -1,7 +1,5 @@
 //! What the writer knows, and how long it may believe it.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
@@ -11,17 +9,14 @@ use stepcast_core::backend::{Batch, Notice, StorageError, WriteError};
 use super::FaultPoint;
 use super::create::Creates;
 use super::ends::Ends;
+use super::known::{Held, Known};
 use super::many::Many;
 use super::rows::{Appends, Waiting};
 use super::tail::{Fresh, Tail};
 use crate::error::storage;
-use crate::journal::End;
 use crate::open::SqliteOptions;
 use crate::owner::Owners;
 use crate::sql::{Stored, all, kept, run};
-
-/// So many notes stay that are not needed.
-const SPARE: usize = 64;
 
 /// The connection and what is known without asking it.
 pub(crate) struct Work<'c> {
@@ -31,9 +26,7 @@ pub(crate) struct Work<'c> {
     pub(super) owners: Owners,
     pub(super) options: SqliteOptions,
     /// Runs that this instance holds.
-    pub(super) held: HashMap<Arc<str>, Note>,
-    /// Notes of runs that have ended, for others.
-    spare: Vec<Note>,
+    pub(super) held: Known,
     /// Runs with a failed write, and the fence under which it failed.
     stopped: HashMap<Arc<str>, u64>,
     /// The same within the transaction that is being filled.
@@ -60,26 +53,6 @@ pub(crate) struct Work<'c> {
     /// Rows were purged: pages can be given back.
     pub(super) vacuum: bool,
     looks: u32,
-}
-
-/// Where it is noted what is known of a run.
-pub(super) type Note = Rc<Cell<Held>>;
-
-/// What is known of a run that this instance holds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) key: i64,
-    pub(super) fence: u64,
-    /// Found when the journal is first written.
-    pub(super) end: Option<End>,
-    /// Found when an event is first written.
-    pub(super) last_seq: Option<u64>,
-    /// Since when it need not be asked again whether the lease still holds.
-    pub(super) epoch: u64,
-    /// Whether it is known that the run has no inputs and no letters: it was created in this epoch, and got none.
-    pub(super) plain: bool,
-    /// Whether it is known that the run has no deadline: only its holder gives it one.
-    pub(super) undue: bool,
 }
 
 /// Statements of nearly every group and every run; looking one up by its text costs a fifth of a small insert.
@@ -131,8 +104,7 @@ impl<'c> Work<'c> {
             me,
             owners,
             options,
-            held: HashMap::new(),
-            spare: Vec::new(),
+            held: Known::default(),
             stopped: HashMap::new(),
             failing: HashSet::new(),
             epoch: 0,
@@ -202,23 +174,9 @@ impl<'c> Work<'c> {
         self.definition = None;
     }
 
-    /// Notes what is known of a run.
-    pub(super) fn note_held(&mut self, run: &Arc<str>, held: Held) {
-        let note = self.spare.pop().unwrap_or_else(|| Rc::new(Cell::new(held)));
-        note.set(held);
-        self.held.insert(Arc::clone(run), note);
-    }
-
-    /// A run is held no more. `note` is where it was noted.
-    pub(super) fn drop_held(&mut self, run: &str, note: Option<Note>) {
-        self.held.remove(run);
-        let alone = note.filter(|note| Rc::strong_count(note) == 1 && self.spare.len() < SPARE);
-        self.spare.extend(alone);
-    }
-
     /// Whether anything is noted of a run.
     pub(super) fn knows(&self, run: &str) -> bool {
-        self.held.contains_key(run) || (!self.stopped.is_empty() && self.stopped.contains_key(run))
+        self.held.contains(run) || (!self.stopped.is_empty() && self.stopped.contains_key(run))
     }
 
     pub(super) fn is_stopped(&self, run: &Arc<str>, fence: u64) -> bool {

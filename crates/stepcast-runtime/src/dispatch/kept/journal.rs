@@ -18,6 +18,8 @@ pub(super) const ROW: usize = 512;
 /// A run's place in its journal, and what its next batch brings.
 pub(crate) struct Journal {
     pub(super) run: Arc<str>,
+    /// By what the backend knows the run, once that is known.
+    pub(super) key: u64,
     pub(super) fence: u64,
     /// The run that waits for this one's end.
     pub(super) parent: Option<Arc<str>>,
@@ -144,6 +146,7 @@ impl Journal {
             batch: Box::new(Batch::of(Arc::clone(&run), fence, Time(0))),
             next: None,
             run,
+            key: 0,
             spent: Vec::new(),
             fence,
             parent: None,
@@ -238,7 +241,7 @@ impl Journal {
         let next = self.next.take();
         let next = next.unwrap_or_else(|| Box::new(Batch::of(Arc::clone(&self.run), self.fence, at)));
         let mut batch = std::mem::replace(&mut self.batch, next);
-        batch.at = at;
+        (batch.key, batch.at) = (self.key, at);
         batch
     }
 

@@ -48,6 +48,7 @@ impl Journal {
     /// Takes a batch back that is written: the one after the next goes into its room.
     pub(super) fn take_back(&mut self, mut batch: Box<Batch>) {
         self.spent = std::mem::take(&mut batch.rows);
+        self.key = batch.key;
         if self.batch.events.capacity() == 0 && batch.events.capacity() > 0 {
             self.batch.events = std::mem::take(&mut batch.events);
             self.batch.events.clear();
