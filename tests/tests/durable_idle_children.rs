@@ -299,3 +299,26 @@ fn a_child_whose_workflow_only_the_parents_step_knows_is_brought_back_by_the_par
         });
     }
 }
+
+#[test]
+fn a_child_whose_workflow_only_the_parents_step_knows_ends_with_a_parent_that_is_cancelled() {
+    for store in Store::all() {
+        store.process(async {
+            let Away { runtime, run, child, counts, store } = begun(&store, false).await;
+            let parent = run.run_id().clone();
+            drop(run);
+            the_child(&runtime, |child| child.holder == Holder::Nobody).await;
+            assert!(runtime.get(&parent).is_none(), "{store}");
+            let before = counts.waited.load(Ordering::SeqCst);
+            runtime.cancel_run(&parent).await.expect("it is cancelled");
+            let ended = the_child(&runtime, |child| child.status.is_end()).await;
+            assert_eq!(ended.status, RunStatus::Cancelled, "{store}");
+            assert_eq!(counts.waited.load(Ordering::SeqCst), before, "{store}: its step does not begin for that");
+            let events = runtime.stored_events(&child, 0, 100).await.expect("they are read");
+            assert_eq!(events.last().expect("its end").tag, "WorkflowCancelledEvent", "{store}");
+            let open = InputFilter { pending: true, ..InputFilter::default() };
+            let open = runtime.list_inputs(open, None, 2).await.expect("they are read");
+            assert!(open.is_empty(), "{store}: nobody is asked any more: {open:?}");
+        });
+    }
+}

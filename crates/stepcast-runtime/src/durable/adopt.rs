@@ -8,8 +8,8 @@ use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
 use stepcast_core::journal::{Checkpoint, Kept, Logs, describe};
 
+use super::aside::cancel_children;
 use super::{AttachError, Found, Host, Keeping, ask, claim, load, load_claimed, new_run};
-use crate::clock;
 use crate::dispatch::Journal;
 use crate::exec::OpLog;
 use crate::program::Program;
@@ -111,7 +111,7 @@ impl Runtime {
     }
 
     /// The record of a run's parent, if that is live.
-    fn parent_of(&self, record: &RunRecord) -> Option<Arc<RunShared>> {
+    pub(super) fn parent_of(&self, record: &RunRecord) -> Option<Arc<RunShared>> {
         record.parent.as_ref().and_then(|parent| self.shared_of(&RunId::from(Arc::clone(parent))))
     }
 
@@ -304,17 +304,7 @@ impl RuntimeLink {
         let Some(host) = self.inner().and_then(|inner| inner.host.clone()) else { return };
         let parent: Arc<str> = Arc::from(run.as_str());
         tokio::spawn(async move {
-            let asked = ask(host.backend(), move |backend| {
-                let statuses = vec![RunStatus::Running, RunStatus::Waiting];
-                let filter = RunFilter { parent: Some(parent), statuses, ..RunFilter::default() };
-                for child in backend.runs(&filter, None, usize::MAX)? {
-                    let json = "null".to_owned();
-                    let letter = Letter { run: child.run, kind: MailKind::Cancel, json, dedup: None, at: clock::now() };
-                    // One that has ended meanwhile needs no letter.
-                    let _ = backend.send(letter);
-                }
-                Ok::<_, StorageError>(())
-            });
+            let asked = ask(host.backend(), move |backend| cancel_children(backend, parent));
             if let Some(Err(error)) = asked.await {
                 tracing::warn!(target: "stepcast", %error, "the children of a run that has ended could not be cancelled");
             }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use stepcast_core::AnyEvent;
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
 
@@ -142,18 +143,7 @@ async fn end(run: &Arc<RunShared>, error: RunError) {
     let Some(keeping) = run.keeping() else { return };
     let end = RunEnd::refused(error, clock::now());
     let (event, status, id) = (end.terminal_event(), status_of(&end), run.id().clone());
-    let ended = ask(keeping.backend(), move |backend| {
-        // What was still on its way is written by now, or fenced off.
-        let lease = claim(backend, &id)?;
-        let stored = backend.load(id.as_str())?;
-        let now = clock::now();
-        let mut batch = Batch::of(Arc::from(id.as_str()), lease.fence, now);
-        let json = serde_json::to_string(&event.to_envelope()).unwrap_or_else(|_| "null".to_owned());
-        batch.events.push(StreamRow { seq: stored.last_seq + 1, tag: event.tag().to_owned(), json, at: now });
-        batch.status = Some(status);
-        batch.letters.extend(stored.record.parent.map(|parent| Letter::ended(parent, &batch.run, now)));
-        write(backend, batch).map_err(|error| AttachError::Storage(StorageError::Other { source: Arc::new(error) }))
-    });
+    let ended = ask(keeping.backend(), move |backend| end_stored(backend, &id, &event, status));
     let id = run.id();
     let end = match ended.await {
         Some(Ok(())) => end,
@@ -173,4 +163,45 @@ async fn end(run: &Arc<RunShared>, error: RunError) {
     if let (true, Some(link)) = (keeping.has_children.load(Ordering::Relaxed), run.link()) {
         link.cancel_children(id);
     }
+}
+
+/// Ends a run that nobody drives. Blocks.
+fn end_stored(backend: &dyn Backend, id: &RunId, event: &AnyEvent, status: StatusChange) -> Result<(), AttachError> {
+    // What was still on its way is written by now, or fenced off.
+    let lease = claim(backend, id)?;
+    let stored = backend.load(id.as_str())?;
+    let now = clock::now();
+    let mut batch = Batch::of(Arc::from(id.as_str()), lease.fence, now);
+    let json = serde_json::to_string(&event.to_envelope()).unwrap_or_else(|_| "null".to_owned());
+    batch.events.push(StreamRow { seq: stored.last_seq + 1, tag: event.tag().to_owned(), json, at: now });
+    batch.status = Some(status);
+    batch.letters.extend(stored.record.parent.map(|parent| Letter::ended(parent, &batch.run, now)));
+    write(backend, batch).map_err(|error| AttachError::Storage(StorageError::Other { source: Arc::new(error) }))
+}
+
+/// Whether a child's parent has ended. If the child was asked to end too, it does so here: its parent's step was the only
+/// one that knew how it goes on. Blocks.
+pub(super) fn end_orphan(backend: &dyn Backend, child: &RunRecord) -> Result<bool, AttachError> {
+    let Some(parent) = &child.parent else { return Ok(false) };
+    if backend.run(parent)?.is_some_and(|parent| !parent.status.is_end()) {
+        return Ok(false);
+    }
+    if backend.mail(&child.run, 0)?.iter().any(|mail| mail.kind == MailKind::Cancel) {
+        let end = RunEnd::refused(RunError::Cancelled, clock::now());
+        end_stored(backend, &RunId::from(Arc::clone(&child.run)), &end.terminal_event(), status_of(&end))?;
+        cancel_children(backend, Arc::clone(&child.run))?;
+    }
+    Ok(true)
+}
+
+/// Asks the children of a run to end. Blocks.
+pub(super) fn cancel_children(backend: &dyn Backend, parent: Arc<str>) -> Result<(), StorageError> {
+    let statuses = vec![RunStatus::Running, RunStatus::Waiting];
+    let filter = RunFilter { parent: Some(parent), statuses, ..RunFilter::default() };
+    for child in backend.runs(&filter, None, usize::MAX)? {
+        let json = "null".to_owned();
+        // One that has ended meanwhile needs no letter.
+        let _ = backend.send(Letter { run: child.run, kind: MailKind::Cancel, json, dedup: None, at: clock::now() });
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use stepcast_core::engine::Time;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::aside::Stopped;
+use super::aside::{Stopped, end_orphan};
 use super::defined::Defined;
 use super::keeping::Store;
 use super::{AttachError, ask};
@@ -335,13 +335,7 @@ impl Runtime {
                     .filter(|record| !record.status.is_end() && record.holder != Holder::Other)
                     .filter(|record| host.may_take_up(&RunId::from(Arc::clone(&record.run))))
                     .partition(|record| self.can_be_ours(host, record));
-                // Only its parent's step may know the workflow of a child.
-                for parent in others.into_iter().filter_map(|record| record.parent).map(RunId::from) {
-                    match self.shared_of(&parent) {
-                        Some(parent) => parent.nudge(),
-                        None => left.push(parent),
-                    }
-                }
+                left.extend(self.parents_of(host, others).await);
                 let ids: Vec<RunId> = records.iter().map(|record| RunId::from(Arc::clone(&record.run))).collect();
                 self.adopt(host, records).await;
                 // What somebody else has taken up meanwhile may have been read before its letter came.
@@ -352,6 +346,33 @@ impl Runtime {
                 }
             }
         }
+    }
+
+    /// The parents of children whose workflow perhaps only their parent's step knows, as far as they are not in memory and
+    /// have not ended.
+    async fn parents_of(&self, host: &Host, children: Vec<RunRecord>) -> Vec<RunId> {
+        let mut asleep = Vec::new();
+        for child in children {
+            match self.parent_of(&child) {
+                Some(parent) => parent.nudge(),
+                None => asleep.push(child),
+            }
+        }
+        if asleep.is_empty() {
+            return Vec::new();
+        }
+        let left = ask(host.backend(), |backend| {
+            asleep.retain(|child| {
+                let ended = end_orphan(backend, child).unwrap_or_else(|error| {
+                    let run = &child.run;
+                    tracing::warn!(target: "stepcast", %run, %error, "a child whose parent has ended could not be cancelled");
+                    true
+                });
+                !ended
+            });
+            asleep
+        });
+        left.await.unwrap_or_default().into_iter().filter_map(|child| child.parent).map(RunId::from).collect()
     }
 
     /// Whether the workflow of a run is registered here, or may be made of its document.
