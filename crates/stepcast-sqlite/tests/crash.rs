@@ -4,16 +4,14 @@
 mod support;
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
-use stepcast_sqlite::{SqliteBackend, SqliteOptions};
+use stepcast_sqlite::SqliteBackend;
+use support::child::{Child, KILL, plan, say};
 use support::*;
 
 /// Seeds of this test; each is a process of its own.
@@ -32,12 +30,6 @@ impl Rng {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (z ^ (z >> 31)) % bound
     }
-}
-
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "@{text}");
-    let _ = out.flush();
 }
 
 /// Round `k` of a run writes rows 2k-1 and 2k, event k, input k and the deadline k, and sends letter k to the next run, so
@@ -59,18 +51,7 @@ fn round(r: u64, fence: u64, k: u64) -> Batch {
 /// What a child does; a test of no meaning by itself, which only does something when it is started as a child.
 #[test]
 fn child() {
-    let Ok(plan) = std::env::var("STEPCAST_CRASH_PLAN") else { return };
-    let (store, fatal) = plan.rsplit_once('|').unwrap();
-    let fatal: u64 = fatal.parse().unwrap();
-    let passed = AtomicU64::new(0);
-    let options = SqliteOptions::default().on_fault_point(move |_| {
-        if passed.fetch_add(1, Ordering::Relaxed) == fatal {
-            say("kill");
-            loop {
-                std::thread::park();
-            }
-        }
-    });
+    let Some((store, options, fatal)) = plan() else { return };
     let backend: Arc<dyn Backend> = Arc::new(options.open(store).unwrap());
     let mut rng = Rng(fatal);
     for r in 0..RUNS {
@@ -91,39 +72,18 @@ fn child() {
     say("end");
 }
 
-fn start(store: &Path, fatal: u64) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
-        .env("STEPCAST_CRASH_PLAN", format!("{}|{fatal}", store.display()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
 /// Reads what a child says until it wants to be killed or is at its end.
-fn listen(child: &mut Child) -> (HashMap<u64, u64>, u64, bool) {
-    let out = child.stdout.take().unwrap();
-    let (told, lines) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(out).lines().map_while(Result::ok) {
-            if told.send(line).is_err() {
-                return;
-            }
-        }
-    });
+fn listen(child: &Child) -> (HashMap<u64, u64>, u64, bool) {
     let (mut acknowledged, mut answered) = (HashMap::new(), 0);
     loop {
-        let line = lines.recv_timeout(Duration::from_secs(60)).expect("a child that says something");
-        // The harness prints before the first mark.
-        let Some((_, text)) = line.split_once('@') else { continue };
-        match text {
-            "kill" => return (acknowledged, answered, true),
+        let said = child.hear();
+        match &*said {
+            KILL => return (acknowledged, answered, true),
             "end" => return (acknowledged, answered, false),
             "answered" => answered += 1,
             _ => {
-                let words: Vec<&str> = text.split(' ').collect();
-                assert_eq!(words[2], "true", "{line}");
+                let words: Vec<&str> = said.split(' ').collect();
+                assert_eq!(words[2], "true", "{said}");
                 acknowledged.insert(words[0].parse().unwrap(), words[1].parse().unwrap());
             }
         }
@@ -190,14 +150,14 @@ fn nothing_acknowledged_is_lost_at_any_fault_point() {
                     // The first points one by one, the later ones spread.
                     let fatal = if seed < 200 { seed } else { 200 + Rng(seed).below(500) };
                     let folder = Folder::new();
-                    let mut child = start(&folder.store(), fatal);
-                    let (acknowledged, answered, killed) = listen(&mut child);
+                    let child = Child::start(&folder.store(), fatal);
+                    let (acknowledged, answered, killed) = listen(&child);
                     if killed {
-                        child.kill().unwrap();
+                        child.kill();
                     } else {
                         ended.fetch_add(1, Ordering::Relaxed);
+                        child.wait();
                     }
-                    child.wait().unwrap();
                     println!("seed {seed}: killed at point {fatal}: {killed}, acknowledged {acknowledged:?}");
                     verify(&SqliteBackend::open(folder.store()).unwrap(), &acknowledged, answered);
                 }
@@ -217,8 +177,8 @@ fn of_two_processes_the_living_one_takes_over() {
         let (told, heard) = mpsc::channel();
         let told = std::sync::Mutex::new(told);
         mine.watch(Arc::new(move |notice| drop(told.lock().unwrap().send(notice))));
-        let mut child = start(&folder.store(), fatal);
-        let (acknowledged, answered, killed) = listen(&mut child);
+        let child = Child::start(&folder.store(), fatal);
+        let (acknowledged, answered, killed) = listen(&child);
         assert!(killed, "point {fatal}");
         if fatal < 50 {
             // The child may hold the write lock for good now; what only reads goes on.
@@ -227,8 +187,7 @@ fn of_two_processes_the_living_one_takes_over() {
         if acknowledged.contains_key(&0) {
             assert_eq!(mine.run("r0").unwrap().unwrap().holder, Holder::Other);
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
         while heard.recv_timeout(Duration::from_secs(30)).expect("a notice") != Notice::Unclaimed {}
         write(&mine, rows("mine", 1, [1])).unwrap();
         verify(&mine, &acknowledged, answered);

@@ -5,42 +5,13 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use stepcast_core::backend::*;
 use stepcast_sqlite::{FaultPoint, SqliteBackend, SqliteOptions};
+use support::desk::Desk;
 use support::*;
-
-/// Takes batches back for all, as a runtime does, and counts those that only bring rows.
-#[derive(Default)]
-struct Desk(AtomicUsize);
-
-impl ReceivesAll for Desk {
-    fn receive_all(self: Arc<Self>, landed: Vec<Vec<Owed>>) {
-        let lines = landed.iter().flatten().filter(|owed| owed.batch.only_appends() && owed.batch.events.is_empty());
-        self.0.fetch_add(lines.count(), Ordering::SeqCst);
-        landed.into_iter().flatten().for_each(|owed| owed.settle(Ok(())));
-    }
-}
-
-/// Is told of one batch.
-struct Slot {
-    at: usize,
-    told: mpsc::Sender<(usize, Receipt)>,
-    of_all: Arc<dyn ReceivesAll>,
-}
-
-impl Receiver for Slot {
-    fn receive(self: Arc<Self>, receipt: Receipt) {
-        let _ = self.told.send((self.at, receipt));
-    }
-
-    fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
-        Some(&self.of_all)
-    }
-}
 
 /// A store whose writer stands at the begin of a transaction while somebody has the gate.
 struct Store {
@@ -69,7 +40,7 @@ impl Store {
         for (at, batch) in batches.into_iter().enumerate() {
             let told = told.clone();
             let done = match lines {
-                true => Done::to(Arc::new(Slot { at, told, of_all: self.desk.clone() })),
+                true => self.desk.tell(at, told),
                 false => Done::new(move |result| drop(told.send((at, Receipt::of(result))))),
             };
             self.backend.write(Box::new(batch), done);
@@ -88,7 +59,7 @@ impl Store {
     }
 
     fn in_lines(&self) -> usize {
-        self.desk.0.load(Ordering::SeqCst)
+        self.desk.lines()
     }
 
     fn numbers_of(&self, run: &str) -> Vec<u64> {
@@ -310,8 +281,8 @@ fn lines_that_come_while_the_store_closes_are_written_or_told() {
             std::thread::spawn(move || store.backend.close())
         };
         for (at, run) in runs.iter().enumerate() {
-            let slot = Slot { at, told: told.clone(), of_all: store.desk.clone() };
-            store.backend.write(Box::new(line(&keys, run, FIRST_FENCE, 1)), Done::to(Arc::new(slot)));
+            let done = store.desk.tell(at, told.clone());
+            store.backend.write(Box::new(line(&keys, run, FIRST_FENCE, 1)), done);
         }
         closing.join().unwrap().unwrap();
         drop(told);

@@ -4,15 +4,13 @@
 mod support;
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::{BufRead, BufReader, Write as _};
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
 use stepcast_sqlite::{FaultPoint, SqliteBackend, SqliteOptions};
+use support::child::{Child, KILL, plan, say};
 use support::*;
 
 /// A store whose writer stands at the begin of a transaction while somebody has the gate, so that what is sent meanwhile
@@ -200,27 +198,10 @@ fn name(wave: u64, n: u64) -> String {
     format!("w{wave}-{n}")
 }
 
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "@{text}");
-    let _ = out.flush();
-}
-
 /// What a child does; a test of no meaning by itself, which only does something when it is started as a child.
 #[test]
 fn child() {
-    let Ok(plan) = std::env::var("STEPCAST_RUNS_PLAN") else { return };
-    let (store, fatal) = plan.rsplit_once('|').unwrap();
-    let fatal: u64 = fatal.parse().unwrap();
-    let passed = AtomicU64::new(0);
-    let options = SqliteOptions::default().on_fault_point(move |_| {
-        if passed.fetch_add(1, Ordering::Relaxed) == fatal {
-            say("kill");
-            loop {
-                std::thread::park();
-            }
-        }
-    });
+    let Some((store, options, _)) = plan() else { return };
     let backend = options.open(store).unwrap();
     let send = |batch: Batch, word: String| {
         backend.write(Box::new(batch), Done::new(move |result| say(&format!("{word} {}", result.is_ok()))));
@@ -244,39 +225,24 @@ fn child() {
 }
 
 fn die_at(folder: &Folder, fatal: u64) -> (HashSet<String>, HashSet<String>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
-        .env("STEPCAST_RUNS_PLAN", format!("{}|{fatal}", folder.store().display()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let out = child.stdout.take().unwrap();
-    let (told, lines) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(out).lines().map_while(Result::ok) {
-            if told.send(line).is_err() {
-                return;
-            }
-        }
-    });
+    let child = Child::start(&folder.store(), fatal);
     let (mut begun, mut ended) = (HashSet::new(), HashSet::new());
     loop {
-        let line = lines.recv_timeout(Duration::from_secs(60)).expect("a child that says something");
-        let Some((_, text)) = line.split_once('@') else { continue };
-        match text.split(' ').collect::<Vec<_>>()[..] {
-            ["kill"] => {
-                child.kill().unwrap();
-                break;
+        let said = child.hear();
+        match said.split(' ').collect::<Vec<_>>()[..] {
+            [KILL] => {
+                child.kill();
+                return (begun, ended);
             }
-            ["end"] => break,
+            ["end"] => {
+                child.wait();
+                return (begun, ended);
+            }
             ["begun", run, "true"] => begun.insert(run.to_owned()),
             ["ended", run, "true"] => ended.insert(run.to_owned()),
-            _ => panic!("{line}"),
+            _ => panic!("{said}"),
         };
     }
-    child.wait().unwrap();
-    (begun, ended)
 }
 
 #[test]
