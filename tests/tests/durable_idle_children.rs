@@ -12,6 +12,7 @@ use serde_json::json;
 use stepcast::backend::{Holder, InputFilter, RunFilter, RunRecord, RunStatus};
 use stepcast::prelude::*;
 use stepcast::{RunError, RunId, Runtime};
+use support::failing::Failing;
 use support::stores::Store;
 use support::within;
 
@@ -119,6 +120,24 @@ async fn away(store: &Store) -> Away {
     // One that is in memory keeps its child there.
     the_child(&away.runtime, |child| child.holder == Holder::Nobody).await;
     away
+}
+
+/// A parent that nobody holds and its child, whose workflow is not registered: both have left memory.
+struct Gone {
+    runtime: Runtime,
+    parent: RunId,
+    child: RunId,
+    counts: Arc<Counts>,
+    store: &'static str,
+}
+
+async fn gone(store: &Store) -> Gone {
+    let Away { runtime, run, child, counts, store } = begun(store, false).await;
+    let parent = run.run_id().clone();
+    drop(run);
+    the_child(&runtime, |child| child.holder == Holder::Nobody).await;
+    assert!(runtime.get(&parent).is_none(), "{store}");
+    Gone { runtime, parent, child, counts, store }
 }
 
 /// The one child, once it is like that.
@@ -282,12 +301,7 @@ fn a_child_whose_workflow_only_the_parents_step_knows_stays_while_the_parent_is_
 fn a_child_whose_workflow_only_the_parents_step_knows_is_brought_back_by_the_parent() {
     for store in Store::all() {
         store.process(async {
-            let Away { runtime, run, child, counts, store } = begun(&store, false).await;
-            let parent = run.run_id().clone();
-            // Nobody holds the parent: both leave for good.
-            drop(run);
-            the_child(&runtime, |child| child.holder == Holder::Nobody).await;
-            assert!(runtime.get(&parent).is_none(), "{store}");
+            let Gone { runtime, parent, child, counts, store } = gone(&store).await;
             let question = question(&runtime).await;
             runtime.answer_input(&child, question, json!({"n": 7}), None).await.expect("it is answered");
             let ended = the_child(&runtime, |child| child.status.is_end()).await;
@@ -304,11 +318,7 @@ fn a_child_whose_workflow_only_the_parents_step_knows_is_brought_back_by_the_par
 fn a_child_whose_workflow_only_the_parents_step_knows_ends_with_a_parent_that_is_cancelled() {
     for store in Store::all() {
         store.process(async {
-            let Away { runtime, run, child, counts, store } = begun(&store, false).await;
-            let parent = run.run_id().clone();
-            drop(run);
-            the_child(&runtime, |child| child.holder == Holder::Nobody).await;
-            assert!(runtime.get(&parent).is_none(), "{store}");
+            let Gone { runtime, parent, child, counts, store } = gone(&store).await;
             let before = counts.waited.load(Ordering::SeqCst);
             runtime.cancel_run(&parent).await.expect("it is cancelled");
             let ended = the_child(&runtime, |child| child.status.is_end()).await;
@@ -319,6 +329,45 @@ fn a_child_whose_workflow_only_the_parents_step_knows_ends_with_a_parent_that_is
             let open = InputFilter { pending: true, ..InputFilter::default() };
             let open = runtime.list_inputs(open, None, 2).await.expect("they are read");
             assert!(open.is_empty(), "{store}: nobody is asked any more: {open:?}");
+        });
+    }
+}
+
+#[test]
+fn a_parent_is_not_said_to_wait_before_its_child_is_stored() {
+    for store in Store::all() {
+        store.process(async {
+            // Whoever took up runs after a crash would leave one that waits, and nothing would ever wake it.
+            let backend = Failing::later_for(store.open(), "held.");
+            let runtime = Runtime::on(Arc::clone(&backend) as Arc<_>);
+            let parent = Parent::default();
+            runtime.register(Child(Arc::clone(&parent.0))).expect("it is registered");
+            let id = RunId::from("held");
+            let run = runtime.run(parent, Begin { n: 1 }, RunOptions::new().run_id("held"));
+            within(async {
+                while backend.kept_back() == 0 {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            let status = async || runtime.find_run(&id).await.expect("it is read").expect("it is there").status;
+            for _ in 0..50 {
+                assert_eq!(status().await, RunStatus::Running, "{}", store.name());
+            }
+            backend.let_go();
+            within(async {
+                while status().await != RunStatus::Waiting {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            let child = the_child(&runtime, |child| child.status == RunStatus::Waiting).await;
+            let question = question(&runtime).await;
+            runtime
+                .answer_input(&RunId::from(child.run), question, json!({"n": 7}), None)
+                .await
+                .expect("it is answered");
+            assert_eq!(within(run.result()).await.expect("it ends").n, 80, "{}", store.name());
         });
     }
 }

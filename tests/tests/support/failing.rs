@@ -1,9 +1,9 @@
-//! A backend whose writes fail when they are told to.
+//! A backend whose writes fail, or are kept back, when they are told to.
 
 #![allow(dead_code)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use stepcast::backend::*;
 use stepcast::engine::Time;
@@ -29,6 +29,8 @@ enum How {
     Error(fn(&Batch) -> WriteError),
     /// The store gets the batch as this leaves it, and refuses it.
     Spoilt(fn(&mut Batch)),
+    /// The store gets the batch later.
+    Later(Mutex<Vec<(Box<Batch>, Done)>>),
 }
 
 impl Failing {
@@ -57,6 +59,29 @@ impl Failing {
         let failing = Failing::made(inner, writes, "", How::Spoilt(spoil));
         failing.most.store(1, Ordering::SeqCst);
         failing
+    }
+
+    /// Writes of runs with this in their id are kept back until they are let go.
+    pub fn later_for(inner: Arc<dyn Backend>, only: &'static str) -> Arc<Failing> {
+        Failing::made(inner, 0, only, How::Later(Mutex::default()))
+    }
+
+    /// How many writes are kept back.
+    pub fn kept_back(&self) -> usize {
+        match &self.how {
+            How::Later(batches) => batches.lock().expect("unpoisoned").len(),
+            How::Error(_) | How::Spoilt(_) => 0,
+        }
+    }
+
+    /// The store gets what was kept back, and from now on all writes.
+    pub fn let_go(&self) {
+        self.heal();
+        if let How::Later(batches) = &self.how {
+            for (batch, done) in std::mem::take(&mut *batches.lock().expect("unpoisoned")) {
+                self.inner.write(batch, done);
+            }
+        }
     }
 
     fn made(inner: Arc<dyn Backend>, writes: u64, only: &'static str, how: How) -> Arc<Failing> {
@@ -88,6 +113,7 @@ impl Backend for Failing {
                         spoil(&mut batch);
                         self.inner.write(batch, done);
                     }
+                    How::Later(ref batches) => batches.lock().expect("unpoisoned").push((batch, done)),
                 }
             }
         }

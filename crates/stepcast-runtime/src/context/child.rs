@@ -9,7 +9,7 @@ use super::call::{child_ended, tell_parent};
 use super::op::{Gone, OpFuture};
 use super::{Context, SendSet};
 use crate::built::BuiltWorkflow;
-use crate::durable::Keeping;
+use crate::durable::{BeginsChild, Keeping};
 use crate::exec::{ExecShared, Recorded};
 use crate::named::NamedWorkflow;
 use crate::run::{ChildFlow, Message, NewChild, Request, RunEnd, RunError, RunId, RunOptions, RunShared, start_child};
@@ -185,6 +185,7 @@ async fn run_child(
         (id, recorded)
     };
     let again = recorded.is_some();
+    let begins = BeginsChild::of(&exec.run);
     let run_id = match recorded {
         Some(Recorded::Child { run_id, end: Some(end) }) => {
             child_ended(&exec.run, &run_id);
@@ -211,7 +212,7 @@ async fn run_child(
             if again {
                 tell_parent(&exec.run, &child);
             }
-            tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id));
+            tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id, begins));
         }
         Err(new) => drop(tokio::spawn(report_from_elsewhere(Arc::clone(&exec), new, id.clone()))),
     }
@@ -256,15 +257,21 @@ async fn report_from_elsewhere(exec: Arc<ExecShared>, mut new: NewChild, id: OpI
     };
     drop(stays);
     tell_parent(&exec.run, &child);
-    report(exec, child, id, run_id).await;
+    report(exec, child, id, run_id, None).await;
 }
 
 /// Brings the child's end to its parent's dispatcher.
-async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: String) {
+async fn report(exec: Arc<ExecShared>, child: Arc<RunShared>, id: OpId, run_id: String, begins: Option<BeginsChild>) {
     // A parent that leaves memory asks anew when it is back.
     let gone = exec.cancel_token();
+    let ended = async {
+        if let Some(begins) = begins {
+            begins.until_recorded(&child).await;
+        }
+        child.ended().await;
+    };
     tokio::select! {
-        () = child.ended() => {}
+        () = ended => {}
         () = gone.cancelled() => return,
     }
     let end = match child.outcome().map(RunEnd::result) {

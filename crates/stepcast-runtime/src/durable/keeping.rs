@@ -34,6 +34,8 @@ pub(crate) struct Keeping {
     pub(crate) shows_passing: AtomicBool,
     /// Those for whom the run has to stay in memory.
     stays: AtomicU32,
+    /// Children that are on their way into the store.
+    begins: AtomicU32,
     /// When the run last had something to do, in microseconds.
     pub(crate) quiet_since: std::sync::atomic::AtomicU64,
 }
@@ -107,6 +109,7 @@ impl Keeping {
             has_children: AtomicBool::new(false),
             shows_passing: AtomicBool::new(false),
             stays: AtomicU32::new(0),
+            begins: AtomicU32::new(0),
             quiet_since: std::sync::atomic::AtomicU64::new(u64::MAX),
         }
     }
@@ -124,6 +127,12 @@ impl Keeping {
     /// Whether somebody needs the run in memory.
     pub(crate) fn has_to_stay(&self) -> bool {
         self.stays.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether the store may not have a child yet that an execution waits for. A run that was said to wait by then would be
+    /// woken by nobody, if the process ended now.
+    pub(crate) fn begins_child(&self) -> bool {
+        self.begins.load(Ordering::Acquire) > 0
     }
 
     pub(crate) fn take_journal(&self, run: &RunId) -> Option<Box<Journal>> {
@@ -231,6 +240,36 @@ pub(crate) struct Stay<'a>(&'a AtomicU32);
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// As long as it is there, a child of its run is on its way into the store.
+pub(crate) struct BeginsChild(Arc<RunShared>);
+
+impl BeginsChild {
+    /// Nothing, if no backend keeps the run.
+    pub(crate) fn of(run: &Arc<RunShared>) -> Option<Self> {
+        run.keeping()?.begins.fetch_add(1, Ordering::AcqRel);
+        Some(BeginsChild(Arc::clone(run)))
+    }
+
+    /// Until the child is there, or it is known that it will not be.
+    pub(crate) async fn until_recorded(self, child: &RunShared) {
+        let Some(keeping) = child.keeping() else { return };
+        tokio::select! {
+            _ = std::future::poll_fn(|cx| keeping.poll_recorded(cx)) => {}
+            () = child.ended() => {}
+        }
+    }
+}
+
+impl Drop for BeginsChild {
+    fn drop(&mut self) {
+        let last = self.0.keeping().is_some_and(|keeping| keeping.begins.fetch_sub(1, Ordering::AcqRel) == 1);
+        if last {
+            // Now the store may learn that the run waits.
+            self.0.nudge();
+        }
     }
 }
 

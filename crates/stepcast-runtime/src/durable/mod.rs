@@ -20,7 +20,7 @@ pub(crate) use check::{Misfit, misfit, normal_of};
 pub use defined::{DefineError, Definitions};
 pub use error::{AnswerRunError, AttachError, SendRunError};
 pub(crate) use host::{Host, fetch_letters};
-pub(crate) use keeping::Keeping;
+pub(crate) use keeping::{BeginsChild, Keeping};
 pub(crate) use landing::Landing;
 pub(crate) use load::{Found, Loaded, claim, load, load_claimed, new_run, read_anew};
 pub(crate) use records::{EventLetter, Older, ask, older_events};

@@ -76,7 +76,9 @@ impl Dispatch {
     /// The store learns whether the run waits, and until when, with the batch that makes it so.
     fn note_status(&mut self, core: &mut RunCore) {
         // An attempt that has parked may have left word of its wait, which is not in the journal yet.
-        let waits = core.rests() && lock(&self.env.run.inbox).messages.is_empty();
+        let waits = core.rests()
+            && !self.env.run.keeping().is_some_and(Keeping::begins_child)
+            && lock(&self.env.run.inbox).messages.is_empty();
         let due = core.state.next_timer();
         let RunCore { journal: Some(journal), state, .. } = core else { return };
         if state.has_ended() || !(journal.has_batch() || waits) {

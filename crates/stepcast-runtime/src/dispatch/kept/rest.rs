@@ -60,7 +60,7 @@ impl Dispatch {
         core.journal.as_deref().is_some_and(|journal| journal.leave && !journal.is_writing() && !journal.has_batch())
             && core.rests()
             && !core.ended
-            && !self.env.run.keeping().is_some_and(Keeping::has_to_stay)
+            && !self.env.run.keeping().is_some_and(|keeping| keeping.has_to_stay() || keeping.begins_child())
             && !self.is_needed_above()
             && !self.is_about_to_hear(core)
             && core.more.as_deref().is_none_or(|more| more.deferred.is_empty() && more.room.is_empty())
