@@ -8,7 +8,7 @@ use super::lines::Lines;
 /// Room for more jobs than these is not kept: a burst is over, and what waits for the next one is not small.
 pub(super) const ROOM: usize = 128;
 /// So many pieces of lines stay.
-const SPARE: usize = 32;
+const SPARE: usize = 8;
 
 /// Jobs in the order in which they came, and what those among them mean that stand for lines.
 #[derive(Default)]

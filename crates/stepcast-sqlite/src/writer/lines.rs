@@ -10,8 +10,8 @@ use super::rows::LONG;
 
 /// So many of them, and of other jobs before them, are one piece at most.
 pub(super) const MOST: usize = 512;
-/// With more room than this, in bytes, a piece is not used again.
-const ROOM: usize = 256 << 10;
+/// With room for more lines, or for more bytes of them, a piece is not used again: a burst is over.
+const ROOM: (usize, usize) = (64, 32 << 10);
 
 /// What is written, in order, and who is told.
 #[derive(Default)]
@@ -92,6 +92,6 @@ impl Lines {
         (self.of_all, self.owed) = (None, Vec::new());
         self.lines.clear();
         self.bytes.clear();
-        (self.bytes.capacity() <= ROOM).then_some(self)
+        (self.lines.capacity() <= ROOM.0 && self.bytes.capacity() <= ROOM.1).then_some(self)
     }
 }
