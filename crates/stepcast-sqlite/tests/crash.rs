@@ -11,7 +11,7 @@ use std::time::Duration;
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
 use stepcast_sqlite::SqliteBackend;
-use support::child::{Child, KILL, plan, say};
+use support::child::{Child, END, plan, say};
 use support::*;
 
 /// Seeds of this test; each is a process of its own.
@@ -69,25 +69,21 @@ fn child() {
         }
     }
     backend.close().unwrap();
-    say("end");
+    say(END);
 }
 
 /// Reads what a child says until it wants to be killed or is at its end.
 fn listen(child: &Child) -> (HashMap<u64, u64>, u64, bool) {
     let (mut acknowledged, mut answered) = (HashMap::new(), 0);
-    loop {
-        let said = child.hear();
-        match &*said {
-            KILL => return (acknowledged, answered, true),
-            "end" => return (acknowledged, answered, false),
-            "answered" => answered += 1,
-            _ => {
-                let words: Vec<&str> = said.split(' ').collect();
-                assert_eq!(words[2], "true", "{said}");
-                acknowledged.insert(words[0].parse().unwrap(), words[1].parse().unwrap());
-            }
+    let killed = child.listen(|said| match said {
+        "answered" => answered += 1,
+        _ => {
+            let words: Vec<&str> = said.split(' ').collect();
+            assert_eq!(words[2], "true", "{said}");
+            acknowledged.insert(words[0].parse().unwrap(), words[1].parse().unwrap());
         }
-    }
+    });
+    (acknowledged, answered, killed)
 }
 
 /// What is stored is whole batches, at least those acknowledged, and it can be gone on with.
@@ -152,12 +148,8 @@ fn nothing_acknowledged_is_lost_at_any_fault_point() {
                     let folder = Folder::new();
                     let child = Child::start(&folder.store(), fatal);
                     let (acknowledged, answered, killed) = listen(&child);
-                    if killed {
-                        child.kill();
-                    } else {
-                        ended.fetch_add(1, Ordering::Relaxed);
-                        child.wait();
-                    }
+                    ended.fetch_add(u64::from(!killed), Ordering::Relaxed);
+                    child.end(killed);
                     println!("seed {seed}: killed at point {fatal}: {killed}, acknowledged {acknowledged:?}");
                     verify(&SqliteBackend::open(folder.store()).unwrap(), &acknowledged, answered);
                 }
@@ -187,7 +179,7 @@ fn of_two_processes_the_living_one_takes_over() {
         if acknowledged.contains_key(&0) {
             assert_eq!(mine.run("r0").unwrap().unwrap().holder, Holder::Other);
         }
-        child.kill();
+        child.end(true);
         while heard.recv_timeout(Duration::from_secs(30)).expect("a notice") != Notice::Unclaimed {}
         write(&mine, rows("mine", 1, [1])).unwrap();
         verify(&mine, &acknowledged, answered);

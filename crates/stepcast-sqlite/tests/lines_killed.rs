@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 
 use stepcast_core::backend::*;
 use stepcast_sqlite::SqliteBackend;
-use support::child::{Child, KILL, plan, say};
+use support::child::{Child, END, plan, say};
 use support::desk::Desk;
 use support::*;
 
@@ -45,28 +45,19 @@ fn child() {
     }
     assert!(desk.lines() > RUNS, "{} lines", desk.lines());
     backend.close().unwrap();
-    say("end");
+    say(END);
 }
 
 /// The last row that each run was told of, and whether the process was killed.
 fn die_at(folder: &Folder, fatal: u64) -> (Vec<Option<u64>>, bool) {
     let child = Child::start(&folder.store(), fatal);
     let mut last = vec![None; RUNS];
-    loop {
-        let said = child.hear();
-        match said.split(' ').collect::<Vec<_>>()[..] {
-            [KILL] => {
-                child.kill();
-                return (last, true);
-            }
-            ["end"] => {
-                child.wait();
-                return (last, false);
-            }
-            [run, n] => last[run.parse::<usize>().unwrap()] = Some(n.parse().unwrap()),
-            _ => panic!("{said}"),
-        }
-    }
+    let killed = child.listen(|said| match said.split(' ').collect::<Vec<_>>()[..] {
+        [run, n] => last[run.parse::<usize>().unwrap()] = Some(n.parse().unwrap()),
+        _ => panic!("{said}"),
+    });
+    child.end(killed);
+    (last, killed)
 }
 
 #[test]

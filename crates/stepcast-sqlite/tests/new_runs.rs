@@ -10,7 +10,7 @@ use std::time::Duration;
 use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
 use stepcast_sqlite::{FaultPoint, SqliteBackend, SqliteOptions};
-use support::child::{Child, KILL, plan, say};
+use support::child::{Child, END, plan, say};
 use support::*;
 
 /// A store whose writer stands at the begin of a transaction while somebody has the gate, so that what is sent meanwhile
@@ -221,28 +221,21 @@ fn child() {
         let _ = backend.claim(&["nobody"]);
     }
     backend.close().unwrap();
-    say("end");
+    say(END);
 }
 
 fn die_at(folder: &Folder, fatal: u64) -> (HashSet<String>, HashSet<String>) {
     let child = Child::start(&folder.store(), fatal);
     let (mut begun, mut ended) = (HashSet::new(), HashSet::new());
-    loop {
-        let said = child.hear();
+    let killed = child.listen(|said| {
         match said.split(' ').collect::<Vec<_>>()[..] {
-            [KILL] => {
-                child.kill();
-                return (begun, ended);
-            }
-            ["end"] => {
-                child.wait();
-                return (begun, ended);
-            }
             ["begun", run, "true"] => begun.insert(run.to_owned()),
             ["ended", run, "true"] => ended.insert(run.to_owned()),
             _ => panic!("{said}"),
         };
-    }
+    });
+    child.end(killed);
+    (begun, ended)
 }
 
 #[test]

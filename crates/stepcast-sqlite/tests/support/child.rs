@@ -13,7 +13,9 @@ use stepcast_sqlite::SqliteOptions;
 const PLAN: &str = "STEPCAST_SQLITE_CHILD_PLAN";
 
 /// What a child says before it stands still, to be killed.
-pub(crate) const KILL: &str = "kill";
+const KILL: &str = "kill";
+/// What it says last, if it comes so far.
+pub(crate) const END: &str = "end";
 
 /// In the child: the store, and options with which the writer stands still for good at the fault point that was chosen.
 /// Nothing elsewhere.
@@ -68,18 +70,23 @@ impl Child {
         Child { process, said }
     }
 
-    /// What it says next.
-    pub(crate) fn hear(&self) -> String {
-        self.said.recv_timeout(Duration::from_secs(60)).expect("a child that says something")
+    /// Hears what it says until it is at its end or stands still. Whether it is to be killed.
+    pub(crate) fn listen(&self, mut heard: impl FnMut(&str)) -> bool {
+        loop {
+            let said = self.said.recv_timeout(Duration::from_secs(60)).expect("a child that says something");
+            match &*said {
+                KILL => return true,
+                END => return false,
+                said => heard(said),
+            }
+        }
     }
 
-    pub(crate) fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    /// Waits for its end.
-    pub(crate) fn wait(mut self) {
+    /// Waits for its end, which comes at once if it is killed.
+    pub(crate) fn end(mut self, kill: bool) {
+        if kill {
+            self.process.kill().unwrap();
+        }
         self.process.wait().unwrap();
     }
 }
