@@ -52,7 +52,6 @@ impl ReceivesAll for Heard {
 struct Writer {
     number: usize,
     heard: Arc<Heard>,
-    of_all: Arc<dyn ReceivesAll>,
 }
 
 impl Receiver for Writer {
@@ -65,8 +64,8 @@ impl Receiver for Writer {
         }
     }
 
-    fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
-        Some(&self.of_all)
+    fn of_all(&self) -> Option<Arc<dyn ReceivesAll>> {
+        Some(Arc::clone(&self.heard) as Arc<dyn ReceivesAll>)
     }
 }
 
@@ -84,10 +83,7 @@ impl Store {
         let folder = Folder::new();
         let backend = SqliteBackend::open(folder.file()).expect("a store");
         let heard = Arc::<Heard>::default();
-        let writer = |number| {
-            let of_all = Arc::clone(&heard) as Arc<dyn ReceivesAll>;
-            Arc::new(Writer { number, heard: Arc::clone(&heard), of_all })
-        };
+        let writer = |number| Arc::new(Writer { number, heard: Arc::clone(&heard) });
         let writers = (0..writers).map(writer).collect();
         Self { backend, writers, heard, taken: Vec::new(), _folder: folder }
     }

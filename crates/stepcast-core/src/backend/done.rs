@@ -19,7 +19,7 @@ pub trait Receiver: Send + Sync {
     fn receive(self: Arc<Self>, receipt: Receipt);
 
     /// Where its batches are taken back with those of others, if that is better for it than to be told one by one.
-    fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
+    fn of_all(&self) -> Option<Arc<dyn ReceivesAll>> {
         None
     }
 }
@@ -86,7 +86,7 @@ impl Done {
     }
 
     /// As [`Receiver::of_all`].
-    pub fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
+    pub fn of_all(&self) -> Option<Arc<dyn ReceivesAll>> {
         match &self.0 {
             Some(Call::To(receiver)) => receiver.of_all(),
             Some(Call::Once(_)) | None => None,

@@ -44,14 +44,11 @@ pub(crate) struct Keeping {
 pub(super) struct Store {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) landing: Arc<Landing>,
-    /// The same.
-    of_all: Arc<dyn ReceivesAll>,
 }
 
 impl Store {
     pub(super) fn new(backend: Arc<dyn Backend>) -> Arc<Self> {
-        let landing = Arc::<Landing>::default();
-        Arc::new(Store { backend, of_all: Arc::clone(&landing) as Arc<dyn ReceivesAll>, landing })
+        Arc::new(Store { backend, landing: Arc::default() })
     }
 }
 
@@ -282,9 +279,9 @@ impl Receiver for RunShared {
         }
     }
 
-    fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
-        let store = &self.keeping()?.store;
-        store.landing.is_served().then_some(&store.of_all)
+    fn of_all(&self) -> Option<Arc<dyn ReceivesAll>> {
+        let landing = &self.keeping()?.store.landing;
+        landing.is_served().then(|| Arc::clone(landing) as Arc<dyn ReceivesAll>)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Runs that live in memory alone: the server keeps a handle of each, and of the last that ended.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
@@ -11,6 +10,7 @@ use stepcast::{
 };
 
 use super::live_run::{LiveRun, lock};
+use super::order::Order;
 use super::{InputQuery, InputView, Logged, RunDefinition, RunQuery, RunView, StartData};
 use crate::error::ApiError;
 
@@ -26,22 +26,6 @@ struct Inner {
     /// Tells of children, and of runs that ask.
     watch: RunWatch,
     order: Mutex<Order>,
-}
-
-/// Runs in the order in which they were started.
-#[derive(Debug, Default)]
-struct Order {
-    next: u64,
-    runs: BTreeMap<u64, Arc<LiveRun>>,
-    /// Those to ask next whether they have ended.
-    queue: VecDeque<u64>,
-    /// Those that are known to have ended, the first to go at the front.
-    ended: VecDeque<u64>,
-    /// Those that may have questions, open or answered, with the count of `told` when they were last told of.
-    asking: BTreeMap<u64, u64>,
-    told: u64,
-    /// The last number that a question was shown under.
-    next_input: u64,
 }
 
 /// How many runs of a list are looked at at once.
@@ -82,15 +66,14 @@ impl LiveRuns {
         {
             return Arc::clone(&known);
         }
-        let number = order.next;
-        order.next += 1;
-        let live = Arc::new(LiveRun::new(run, workflow.to_owned(), number, start));
-        order.runs.insert(number, Arc::clone(&live));
-        order.queue.push_back(number);
+        let live = order.add(|number| LiveRun::new(run, workflow.to_owned(), number, start));
         if let Some(former) = self.0.known.insert(id, Arc::clone(&live)) {
-            order.runs.remove(&former.number);
+            order.remove(former.number);
         }
-        let gone = self.forget(&mut order);
+        let gone = order.forget(self.0.keep_ended);
+        for live in &gone {
+            self.0.known.remove_if(live.run.run_id(), |_, known| known.number == live.number);
+        }
         drop(order);
         drop(gone);
         live
@@ -109,42 +92,16 @@ impl LiveRuns {
                     self.enter(run, &workflow, None)
                 }
             };
-            let mut order = lock(&self.0.order);
-            order.told += 1;
-            let told = order.told;
-            order.asking.insert(live.number, told);
+            lock(&self.0.order).asks(live.number);
         }
     }
 
     /// Ids of a run's children.
     pub(super) fn children(&self, run: &RunId, ended: bool, limit: usize) -> Vec<RunId> {
         self.look();
-        let order = lock(&self.0.order);
-        let children =
-            order.runs.values().map(|live| &live.run).filter(|child| child.parent_id().as_ref() == Some(run));
-        children.filter(|child| ended || !child.is_done()).map(|child| child.run_id().clone()).take(limit).collect()
-    }
-
-    /// Takes out old runs that have ended, if there are more of them than are kept. Each start asks two whether they have,
-    /// so it keeps up.
-    fn forget(&self, order: &mut Order) -> Vec<Arc<LiveRun>> {
-        for _ in 0..2 {
-            let Some(number) = order.queue.pop_front() else { break };
-            match order.runs.get(&number) {
-                None => {}
-                Some(live) if live.run.is_done() => order.ended.push_back(number),
-                Some(_) => order.queue.push_back(number),
-            }
-        }
-        let mut gone = Vec::new();
-        while order.ended.len() > self.0.keep_ended {
-            let Some(number) = order.ended.pop_front() else { break };
-            if let Some(live) = order.runs.remove(&number) {
-                self.0.known.remove_if(live.run.run_id(), |_, known| known.number == number);
-                gone.push(live);
-            }
-        }
-        gone
+        let children = lock(&self.0.order).children(run);
+        let children = children.iter().filter(|child| ended || !child.run.is_done());
+        children.map(|child| child.run.run_id().clone()).take(limit).collect()
     }
 
     /// The run, whether it was started here or is the child of one that was.
@@ -186,11 +143,7 @@ impl LiveRuns {
         self.look();
         let (mut found, mut below) = (Vec::new(), after.unwrap_or(u64::MAX));
         while found.len() < limit {
-            let some: Vec<_> = {
-                let order = lock(&self.0.order);
-                let older = order.runs.range(..below).rev();
-                older.take(PAGE.max(limit - found.len())).map(|(_, live)| Arc::clone(live)).collect()
-            };
+            let some = lock(&self.0.order).below(below, PAGE.max(limit - found.len()));
             let Some(last) = some.last() else { break };
             below = last.number;
             let views = some.iter().map(|live| live.view()).filter(|view| query.takes(view));
@@ -199,9 +152,8 @@ impl LiveRuns {
         found
     }
 
-    pub(super) fn newest(&self, is: impl Fn(&RunId) -> bool) -> Option<RunId> {
-        let order = lock(&self.0.order);
-        order.runs.values().rev().map(|live| live.run.run_id()).find(|id| is(id)).cloned()
+    pub(super) fn newest(&self, name: &str, is: impl Fn(&RunId) -> bool) -> Option<RunId> {
+        lock(&self.0.order).newest(name, is)
     }
 
     pub(super) async fn events(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Logged>, ApiError> {
@@ -239,21 +191,14 @@ impl LiveRuns {
             Some(run) => vec![(self.get(&RunId::from(run.as_str()))?, None)],
             None => {
                 self.look();
-                let mut order = lock(&self.0.order);
-                let Order { runs, asking, .. } = &mut *order;
-                asking.retain(|number, _| runs.contains_key(number));
-                asking.iter().filter_map(|(number, told)| Some((Arc::clone(runs.get(number)?), Some(*told)))).collect()
+                lock(&self.0.order).asking().map(|(live, told)| (live, Some(told))).collect()
             }
         };
         let mut found = Vec::new();
         for (live, told) in runs {
             let inputs = live.inputs().await;
             if let (true, Some(told)) = (inputs.is_empty(), told) {
-                let mut order = lock(&self.0.order);
-                // Unless it was told of anew meanwhile.
-                if order.asking.get(&live.number) == Some(&told) {
-                    order.asking.remove(&live.number);
-                }
+                lock(&self.0.order).asks_nothing(live.number, told);
             }
             found.extend(inputs.into_iter().map(|input| (Arc::clone(&live), input)));
         }
@@ -315,7 +260,7 @@ impl LiveRuns {
         // While it is alive it would be found again.
         let _ = live.run.outcome().await;
         self.0.known.remove_if(run, |_, known| known.number == live.number);
-        lock(&self.0.order).runs.remove(&live.number);
+        lock(&self.0.order).remove(live.number);
         Ok(())
     }
 }

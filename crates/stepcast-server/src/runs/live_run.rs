@@ -17,6 +17,8 @@ pub(super) struct LiveRun {
     pub(super) run: AnyRun,
     pub(super) workflow: String,
     pub(super) number: u64,
+    /// The run that started it as its child.
+    pub(super) parent: Option<RunId>,
     /// The data of its start event; of a child it is not known.
     pub(super) start: Option<Value>,
     /// Its workflow, which that of a child need not be registered as.
@@ -36,6 +38,7 @@ impl LiveRun {
     pub(super) fn new(run: AnyRun, workflow: String, number: u64, start: Option<Value>) -> Self {
         LiveRun {
             def: run.definition(),
+            parent: run.parent_id(),
             run,
             workflow,
             number,
@@ -105,7 +108,7 @@ impl LiveRun {
         let mut view = RunView {
             id: self.run.run_id().clone(),
             workflow: self.workflow.clone(),
-            parent: self.run.parent_id().map(String::from),
+            parent: self.parent.as_ref().map(RunId::to_string),
             status: RunStatus::Running,
             failures: 0,
             result: None,

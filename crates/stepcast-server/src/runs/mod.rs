@@ -4,6 +4,7 @@ mod follow;
 mod input;
 mod live;
 mod live_run;
+mod order;
 mod start;
 mod stored;
 mod view;
@@ -116,10 +117,11 @@ impl Runs {
         }
     }
 
-    /// The newest run with an id that `is` takes, where runs live in memory alone; `None` where a backend keeps them.
-    pub(crate) fn newest_in_memory(&self, is: impl Fn(&RunId) -> bool) -> Option<Option<RunId>> {
+    /// The newest run that `is` takes, of those whose id is `name`, or `name`, a colon and more, where runs live in memory
+    /// alone; `None` where a backend keeps them.
+    pub(crate) fn newest_in_memory(&self, name: &str, is: impl Fn(&RunId) -> bool) -> Option<Option<RunId>> {
         match &self.kept {
-            Kept::Live(live) => Some(live.newest(is)),
+            Kept::Live(live) => Some(live.newest(name, is)),
             Kept::Stored(_) => None,
         }
     }

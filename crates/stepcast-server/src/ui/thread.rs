@@ -27,7 +27,7 @@ impl Thread {
                 format!("A thread is named by 1 to {LONGEST} ASCII letters, digits and marks without slashes.");
             return Err(ApiError::bad_request("invalid_thread", detail));
         }
-        let (turns, last) = match runs.newest_in_memory(|id| turn_of(name, id).is_some()) {
+        let (turns, last) = match runs.newest_in_memory(name, |id| turn_of(name, id).is_some()) {
             Some(None) => (0, None),
             Some(Some(id)) => (turn_of(name, &id).unwrap_or(1), found(runs, &id).await?),
             None => newest_stored(runs, name).await?,

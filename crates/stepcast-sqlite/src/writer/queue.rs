@@ -77,7 +77,7 @@ impl Jobs {
 
     /// As `send`, for a batch: most go with others in one piece.
     pub(crate) fn write(&self, owed: Owed) -> bool {
-        let of_all = owed.done.of_all().cloned();
+        let of_all = owed.done.of_all();
         let fits = of_all.is_some() && Lines::suit(&owed.batch);
         self.put((owed, of_all), |Waiting { jobs, lines, .. }, (owed, of_all)| {
             // Pieces are taken whole, with the jobs before them.

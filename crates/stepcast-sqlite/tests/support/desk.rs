@@ -13,14 +13,13 @@ pub(crate) struct Desk(AtomicUsize);
 struct Slot {
     at: usize,
     told: mpsc::Sender<(usize, Receipt)>,
-    of_all: Arc<dyn ReceivesAll>,
+    desk: Arc<Desk>,
 }
 
 impl Desk {
     /// What tells `told` of a batch, with its number.
     pub(crate) fn tell(self: &Arc<Self>, at: usize, told: mpsc::Sender<(usize, Receipt)>) -> Done {
-        let of_all = Arc::clone(self) as Arc<dyn ReceivesAll>;
-        Done::to(Arc::new(Slot { at, told, of_all }))
+        Done::to(Arc::new(Slot { at, told, desk: Arc::clone(self) }))
     }
 
     /// How many batches came back together that only bring rows.
@@ -42,7 +41,7 @@ impl Receiver for Slot {
         let _ = self.told.send((self.at, receipt));
     }
 
-    fn of_all(&self) -> Option<&Arc<dyn ReceivesAll>> {
-        Some(&self.of_all)
+    fn of_all(&self) -> Option<Arc<dyn ReceivesAll>> {
+        Some(Arc::clone(&self.desk) as Arc<dyn ReceivesAll>)
     }
 }
