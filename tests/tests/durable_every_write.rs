@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use every_write::flows::{Calls, Go, Other, register};
 use serde_json::{Value, json};
-use stepcast::backend::{Backend, InputFilter, MemoryBackend, RunStatus};
+use stepcast::backend::{Backend, InputFilter, MemoryBackend, RunRecord, RunStatus};
 use stepcast::prelude::*;
 use stepcast::{AnyEvent, RunError, RunId, Runtime};
 use support::failing::Failing;
@@ -35,10 +35,16 @@ struct Case {
     timeout: Option<u64>,
     /// Whether the process is stopped a second time.
     twice: bool,
+    /// Whether letters come only once its child is at work.
+    late: bool,
 }
 
 const fn case(flow: &'static str, n: u64) -> Case {
-    Case { flow, n, letters: &[], choices: &[], timeout: None, twice: true }
+    Case { flow, n, letters: &[], choices: &[], timeout: None, twice: true, late: false }
+}
+
+const fn parent(n: u64) -> Case {
+    Case { late: true, ..case("Guardian", n) }
 }
 
 /// What a run came to.
@@ -79,11 +85,12 @@ impl World {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         let tokio = tokio.expect("a runtime");
         let failing = Failing::after(Arc::new(self.memory.beside()), writes);
+        failing.letters.store(true, Ordering::SeqCst);
         let backend: Arc<dyn Backend> = failing.clone();
         let ended = tokio.block_on(async {
             let runtime = Runtime::on(backend);
             register(&runtime, &self.calls);
-            self.play(&runtime).await
+            self.play(&runtime, &failing).await
         });
         tokio.shutdown_background();
         failing.close().expect("it closes");
@@ -92,7 +99,7 @@ impl World {
     }
 
     /// Whether the run came to its end in this process.
-    async fn play(&self, runtime: &Runtime) -> bool {
+    async fn play(&self, runtime: &Runtime, failing: &Failing) -> bool {
         let id = RunId::from("run");
         let case = self.case;
         let mut letters: Vec<&str> = case.letters.to_vec();
@@ -111,9 +118,19 @@ impl World {
         };
         for turn in 0..2_000 {
             if run.is_done() {
-                return !matches!(run.outcome().await, Err(RunError::Storage { .. }));
+                if matches!(run.outcome().await, Err(RunError::Storage { .. })) {
+                    return false;
+                }
+                // Those that it began end with it.
+                if self.others().iter().all(|run| run.status.is_end()) {
+                    return true;
+                }
             }
-            if let Some(letter) = letters.first()
+            if turn > 100 && failing.left.load(Ordering::SeqCst) == 0 {
+                return false;
+            }
+            if (!case.late || self.others().iter().any(|run| self.has_events(&run.run)))
+                && let Some(letter) = letters.first()
                 && deliver(runtime, &id, letter).await
             {
                 letters.remove(0);
@@ -144,6 +161,16 @@ impl World {
         }
     }
 
+    fn others(&self) -> Vec<RunRecord> {
+        let mut all = self.memory.runs(&Default::default(), None, 1_000).expect("they are read");
+        all.retain(|run| &*run.run != "run");
+        all
+    }
+
+    fn has_events(&self, run: &str) -> bool {
+        self.memory.last_seq(run).expect("it is read") > 0
+    }
+
     fn of(&self) -> String {
         format!("{} {:?}, writes {:?}", self.case.flow, self.case.choices, self.history)
     }
@@ -171,10 +198,8 @@ impl World {
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "{}: gaps", self.of());
         let mut stream: Vec<String> = rows.into_iter().map(|row| row.json).collect();
         stream.sort();
-        let all = self.memory.runs(&Default::default(), None, 1_000).expect("they are read");
-        let mut others: Vec<String> = all
-            .into_iter()
-            .filter(|other| &*other.run != "run")
+        let others = self.others().into_iter();
+        let mut others: Vec<String> = others
             .map(|other| format!("{} {:?} {:?} {:?}", other.workflow, other.status, other.result, other.error))
             .collect();
         others.sort();
@@ -280,5 +305,9 @@ cases! {
     heavy_steps: case("Heavy", 3);
     a_run_that_times_out: Case { timeout: Some(30), ..case("Endless", 1) };
     a_run_that_is_cancelled: Case { letters: &["cancel"], ..case("Endless", 0) };
+    a_parent_that_ends_before_its_child: Case { letters: &["go"], ..parent(0) };
+    a_parent_that_ends_while_its_child_works: Case { letters: &["go"], ..parent(1) };
+    a_parent_that_is_cancelled: Case { letters: &["cancel"], ..parent(0) };
+    a_parent_that_is_cancelled_while_its_child_works: Case { letters: &["cancel"], ..parent(1) };
     a_run_that_is_cancelled_at_work: Case { letters: &["cancel"], ..case("Endless", 1) };
 }

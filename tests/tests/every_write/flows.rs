@@ -559,10 +559,31 @@ impl Endless {
     }
 }
 
+/// Ends before its child does, which never does.
+pub struct Guardian(pub Calls);
+
+#[workflow(Begin => Done)]
+impl Guardian {
+    #[step]
+    async fn split(&self, ev: Begin) -> (Left, Right) {
+        (Left { n: ev.n }, Right { n: ev.n })
+    }
+    #[step]
+    async fn run(&self, left: Left, ctx: Context) -> Result<Option<Done>> {
+        ctx.write_event_to_stream(note("begins"));
+        Ok(Some(ctx.run_child(Endless(self.0.clone()), Begin { n: left.n }).await?))
+    }
+    #[step(waits(Go))]
+    async fn end(&self, _right: Right, ctx: Context) -> Result<Option<Done>> {
+        let go = ctx.wait_for_event::<Go>().await?;
+        Ok(Some(done(go.who)))
+    }
+}
+
 /// Registers all of them.
 pub fn register(runtime: &Runtime, calls: &Calls) {
     macro_rules! all {
         ($($flow:ident)*) => { $(runtime.register($flow(calls.clone())).expect(stringify!($flow));)* };
     }
-    all!(Chain Fan Nested Market Join Retry Catch Pause Waits Ask Returned Collects Parent Child Grand BadParent Fails Heavy Endless);
+    all!(Chain Fan Nested Market Join Retry Catch Pause Waits Ask Returned Collects Parent Child Grand BadParent Fails Heavy Endless Guardian);
 }

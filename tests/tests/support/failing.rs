@@ -2,7 +2,7 @@
 
 #![allow(dead_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use stepcast::backend::*;
@@ -20,6 +20,8 @@ pub struct Failing {
     pub failed: AtomicU64,
     /// So many writes fail at the most.
     pub most: AtomicU64,
+    /// Letters fail too, once writes do: the process is gone.
+    pub letters: AtomicBool,
     how: How,
 }
 
@@ -86,7 +88,7 @@ impl Failing {
 
     fn made(inner: Arc<dyn Backend>, writes: u64, only: &'static str, how: How) -> Arc<Failing> {
         let (left, failed, most) = (AtomicU64::new(writes), AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        Arc::new(Failing { inner, left, only, failed, most, how })
+        Arc::new(Failing { inner, left, only, failed, most, letters: AtomicBool::new(false), how })
     }
 
     /// From now on, all writes succeed.
@@ -152,6 +154,9 @@ impl Backend for Failing {
         self.inner.answer(answer)
     }
     fn send(&self, letter: Letter) -> Result<Sent, SendError> {
+        if self.letters.load(Ordering::SeqCst) && self.left.load(Ordering::SeqCst) == 0 {
+            return Err(StorageError::Closed.into());
+        }
         self.inner.send(letter)
     }
     fn mail(&self, run: &str, after: u64) -> Result<Vec<Mail>, LoadError> {

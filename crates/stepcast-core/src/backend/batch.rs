@@ -32,6 +32,9 @@ pub struct Batch {
     /// Letters to other runs, sent with the batch or not at all. One to a run that is unknown or has ended is dropped, as is
     /// one that its run got before, and an event that finds the mailbox full; the batch fails for none of them.
     pub letters: Vec<Letter>,
+    /// The run ends, and its children with it: each that has not ended is left a [`MailKind::Cancel`](super::MailKind::Cancel)
+    /// letter, however many letters it has.
+    pub ends_children: bool,
     /// What stands for all journal rows up to one; these are then deleted.
     pub snapshot: Option<Box<SnapshotRow>>,
     /// The run's next deadline, if that changed.
@@ -58,6 +61,7 @@ impl Batch {
             inputs: Vec::new(),
             taken: Vec::new(),
             letters: Vec::new(),
+            ends_children: false,
             snapshot: None,
             due: None,
             status: None,
@@ -81,6 +85,7 @@ impl Batch {
             && self.inputs.is_empty()
             && self.taken.is_empty()
             && self.letters.is_empty()
+            && !self.ends_children
             && self.snapshot.is_none()
             && self.due.is_none()
             && self.status.is_none()
@@ -95,7 +100,7 @@ pub struct NewRun {
     pub workflow: String,
     /// The structural description of the workflow, as JSON.
     pub description: String,
-    /// The run that this one is a child of.
+    /// The run that this one is a child of. If that has ended, the new run finds a letter that cancels it.
     pub parent: Option<Arc<str>>,
     /// The start event, as JSON.
     pub start: String,

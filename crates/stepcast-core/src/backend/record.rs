@@ -255,6 +255,11 @@ impl Letter {
         Letter { run, kind: MailKind::Wake, json: "null".to_owned(), dedup: None, at }
     }
 
+    /// A request to end.
+    pub fn cancel(run: Arc<str>, at: Time) -> Self {
+        Letter { kind: MailKind::Cancel, ..Letter::wake(run, at) }
+    }
+
     /// Word for a run that its child `child` has ended; delivered once.
     pub fn ended(run: Arc<str>, child: &str, at: Time) -> Self {
         Letter { dedup: Some(format!("ended {child}")), ..Letter::wake(run, at) }

@@ -40,11 +40,8 @@ impl Dispatch {
                 child.post(Message::Cancel);
             }
         }
-        if let (Some(keeping), Some(link)) = (self.env.run.keeping(), self.env.run.link()) {
+        if let (true, Some(link)) = (self.env.run.keeping().is_some(), self.env.run.link()) {
             link.has_ended(self.env.run.id());
-            if keeping.has_children.load(Ordering::Relaxed) {
-                link.cancel_children(self.env.run.id());
-            }
         }
         for entry in core.entries.iter_mut().filter_map(Option::as_deref_mut) {
             if let Some(shared) = &entry.shared {

@@ -8,7 +8,6 @@ use stepcast_core::backend::*;
 use stepcast_core::engine::Time;
 use stepcast_core::journal::{Checkpoint, Kept, Logs, describe};
 
-use super::aside::cancel_children;
 use super::{AttachError, Found, Host, Keeping, ask, claim, load, load_claimed, new_run};
 use crate::dispatch::Journal;
 use crate::exec::OpLog;
@@ -297,18 +296,6 @@ impl RuntimeLink {
         if let Some(inner) = self.inner() {
             inner.drained.notify_waiters();
         }
-    }
-
-    /// A run has ended: its children in the store end with it.
-    pub(crate) fn cancel_children(&self, run: &RunId) {
-        let Some(host) = self.inner().and_then(|inner| inner.host.clone()) else { return };
-        let parent: Arc<str> = Arc::from(run.as_str());
-        tokio::spawn(async move {
-            let asked = ask(host.backend(), move |backend| cancel_children(backend, parent));
-            if let Some(Err(error)) = asked.await {
-                tracing::warn!(target: "stepcast", %error, "the children of a run that has ended could not be cancelled");
-            }
-        });
     }
 
     /// The run will not come back.

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -160,9 +159,6 @@ async fn end(run: &Arc<RunShared>, error: RunError) {
         }
     };
     run.finish(end);
-    if let (true, Some(link)) = (keeping.has_children.load(Ordering::Relaxed), run.link()) {
-        link.cancel_children(id);
-    }
 }
 
 /// Ends a run that nobody drives. Blocks.
@@ -175,6 +171,7 @@ fn end_stored(backend: &dyn Backend, id: &RunId, event: &AnyEvent, status: Statu
     let json = serde_json::to_string(&event.to_envelope()).unwrap_or_else(|_| "null".to_owned());
     batch.events.push(StreamRow { seq: stored.last_seq + 1, tag: event.tag().to_owned(), json, at: now });
     batch.status = Some(status);
+    batch.ends_children = true;
     batch.letters.extend(stored.record.parent.map(|parent| Letter::ended(parent, &batch.run, now)));
     write(backend, batch).map_err(|error| AttachError::Storage(StorageError::Other { source: Arc::new(error) }))
 }
@@ -188,20 +185,11 @@ pub(super) fn end_orphan(backend: &dyn Backend, child: &RunRecord) -> Result<boo
     }
     if backend.mail(&child.run, 0)?.iter().any(|mail| mail.kind == MailKind::Cancel) {
         let end = RunEnd::refused(RunError::Cancelled, clock::now());
-        end_stored(backend, &RunId::from(Arc::clone(&child.run)), &end.terminal_event(), status_of(&end))?;
-        cancel_children(backend, Arc::clone(&child.run))?;
+        match end_stored(backend, &RunId::from(Arc::clone(&child.run)), &end.terminal_event(), status_of(&end)) {
+            // Another process ends it.
+            Ok(()) | Err(AttachError::Claim(ClaimError::Ended { .. } | ClaimError::Held { .. })) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(true)
-}
-
-/// Asks the children of a run to end. Blocks.
-pub(super) fn cancel_children(backend: &dyn Backend, parent: Arc<str>) -> Result<(), StorageError> {
-    let statuses = vec![RunStatus::Running, RunStatus::Waiting];
-    let filter = RunFilter { parent: Some(parent), statuses, ..RunFilter::default() };
-    for child in backend.runs(&filter, None, usize::MAX)? {
-        let json = "null".to_owned();
-        // One that has ended meanwhile needs no letter.
-        let _ = backend.send(Letter { run: child.run, kind: MailKind::Cancel, json, dedup: None, at: clock::now() });
-    }
-    Ok(())
 }

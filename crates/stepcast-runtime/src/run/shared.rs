@@ -256,6 +256,11 @@ impl RunShared {
             children.reserve(room);
         }
         children.push(Arc::downgrade(child));
+        drop(children);
+        // One that comes after the end has missed what the others were told. A backend tells it by itself.
+        if self.keeping().is_none() && self.has_ended() {
+            child.post(Message::Cancel);
+        }
     }
 
     /// As [`take_child`](Self::take_child), of a run that may be one already.

@@ -38,6 +38,9 @@ impl Work<'_> {
         allowed!(self.check_events(&mut held, batch));
         if let Some(new) = &batch.created {
             held.key = allowed!(self.create(batch, new));
+            if let Some(parent) = &new.parent {
+                held.plain &= !self.cancel_late_child(held.key, batch, parent)?;
+            }
         }
         self.append_rows(&mut held, batch)?;
         if !batch.events.is_empty() {
@@ -52,6 +55,9 @@ impl Work<'_> {
                 allowed!(self.put_snapshot(&mut held, batch, snapshot));
             }
             self.change_run(&held, batch)?;
+            if batch.ends_children {
+                self.cancel_children(batch)?;
+            }
             if !batch.letters.is_empty() {
                 self.flush_runs()?;
             }

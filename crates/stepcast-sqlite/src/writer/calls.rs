@@ -103,7 +103,7 @@ impl Work<'_> {
         Ok(Ok(Sent::New(id)))
     }
 
-    fn post(&self, key: i64, kind: MailKind, json: &str, dedup: Option<&str>, at: Time) -> Stored<u64> {
+    pub(super) fn post(&self, key: i64, kind: MailKind, json: &str, dedup: Option<&str>, at: Time) -> Stored<u64> {
         let (kind, input) = mail_code(kind);
         let sql = "INSERT INTO mailbox(run, kind, input, json, dedup, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
         run(self.conn, sql, params![key, kind, input, json, dedup, db(at.0)])?;

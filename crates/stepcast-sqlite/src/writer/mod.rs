@@ -4,6 +4,7 @@ mod append;
 mod batch;
 mod cache;
 mod calls;
+mod children;
 mod create;
 mod ends;
 mod group;

@@ -1,6 +1,7 @@
 //! What every backend does, on each of them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod children;
 mod inputs;
 mod leases;
 mod mail;
@@ -9,6 +10,7 @@ mod runs;
 mod support;
 mod upkeep;
 
+use children::*;
 use inputs::*;
 use leases::*;
 use mail::*;
@@ -64,6 +66,8 @@ on_every_backend! {
     letters_are_deduplicated
     a_full_mailbox_refuses_all_but_a_wake
     letters_go_with_their_batch
+    children_are_cancelled_with_the_end_of_their_parent
+    a_child_that_comes_after_the_end_of_its_parent_is_cancelled
     runs_are_listed_in_pages
     inputs_are_listed_in_pages
     purged_runs_are_gone

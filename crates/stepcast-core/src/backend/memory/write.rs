@@ -12,8 +12,16 @@ impl World {
     /// Says to which runs letters went.
     pub(super) fn write(&mut self, me: u64, mut batch: Batch) -> Result<Vec<Arc<str>>, WriteError> {
         let letters = std::mem::take(&mut batch.letters);
+        let (run, at, ends_children) = (Arc::clone(&batch.run), batch.at, batch.ends_children);
+        let parent = batch.created.as_ref().and_then(|new| new.parent.clone());
         self.write_run(me, batch)?;
-        let mut sent = Vec::new();
+        let mut sent = if ends_children { self.children_of(&run) } else { Vec::new() };
+        if parent.is_some_and(|parent| self.runs.get(&parent).is_some_and(|parent| parent.status.is_end())) {
+            sent.push(run);
+        }
+        for child in &sent {
+            self.leave(Letter::cancel(Arc::clone(child), at));
+        }
         for letter in letters {
             let run = letter.run.clone();
             // A letter that cannot be delivered is no reason to fail the sender.
@@ -92,8 +100,7 @@ impl World {
     }
 
     pub(super) fn send(&mut self, letter: Letter) -> Result<Sent, SendError> {
-        let number = self.number();
-        let Some(run) = self.runs.get_mut(&letter.run) else {
+        let Some(run) = self.runs.get(&letter.run) else {
             return Err(SendError::UnknownRun { run: letter.run });
         };
         if letter.dedup.as_deref().is_some_and(|id| run.knows(id)) {
@@ -105,9 +112,25 @@ impl World {
         if run.mail.len() >= MAILBOX_LIMIT && letter.kind != MailKind::Wake {
             return Err(SendError::MailboxFull { run: letter.run, limit: MAILBOX_LIMIT });
         }
-        let mail = Mail { id: number, kind: letter.kind, json: letter.json, at: letter.at, trace: None };
-        run.mail.push_back((letter.dedup, mail));
-        Ok(Sent::New(number))
+        Ok(Sent::New(self.leave(letter)))
+    }
+
+    /// Puts a letter into the mailbox of a run that takes it, and gives its number.
+    fn leave(&mut self, letter: Letter) -> u64 {
+        let number = self.number();
+        if let Some(run) = self.runs.get_mut(&letter.run) {
+            let mail = Mail { id: number, kind: letter.kind, json: letter.json, at: letter.at, trace: None };
+            run.mail.push_back((letter.dedup, mail));
+        }
+        number
+    }
+
+    /// Children of a run that have not ended.
+    fn children_of(&self, parent: &Arc<str>) -> Vec<Arc<str>> {
+        let is_one = |run: &&Arc<str>| {
+            self.runs.get(*run).is_some_and(|run| run.new.parent.as_ref() == Some(parent) && !run.status.is_end())
+        };
+        self.order.values().filter(is_one).cloned().collect()
     }
 
     pub(super) fn purge(&mut self, id: &str) -> Result<(), PurgeError> {

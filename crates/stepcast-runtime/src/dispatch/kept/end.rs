@@ -52,6 +52,8 @@ impl Dispatch {
             Ok(stop) if last.meta().is_some_and(|meta| meta.hash == stop.meta().hash) => completed(&end, fields),
             _ => status_of(&end),
         });
+        journal.batch.ends_children =
+            self.env.run.keeping().is_some_and(|keeping| keeping.has_children.load(Ordering::Relaxed));
         journal.waits = false;
         journal.wake_parent(now);
         journal.held.push(Held::Finish(Box::new(end)));
@@ -108,9 +110,6 @@ impl Dispatch {
     pub(in crate::dispatch) fn stop(&mut self, core: &mut RunCore, error: RunError) {
         if let Some(rare) = self.env.run.rare_if_any() {
             lock(&rare.children).clear();
-        }
-        if let Some(keeping) = self.env.run.keeping() {
-            keeping.has_children.store(false, Ordering::Relaxed);
         }
         core.let_go(&self.env.run);
         self.conclude(core, RunEnd::refused(error.clone(), clock::now()));

@@ -1,0 +1,46 @@
+//! Children end with their parents.
+
+use std::sync::Arc;
+
+use stepcast_core::backend::{Batch, MailKind, Notice};
+use stepcast_core::engine::Time;
+
+use super::FaultPoint;
+use super::work::Work;
+use crate::sql::{FIRST_END, Stored, all, first};
+
+impl Work<'_> {
+    /// Leaves each child of the batch's run that has not ended a letter that cancels it.
+    pub(super) fn cancel_children(&mut self, batch: &Batch) -> Stored<()> {
+        self.flush_runs()?;
+        let sql = format!("SELECT id, run FROM runs WHERE parent = ?1 AND status < {FIRST_END}");
+        let children = all(self.conn, &sql, [&*batch.run], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        for (key, child) in children {
+            self.cancel_child(key, &Arc::from(child), batch.at)?;
+        }
+        Ok(())
+    }
+
+    /// Cancels a new child whose parent ended before it came. Whether it did.
+    pub(super) fn cancel_late_child(&mut self, key: i64, batch: &Batch, parent: &str) -> Stored<bool> {
+        // Nothing is noted of a run that has ended.
+        if self.held.get(parent).is_some_and(|noted| self.is_fresh(&noted.get())) {
+            return Ok(false);
+        }
+        self.flush_runs()?;
+        let status = first(self.conn, "SELECT status FROM runs WHERE run = ?1", [parent], |row| row.get::<_, i64>(0))?;
+        let is_late = status.is_some_and(|status| status >= FIRST_END);
+        if is_late {
+            self.cancel_child(key, &batch.run, batch.at)?;
+        }
+        Ok(is_late)
+    }
+
+    fn cancel_child(&mut self, key: i64, child: &Arc<str>, at: Time) -> Stored<()> {
+        self.post(key, MailKind::Cancel, "null", None, at)?;
+        self.has_mail(child);
+        self.notices.push(Notice::Mail(Arc::clone(child)));
+        self.fault(FaultPoint::Statement);
+        Ok(())
+    }
+}
