@@ -186,46 +186,6 @@ async fn a_child_is_cancelled_with_its_parent() {
     assert_eq!((child.began.load(Ordering::SeqCst), child.ended.load(Ordering::SeqCst)), (1, 0));
 }
 
-/// A child that begins just as its parent ends, in another step.
-#[tokio::test(start_paused = true)]
-async fn a_child_that_begins_as_its_parent_ends_ends_too() {
-    struct Hasty(Arc<Child>);
-
-    #[workflow(Begin => Done)]
-    impl Hasty {
-        #[step]
-        async fn split(&self, ev: Begin) -> (Item, Found) {
-            (Item { n: ev.n }, Found { text: String::new() })
-        }
-        #[step]
-        async fn start(&self, item: Item, ctx: Context) -> Result<Option<Done>> {
-            for _ in 0..item.n {
-                tokio::task::yield_now().await;
-            }
-            Ok(ctx.run_child(Arc::clone(&self.0), Begin { n: 101 }).await.ok())
-        }
-        #[step]
-        async fn end(&self, _found: Found) -> Done {
-            for _ in 0..16 {
-                tokio::task::yield_now().await;
-            }
-            done("over")
-        }
-    }
-
-    let mut begun = 0;
-    for n in 0..32 {
-        let child = Arc::new(Child::default());
-        let run = Hasty(Arc::clone(&child)).run(Begin { n });
-        assert_eq!(within(run.result()).await.unwrap(), done("over"));
-        // More than the grace, and less than the child takes.
-        after(1_000).await;
-        begun += child.began.load(Ordering::SeqCst);
-        assert!(run.children().is_empty(), "begun after {n} turns, the child lives on");
-    }
-    assert!((1..32).contains(&begun), "{begun} of 32 began in time");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_childs_question_is_visible_and_answered_on_the_parent() {
     let (_, flow) = parent();
