@@ -580,10 +580,29 @@ impl Guardian {
     }
 }
 
+/// Gives a child up, and ends long after that.
+pub struct Abandons(pub Calls);
+
+#[workflow(Begin => Done)]
+impl Abandons {
+    #[step]
+    async fn run(&self, ev: Begin, ctx: Context) -> Result<Item> {
+        let child = ctx.run_child(Endless(self.0.clone()), Begin { n: ev.n });
+        let given_up = tokio::time::timeout(Duration::from_secs(5), child).await.is_err();
+        ctx.write_event_to_stream(note(given_up));
+        Ok(Item { n: ev.n })
+    }
+    #[step(waits(Go))]
+    async fn end(&self, _item: Item, ctx: Context) -> Result<Done> {
+        let go = ctx.wait_for_event::<Go>().await?;
+        Ok(done(go.who))
+    }
+}
+
 /// Registers all of them.
 pub fn register(runtime: &Runtime, calls: &Calls) {
     macro_rules! all {
         ($($flow:ident)*) => { $(runtime.register($flow(calls.clone())).expect(stringify!($flow));)* };
     }
-    all!(Chain Fan Nested Market Join Retry Catch Pause Waits Ask Returned Collects Parent Child Grand BadParent Fails Heavy Endless Guardian);
+    all!(Chain Fan Nested Market Join Retry Catch Pause Waits Ask Returned Collects Parent Child Grand BadParent Fails Heavy Endless Guardian Abandons);
 }

@@ -94,13 +94,14 @@ impl Runtime {
         options: RunOptions,
         parent: Option<&Arc<RunShared>>,
     ) -> AnyRun {
-        let (restored, journal, has_children) = match loaded {
-            Found::Ended(restored) => (*restored, None, false),
-            Found::Alive(loaded) => (loaded.restored, Some(loaded.journal), loaded.has_children),
+        let (restored, journal) = match loaded {
+            Found::Ended(restored) => (*restored, None),
+            Found::Alive(loaded) => (loaded.restored, Some(loaded.journal)),
         };
         let keeping = Keeping::new(host, journal);
         let _ = keeping.recorded.set(Ok(()));
-        keeping.has_children.store(has_children, Ordering::Relaxed);
+        // Steps that are over may have left some, of which the journal need not say anything any more.
+        keeping.has_children.store(true, Ordering::Relaxed);
         let begin = Begin::Restored(Box::new(restored));
         let run = self.launch_kept(found, begin, options, id, Some(keeping), parent);
         if let Some(parent) = parent {

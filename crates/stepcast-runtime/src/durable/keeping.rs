@@ -28,7 +28,7 @@ pub(crate) struct Keeping {
     has_reloaded: AtomicBool,
     /// Whether it is settled that the store has the run, and if it has not, why.
     pub(crate) recorded: OnceLock<Result<(), Arc<WriteError>>>,
-    /// Whether the run ever had a child.
+    /// Whether the run may have had a child.
     pub(crate) has_children: AtomicBool,
     /// Whether a step ever wrote what is only shown in passing.
     pub(crate) shows_passing: AtomicBool,

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use stepcast_core::backend::*;
-use stepcast_core::engine::{OpKind, RunState};
+use stepcast_core::engine::RunState;
 use stepcast_core::journal::{Checkpoint, JournalError, Kept, Opened, described, open};
 use stepcast_core::{AnyEvent, ErrorInfo, Payload, WorkflowDef};
 
@@ -20,8 +20,6 @@ use crate::snapshot::{Restored, StoreSnapshot};
 pub(crate) struct Loaded {
     pub(crate) restored: Restored,
     pub(crate) journal: Box<Journal>,
-    /// Whether executions under way have run children.
-    pub(crate) has_children: bool,
 }
 
 /// What was found of a stored run.
@@ -86,8 +84,6 @@ pub(crate) fn load(backend: &dyn Backend, program: &Program, run: &RunId, lease:
     let changed = changed.map_err(|source| journal_error(JournalError::Undecodable { after: folded.row, source }))?;
     let mut folded = folded.take_over(&program.def);
     let mut records = std::collections::BTreeMap::new();
-    let all_logs = folded.kept.logs.0.values().flat_map(|log| &log.labels);
-    let has_children = all_logs.into_iter().any(|label| label.kind == OpKind::Child);
     let store = state_of(&mut folded.kept);
     for (serial, log) in folded.kept.logs.0 {
         let row = folded.row;
@@ -117,7 +113,7 @@ pub(crate) fn load(backend: &dyn Backend, program: &Program, run: &RunId, lease:
         end: None,
     };
     let journal = Box::new(Journal::go_on(Arc::clone(run.shared()), place));
-    Ok(Found::Alive(Box::new(Loaded { restored, journal, has_children })))
+    Ok(Found::Alive(Box::new(Loaded { restored, journal })))
 }
 
 fn opened(def: &WorkflowDef, stored: &StoredRun) -> Result<Opened, JournalError> {
