@@ -307,6 +307,8 @@ cases! {
     a_run_that_is_cancelled: Case { letters: &["cancel"], ..case("Endless", 0) };
     a_parent_that_ends_before_its_child: Case { letters: &["go"], ..parent(0) };
     a_parent_that_ends_while_its_child_works: Case { letters: &["go"], ..parent(1) };
+    a_parent_that_alone_knows_its_child: Case { letters: &["go"], ..parent(2) };
+    a_parent_that_alone_knows_its_child_is_cancelled: Case { letters: &["cancel"], ..parent(2) };
     a_parent_that_has_given_up_its_child: Case { letters: &["go"], flow: "Abandons", ..parent(0) };
     a_parent_that_is_cancelled: Case { letters: &["cancel"], ..parent(0) };
     a_parent_that_is_cancelled_while_its_child_works: Case { letters: &["cancel"], ..parent(1) };

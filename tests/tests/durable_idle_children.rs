@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use stepcast::backend::{Holder, InputFilter, RunFilter, RunRecord, RunStatus};
+use stepcast::backend::{Answer, Holder, InputFilter, RunFilter, RunRecord, RunStatus};
+use stepcast::engine::Time;
 use stepcast::prelude::*;
 use stepcast::{RunError, RunId, Runtime};
 use support::failing::Failing;
@@ -310,6 +311,33 @@ fn a_child_whose_workflow_only_the_parents_step_knows_is_brought_back_by_the_par
             let done = within(run.outcome()).await.expect("it ends");
             assert_eq!(done.get::<Done>().expect("the stop event").n, 80, "{store}");
             assert_eq!(counts.called.load(Ordering::SeqCst), 1, "{store}");
+        });
+    }
+}
+
+#[test]
+fn a_letter_that_nobody_saw_come_brings_the_parent_back_too() {
+    for store in Store::all() {
+        let (parent, child, counts) = store.process(async {
+            let Gone { parent, child, counts, .. } = gone(&store).await;
+            (parent, child, counts)
+        });
+        // Nobody runs anything when the answer comes.
+        store.process(async {
+            let backend = store.open();
+            let input = backend.inputs(&InputFilter::default(), None, 1).expect("they are read").remove(0).asked.input;
+            let (run, answer) = (Arc::from(child.as_str()), json!({"n": 7}).to_string());
+            let answer = Answer { run, input, answer, by: None, at: Time(1), trace: None };
+            backend.answer(answer).expect("it is answered");
+        });
+        store.process(async {
+            let runtime = Runtime::on(store.open());
+            runtime.register(Parent(Arc::clone(&counts))).expect("it is registered");
+            let ended = the_child(&runtime, |child| child.status.is_end()).await;
+            assert_eq!(ended.status, RunStatus::Completed, "{}", store.name());
+            let run = runtime.attach(&parent).await.expect("it goes on, or has ended");
+            let done = within(run.outcome()).await.expect("it ends");
+            assert_eq!(done.get::<Done>().expect("the stop event").n, 80, "{}", store.name());
         });
     }
 }

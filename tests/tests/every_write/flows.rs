@@ -571,12 +571,31 @@ impl Guardian {
     #[step]
     async fn run(&self, left: Left, ctx: Context) -> Result<Option<Done>> {
         ctx.write_event_to_stream(note("begins"));
-        Ok(Some(ctx.run_child(Endless(self.0.clone()), Begin { n: left.n }).await?))
+        let begin = Begin { n: left.n };
+        let done = match left.n {
+            2 => ctx.run_child(Secret(self.0.clone()), begin).await?,
+            _ => ctx.run_child(Endless(self.0.clone()), begin).await?,
+        };
+        Ok(Some(done))
     }
     #[step(waits(Go))]
     async fn end(&self, _right: Right, ctx: Context) -> Result<Option<Done>> {
         let go = ctx.wait_for_event::<Go>().await?;
         Ok(Some(done(go.who)))
+    }
+}
+
+/// Waits for ever. It is not registered: only the step that runs it knows it.
+pub struct Secret(pub Calls);
+
+#[workflow(Begin => Done)]
+impl Secret {
+    #[step(waits(Other))]
+    async fn wait(&self, _ev: Begin, ctx: Context) -> Result<Done> {
+        self.0.make(&ctx, "before").await?;
+        ctx.write_event_to_stream(note("waits"));
+        ctx.wait_for_event::<Other>().await?;
+        Ok(done("never"))
     }
 }
 
@@ -599,7 +618,7 @@ impl Abandons {
     }
 }
 
-/// Registers all of them.
+/// Registers all of them but one.
 pub fn register(runtime: &Runtime, calls: &Calls) {
     macro_rules! all {
         ($($flow:ident)*) => { $(runtime.register($flow(calls.clone())).expect(stringify!($flow));)* };

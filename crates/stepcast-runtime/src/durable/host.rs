@@ -279,6 +279,16 @@ impl Runtime {
             self.note_deadlines(host, of(RunFilter { due_by: Some(now.after(HORIZON)), ..RunFilter::default() }))
                 .await?;
         }
+        self.wake_strangers(host).await
+    }
+
+    /// Finds letters for children whose workflow only their parent's step knows: nobody else looks for those.
+    async fn wake_strangers(&self, host: &Arc<Host>) -> Result<(), StorageError> {
+        let (filter, mut after) = (RunFilter { mailed: true, unclaimed: true, ..RunFilter::default() }, None);
+        while let Some(page) = self.next_page(&filter, &mut after).await? {
+            let strangers = page.into_iter().filter(|run| run.parent.is_some() && !self.can_be_ours(host, run));
+            self.wake(host, strangers.map(|run| RunId::from(run.run)).collect()).await;
+        }
         Ok(())
     }
 
@@ -349,20 +359,13 @@ impl Runtime {
     }
 
     /// The parents of children whose workflow perhaps only their parent's step knows, as far as they are not in memory and
-    /// have not ended.
-    async fn parents_of(&self, host: &Host, children: Vec<RunRecord>) -> Vec<RunId> {
-        let mut asleep = Vec::new();
-        for child in children {
-            match self.parent_of(&child) {
-                Some(parent) => parent.nudge(),
-                None => asleep.push(child),
-            }
-        }
-        if asleep.is_empty() {
+    /// have not ended. Whether they have, the store says: a parent in memory may not have heard of its end yet.
+    async fn parents_of(&self, host: &Host, mut children: Vec<RunRecord>) -> Vec<RunId> {
+        if children.is_empty() {
             return Vec::new();
         }
         let left = ask(host.backend(), |backend| {
-            asleep.retain(|child| {
+            children.retain(|child| {
                 let ended = end_orphan(backend, child).unwrap_or_else(|error| {
                     let run = &child.run;
                     tracing::warn!(target: "stepcast", %run, %error, "a child whose parent has ended could not be cancelled");
@@ -370,9 +373,16 @@ impl Runtime {
                 });
                 !ended
             });
-            asleep
+            children
         });
-        left.await.unwrap_or_default().into_iter().filter_map(|child| child.parent).map(RunId::from).collect()
+        let mut asleep = Vec::new();
+        for child in left.await.unwrap_or_default() {
+            match self.parent_of(&child) {
+                Some(parent) => parent.nudge(),
+                None => asleep.extend(child.parent.map(RunId::from)),
+            }
+        }
+        asleep
     }
 
     /// Whether the workflow of a run is registered here, or may be made of its document.
