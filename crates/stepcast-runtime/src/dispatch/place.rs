@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
@@ -63,15 +63,18 @@ pub(crate) enum Place {
 #[derive(Default)]
 pub(crate) struct Probe {
     woken: AtomicBool,
+    /// Who is to be woken too.
+    then: AtomicWaker,
 }
 
 impl Wake for Probe {
     fn wake(self: Arc<Self>) {
-        self.woken.store(true, Ordering::Relaxed);
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, Ordering::Relaxed);
+        self.then.wake();
     }
 }
 
@@ -116,7 +119,18 @@ impl ProbeWaker {
 
     /// Whether nobody but the dispatcher has the waker and nobody woke it.
     pub(crate) fn was_ignored(&self) -> bool {
-        Arc::strong_count(&self.probe) == 2 && !self.probe.woken.load(Ordering::Relaxed)
+        let is_ours_alone = Arc::strong_count(&self.probe) == 2;
+        // Whoever had it and let it go may have woken it before.
+        fence(Ordering::Acquire);
+        is_ours_alone && !self.probe.woken.load(Ordering::Relaxed)
+    }
+
+    /// Wakes `waker` when the probe is woken, or at once if it was.
+    fn pass_on_to(&self, waker: &Waker) {
+        self.probe.then.register(waker);
+        if self.probe.woken.load(Ordering::Relaxed) {
+            self.probe.then.wake();
+        }
     }
 }
 
@@ -375,6 +389,9 @@ pub(crate) fn settle(
                 if shared.log().stays() {
                     shared.run.post(Message::Stays);
                 }
+                // What it waited for may have come between the two polls: then it waits for something else now, and
+                // perhaps for nothing outside.
+                probe.pass_on_to(cx.waker());
                 Settled::GoesOn
             }
         },
