@@ -63,8 +63,8 @@ pub(crate) enum Place {
 #[derive(Default)]
 pub(crate) struct Probe {
     woken: AtomicBool,
-    /// Who is to be woken too.
-    then: AtomicWaker,
+    /// Who is woken by it.
+    then: Option<Waker>,
 }
 
 impl Wake for Probe {
@@ -74,7 +74,9 @@ impl Wake for Probe {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, Ordering::Relaxed);
-        self.then.wake();
+        if let Some(then) = &self.then {
+            then.wake_by_ref();
+        }
     }
 }
 
@@ -90,13 +92,22 @@ pub(crate) struct ProbeWaker {
 
 impl Default for ProbeWaker {
     fn default() -> Self {
-        let probe = Arc::<Probe>::default();
-        let waker = Waker::from(Arc::clone(&probe));
-        ProbeWaker { probe, waker }
+        ProbeWaker::of(Probe::default())
     }
 }
 
 impl ProbeWaker {
+    fn of(probe: Probe) -> Self {
+        let probe = Arc::new(probe);
+        let waker = Waker::from(Arc::clone(&probe));
+        ProbeWaker { probe, waker }
+    }
+
+    /// One that wakes another whenever it is woken.
+    fn before(waker: &Waker) -> Self {
+        ProbeWaker::of(Probe { woken: AtomicBool::new(false), then: Some(waker.clone()) })
+    }
+
     /// The waker that this thread's last dispatcher left; runs take turns with one.
     pub(crate) fn borrow() -> Option<ProbeWaker> {
         SPARE.take()
@@ -123,14 +134,6 @@ impl ProbeWaker {
         // Whoever had it and let it go may have woken it before.
         fence(Ordering::Acquire);
         is_ours_alone && !self.probe.woken.load(Ordering::Relaxed)
-    }
-
-    /// Wakes `waker` when the probe is woken, or at once if it was.
-    fn pass_on_to(&self, waker: &Waker) {
-        self.probe.then.register(waker);
-        if self.probe.woken.load(Ordering::Relaxed) {
-            self.probe.then.wake();
-        }
     }
 }
 
@@ -372,7 +375,7 @@ pub(crate) fn settle(
             return Settled::GoesOn;
         }
     }
-    let probe = ProbeWaker::default();
+    let probe = ProbeWaker::before(cx.waker());
     shared.polled_with(probe.waker.data() as usize);
     let poll = poll_attempt(future, &mut Context::from_waker(&probe.waker));
     shared.polled_with(0);
@@ -382,19 +385,19 @@ pub(crate) fn settle(
             shared.log().parks();
             Settled::Waits
         }
-        // Whoever will wake it has to know the right waker.
-        Poll::Pending => match poll_attempt(future, cx) {
-            Poll::Ready(output) => Settled::Ready(output),
-            Poll::Pending => {
-                if shared.log().stays() {
-                    shared.run.post(Message::Stays);
-                }
-                // What it waited for may have come between the two polls: then it waits for something else now, and
-                // perhaps for nothing outside.
-                probe.pass_on_to(cx.waker());
-                Settled::GoesOn
+        // Whoever kept the probe wakes the attempt by it. It is not polled once more for that: it might come to wait for
+        // its run alone, and nobody would look.
+        Poll::Pending => {
+            let stays = {
+                let mut log = shared.log();
+                log.wake_by(cx.waker());
+                log.stays()
+            };
+            if stays {
+                shared.run.post(Message::Stays);
             }
-        },
+            Settled::GoesOn
+        }
     }
 }
 

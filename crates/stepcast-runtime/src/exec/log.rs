@@ -83,6 +83,8 @@ struct Pending {
     predicate: Option<Box<Predicate>>,
     /// Nobody polls for it any more, but whether that is final is not known yet.
     dropped: bool,
+    /// Its result came, and woke nobody.
+    unheard: bool,
     room: Room,
 }
 
@@ -259,6 +261,7 @@ impl OpLog {
             answer: Answer::Open(None),
             predicate: None,
             dropped: false,
+            unheard: false,
             room: Room::Free,
         });
     }
@@ -283,6 +286,18 @@ impl OpLog {
         }
     }
 
+    /// Operations that were polled in place have kept no waker: from here on they wake this one, at once where a result
+    /// came meanwhile.
+    pub(crate) fn wake_by(&mut self, waker: &Waker) {
+        for pending in &mut self.pending {
+            match &mut pending.answer {
+                Answer::Open(kept @ None) => *kept = Some(waker.clone()),
+                Answer::Come(_) if std::mem::take(&mut pending.unheard) => waker.wake_by_ref(),
+                Answer::Open(Some(_)) | Answer::Come(_) => {}
+            }
+        }
+    }
+
     /// Whether something may go on for long before its result comes.
     pub(crate) fn is_waiting(&self) -> bool {
         self.pending.iter().any(Pending::may_be_long)
@@ -301,10 +316,10 @@ impl OpLog {
     /// Hands a result over. Gives the waker of who polls for it.
     pub(crate) fn resolve(&mut self, id: &OpId, result: OpResult) -> Option<Waker> {
         let pending = self.pending.iter_mut().find(|pending| pending.id == *id)?;
-        match std::mem::replace(&mut pending.answer, Answer::Come(result)) {
-            Answer::Open(waker) => waker,
-            Answer::Come(_) => None,
-        }
+        let before = std::mem::replace(&mut pending.answer, Answer::Come(result));
+        let waker = if let Answer::Open(waker) = before { waker } else { None };
+        pending.unheard = waker.is_none();
+        waker
     }
 
     /// Nobody polls for this operation any more.

@@ -14,7 +14,8 @@ impl Work<'_> {
     pub(super) fn cancel_children(&mut self, batch: &Batch) -> Stored<()> {
         self.flush_runs()?;
         let sql = format!("SELECT id, run FROM runs WHERE parent = ?1 AND status < {FIRST_END}");
-        let children = all(self.conn, &sql, [&*batch.run], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        let children =
+            all(self.conn, &sql, [&*batch.run], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
         for (key, child) in children {
             self.cancel_child(key, &Arc::from(child), batch.at)?;
         }
