@@ -12,14 +12,21 @@ use crate::sql::{FIRST_END, Stored, all, first};
 impl Work<'_> {
     /// Leaves each child of the batch's run that has not ended a letter that cancels it.
     pub(super) fn cancel_children(&mut self, batch: &Batch) -> Stored<()> {
+        self.flush_creates()?;
+        // Ends that wait for others only make them fewer: nearly always there are none.
+        if self.live_children(&batch.run)?.is_empty() {
+            return Ok(());
+        }
         self.flush_runs()?;
-        let sql = format!("SELECT id, run FROM runs WHERE parent = ?1 AND status < {FIRST_END}");
-        let children =
-            all(self.conn, &sql, [&*batch.run], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        for (key, child) in children {
+        for (key, child) in self.live_children(&batch.run)? {
             self.cancel_child(key, &Arc::from(child), batch.at)?;
         }
         Ok(())
+    }
+
+    fn live_children(&self, parent: &str) -> Stored<Vec<(i64, String)>> {
+        let sql = format!("SELECT id, run FROM runs WHERE parent = ?1 AND status < {FIRST_END}");
+        all(self.conn, &sql, [parent], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// Cancels a new child whose parent ended before it came. Whether it did.
