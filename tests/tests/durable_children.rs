@@ -7,9 +7,10 @@ mod support;
 use std::sync::Arc;
 
 use serde_json::json;
-use stepcast::backend::{Backend, Holder, RunFilter};
+use stepcast::backend::{Backend, Holder, RunFilter, RunStatus};
 use stepcast::prelude::*;
 use stepcast::{AnyRun, RunId, Runtime, WorkflowIdleEvent};
+use support::failing::Failing;
 use support::stores::Store;
 use support::within;
 
@@ -128,6 +129,39 @@ fn a_parent_takes_its_child_up_when_that_becomes_free() {
             // Nobody but the parent's step knows the child's workflow here.
             ours.send_event(&child, Go { n: 5 }).await.expect("it is sent");
             assert_eq!(end_of(&parent).await, 60, "{}", store.name());
+        });
+    }
+}
+
+/// A store with a child that has just been stored: its parent is not yet said to wait.
+fn just_begun(store: fn() -> Store) -> (Store, RunId) {
+    let begun = |writes| {
+        let store = store();
+        store.process(async {
+            let runtime = Runtime::on(Failing::after(store.open(), writes) as Arc<dyn Backend>);
+            runtime.register(Parent).expect("it is registered");
+            let run = runtime.start("Parent", json!({"n": 1}), RunOptions::new().run_id(PARENT)).expect("it starts");
+            assert!(run.outcome().await.is_err(), "the process is stopped");
+        });
+        let of = RunFilter { parent: Some(Arc::from(PARENT)), ..RunFilter::default() };
+        let child = store.open().runs(&of, None, 1).expect("they are read").pop()?;
+        Some((store, RunId::from(child.run)))
+    };
+    (1..10).find_map(begun).expect("it has a child")
+}
+
+#[test]
+fn a_parent_that_waits_for_another_process_is_said_to_wait() {
+    for store in [Store::memory, Store::sqlite] {
+        let (store, child) = just_begun(store);
+        store.process(async {
+            let (_theirs, _held) = holder(store.open(), &child).await;
+            let (ours, _parent) = parent_is_back(&store, &child).await;
+            while ours.find_run(&RunId::from(PARENT)).await.expect("it is read").expect("it is there").status
+                != RunStatus::Waiting
+            {
+                tokio::task::yield_now().await;
+            }
         });
     }
 }

@@ -214,7 +214,11 @@ async fn run_child(
             }
             tokio::spawn(report(Arc::clone(&exec), child, id.clone(), run_id, begins));
         }
-        Err(new) => drop(tokio::spawn(report_from_elsewhere(Arc::clone(&exec), new, id.clone()))),
+        Err(new) => {
+            // Another process has it, and so has the store.
+            drop(begins);
+            tokio::spawn(report_from_elsewhere(Arc::clone(&exec), new, id.clone()));
+        }
     }
     match waiting.await? {
         OpResult::ChildEnded => {}

@@ -1,5 +1,7 @@
 //! What executions ask for through their contexts.
 
+use std::sync::atomic::Ordering;
+
 use stepcast_core::Outputs;
 use stepcast_core::engine::{CollectRequest, Commit, ExecKey, Matches, OpId, OpKind, Operation, TickKind, WaitRequest};
 
@@ -42,6 +44,10 @@ impl Dispatch {
                 self.commit(core, exec, outputs, matches, Operation::Collect(collect));
             }
             Request::Child { id } => {
+                if let Some(keeping) = self.env.run.keeping() {
+                    // Before the child can be there: it ends with the run, whoever of them comes into the store first.
+                    keeping.has_children.store(true, Ordering::Relaxed);
+                }
                 let (outputs, matches) = self.take_outbox(core, exec);
                 self.commit(core, exec, outputs, matches, Operation::Child { id });
             }

@@ -169,6 +169,7 @@ impl Runtime {
         let new = Box::new(NewRun { workflow, description, parent: None, start: "null".to_owned(), definition });
         let journal = Journal::restored(Arc::clone(id.shared()), new, checkpoint, &def, &restored.state);
         let keeping = Keeping::new(host, Some(journal));
+        keeping.has_children.store(true, Ordering::Relaxed);
         self.launch_kept(found, Begin::Restored(restored), options, id, Some(keeping), None)
     }
 
@@ -181,9 +182,6 @@ impl Runtime {
             Err(error) => return Ok(refused(&name, RunError::Definition(Arc::clone(error)))),
         };
         let Some(host) = self.host() else { return Ok(refused(&name, RunError::Dropped)) };
-        if let Some(keeping) = parent.keeping() {
-            keeping.has_children.store(true, Ordering::Relaxed);
-        }
         let _one_at_a_time = host.taking_up.lock().await;
         let live = self.shared_of(&new.id);
         if let Some(live) = &live {
