@@ -399,3 +399,85 @@ fn a_parent_is_not_said_to_wait_before_its_child_is_stored() {
         });
     }
 }
+
+/// A child that no runtime knows, and its parent.
+mod strangers {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    pub(super) struct Stranger(pub(super) Arc<AtomicU32>);
+
+    #[workflow(Begin => Done)]
+    impl Stranger {
+        /// 0: works for ever in its first process. 1: waits for what nobody sends.
+        #[step(waits(Go))]
+        async fn work(&self, ev: Begin, ctx: Context) -> Result<Done> {
+            let before = self.0.fetch_add(1, Ordering::SeqCst);
+            if (ev.n, before) == (0, 0) {
+                tokio::time::sleep(Duration::from_secs(100_000)).await;
+            }
+            match ev.n {
+                0 => Ok(Done { n: 5 }),
+                _ => {
+                    let go = ctx.wait_for_event::<Go>().timeout(Duration::from_millis(300)).await;
+                    Ok(Done { n: go.map_or(6, |go| go.n) })
+                }
+            }
+        }
+    }
+
+    #[derive(Clone, Default)]
+    pub(super) struct Knower(pub(super) Arc<AtomicU32>);
+
+    #[workflow(Begin => Done)]
+    impl Knower {
+        #[step]
+        async fn run(&self, ev: Begin, ctx: Context) -> Result<Done> {
+            Ok(Done { n: 10 * ctx.run_child(Stranger(Arc::clone(&self.0)), ev).await?.n })
+        }
+    }
+}
+
+/// The parent waits and nobody asks for it; what there is to do is its child's.
+fn a_stranger_goes_on(n: u32, child: RunStatus, result: &str) {
+    for store in Store::all() {
+        let begun = Arc::default();
+        let runtime = |backend| {
+            let runtime = Runtime::on(backend);
+            runtime.register(strangers::Knower(Arc::clone(&begun))).expect("it is registered");
+            runtime
+        };
+        let parent = RunId::from("held");
+        store.process(async {
+            let runtime = runtime(store.open());
+            runtime.start("Knower", json!({"n": n}), RunOptions::new().run_id("held")).expect("it starts");
+            the_child(&runtime, |found| found.status == child && begun.load(Ordering::SeqCst) == 1).await;
+            while runtime.find_run(&parent).await.expect("it is read").expect("it is there").status
+                != RunStatus::Waiting
+            {
+                tokio::task::yield_now().await;
+            }
+        });
+        store.process(async {
+            let runtime = runtime(store.open());
+            let record = loop {
+                let record = runtime.find_run(&parent).await.expect("it is read").expect("it is there");
+                if record.status.is_end() {
+                    break record;
+                }
+                tokio::task::yield_now().await;
+            };
+            assert_eq!(record.result.as_deref(), Some(result), "{}", store.name());
+        });
+    }
+}
+
+#[test]
+fn a_child_at_work_that_only_its_parents_step_knows_goes_on_by_itself() {
+    a_stranger_goes_on(0, RunStatus::Running, r#"{"n":50}"#);
+}
+
+#[test]
+fn a_deadline_of_a_child_that_only_its_parents_step_knows_is_kept() {
+    a_stranger_goes_on(1, RunStatus::Waiting, r#"{"n":60}"#);
+}

@@ -276,20 +276,26 @@ impl Runtime {
             let of = |filter: RunFilter| RunFilter { workflow: workflow.clone(), unclaimed: true, ..filter };
             self.take_up(host, of(RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() })).await?;
             self.take_up(host, of(RunFilter { mailed: true, ..RunFilter::default() })).await?;
-            self.note_deadlines(host, of(RunFilter { due_by: Some(now.after(HORIZON)), ..RunFilter::default() }))
-                .await?;
+            let due = of(RunFilter { due_by: Some(now.after(HORIZON)), ..RunFilter::default() });
+            self.note_deadlines(host, due, |run| self.can_be_ours(host, run)).await?;
         }
-        self.wake_strangers(host).await
+        self.look_for_strangers(host, now).await
     }
 
-    /// Finds letters for children whose workflow only their parent's step knows: nobody else looks for those.
-    async fn wake_strangers(&self, host: &Arc<Host>) -> Result<(), StorageError> {
-        let (filter, mut after) = (RunFilter { mailed: true, unclaimed: true, ..RunFilter::default() }, None);
-        while let Some(page) = self.next_page(&filter, &mut after).await? {
-            let strangers = page.into_iter().filter(|run| run.parent.is_some() && !self.can_be_ours(host, run));
-            self.wake(host, strangers.map(|run| RunId::from(run.run)).collect()).await;
+    /// Children whose workflow only their parent's step knows: nobody else looks whether there is something to do for them.
+    async fn look_for_strangers(&self, host: &Arc<Host>, now: Time) -> Result<(), StorageError> {
+        let is_stranger = |run: &RunRecord| run.parent.is_some() && !self.can_be_ours(host, run);
+        let all = RunFilter { unclaimed: true, ..RunFilter::default() };
+        let running = RunFilter { statuses: vec![RunStatus::Running], ..all.clone() };
+        for filter in [running, RunFilter { mailed: true, ..all.clone() }] {
+            let mut after = None;
+            while let Some(page) = self.next_page(&filter, &mut after).await? {
+                let strangers = page.into_iter().filter(is_stranger).map(|run| RunId::from(run.run));
+                self.wake(host, strangers.collect()).await;
+            }
         }
-        Ok(())
+        let due = RunFilter { due_by: Some(now.after(HORIZON)), ..all };
+        self.note_deadlines(host, due, is_stranger).await
     }
 
     async fn take_up(&self, host: &Arc<Host>, filter: RunFilter) -> Result<(), StorageError> {
@@ -300,12 +306,17 @@ impl Runtime {
         Ok(())
     }
 
-    async fn note_deadlines(&self, host: &Arc<Host>, filter: RunFilter) -> Result<(), StorageError> {
+    async fn note_deadlines(
+        &self,
+        host: &Arc<Host>,
+        filter: RunFilter,
+        is_one: impl Fn(&RunRecord) -> bool,
+    ) -> Result<(), StorageError> {
         let mut after = None;
         while let Some(page) = self.next_page(&filter, &mut after).await? {
             let mut sleepers = lock(&host.sleepers);
-            let ours = page.into_iter().filter(|record| self.can_be_ours(host, record));
-            let due = ours.filter_map(|record| Some(((record.due?, RunId::from(record.run)), ())));
+            let due = page.into_iter().filter(|run| is_one(run));
+            let due = due.filter_map(|record| Some(((record.due?, RunId::from(record.run)), ())));
             sleepers.extend(due);
         }
         Ok(())
