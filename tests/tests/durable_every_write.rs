@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used)]
 
 mod every_write {
+    pub mod families;
     pub mod flows;
 }
 mod support;
