@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stepcast::backend::{Backend, Holder, Letter, MailKind, RunRecord};
+use stepcast::backend::{Backend, Holder, Letter, RunRecord};
 use stepcast::{RunId, Runtime};
 
 use super::Outcome;
@@ -32,8 +32,7 @@ pub(crate) async fn execute(app: &App, args: &Args) -> Outcome {
         return Err(CliError::new("SC0031", format!("The run {id} has ended: {status} {since}.")).no_help());
     }
     let store = app.store.change()?;
-    let json = "null".to_owned();
-    store.send(Letter { run: record.run.clone(), kind: MailKind::Cancel, json, dedup: None, at: now() })?;
+    store.send(Letter::cancel(record.run.clone(), now()))?;
     let driven = record.holder != Holder::Nobody;
     // Somebody has to read the letter. A child's is read by whoever goes on with its parent.
     let ended = !driven && record.parent.is_none() && end_here(app, store.clone(), &record).await;

@@ -185,13 +185,13 @@ async fn run_child(
         (id, recorded)
     };
     let again = recorded.is_some();
+    if let Some(Recorded::Child { run_id, end: Some(end) }) = recorded {
+        child_ended(&exec.run, &run_id);
+        return Ok((run_id, end));
+    }
     let begins = BeginsChild::of(&exec.run);
     let run_id = match recorded {
-        Some(Recorded::Child { run_id, end: Some(end) }) => {
-            child_ended(&exec.run, &run_id);
-            return Ok((run_id, end));
-        }
-        Some(Recorded::Child { run_id, end: None }) => run_id,
+        Some(Recorded::Child { run_id, .. }) => run_id,
         _ => {
             let run_id = format!("{}.{}.{}{}", exec.run.id(), exec.key.serial, workflow, suffix(id.ordinal));
             let child = Recorded::Child { run_id: run_id.clone(), end: None };

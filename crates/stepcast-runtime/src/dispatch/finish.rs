@@ -40,7 +40,9 @@ impl Dispatch {
                 child.post(Message::Cancel);
             }
         }
-        if let (true, Some(link)) = (self.env.run.keeping().is_some(), self.env.run.link()) {
+        if self.env.run.keeping().is_some()
+            && let Some(link) = self.env.run.link()
+        {
             link.has_ended(self.env.run.id());
         }
         for entry in core.entries.iter_mut().filter_map(Option::as_deref_mut) {

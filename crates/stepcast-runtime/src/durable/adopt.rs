@@ -1,7 +1,6 @@
 //! Stored runs on their way into a runtime's memory.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use stepcast_core::Payload;
 use stepcast_core::backend::*;
@@ -98,10 +97,8 @@ impl Runtime {
             Found::Ended(restored) => (*restored, None),
             Found::Alive(loaded) => (loaded.restored, Some(loaded.journal)),
         };
-        let keeping = Keeping::new(host, journal);
+        let keeping = Keeping::taken_up(host, journal);
         let _ = keeping.recorded.set(Ok(()));
-        // Steps that are over may have left some, of which the journal need not say anything any more.
-        keeping.has_children.store(true, Ordering::Relaxed);
         let begin = Begin::Restored(Box::new(restored));
         let run = self.launch_kept(found, begin, options, id, Some(keeping), parent);
         if let Some(parent) = parent {
@@ -168,8 +165,7 @@ impl Runtime {
         let definition = found.program.definition().cloned();
         let new = Box::new(NewRun { workflow, description, parent: None, start: "null".to_owned(), definition });
         let journal = Journal::restored(Arc::clone(id.shared()), new, checkpoint, &def, &restored.state);
-        let keeping = Keeping::new(host, Some(journal));
-        keeping.has_children.store(true, Ordering::Relaxed);
+        let keeping = Keeping::taken_up(host, Some(journal));
         self.launch_kept(found, Begin::Restored(restored), options, id, Some(keeping), None)
     }
 

@@ -270,53 +270,36 @@ impl Runtime {
         if host.only_asked.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let all = || self.workflows().into_iter().map(Some).collect();
+        let unclaimed = || RunFilter { unclaimed: true, ..RunFilter::default() };
         // Where workflows are made of documents, those of any name may be.
-        for workflow in if host.defines() { vec![None] } else { all() } {
-            let of = |filter: RunFilter| RunFilter { workflow: workflow.clone(), unclaimed: true, ..filter };
-            self.take_up(host, of(RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() })).await?;
-            self.take_up(host, of(RunFilter { mailed: true, ..RunFilter::default() })).await?;
-            let due = of(RunFilter { due_by: Some(now.after(HORIZON)), ..RunFilter::default() });
-            self.note_deadlines(host, due, |run| self.can_be_ours(host, run)).await?;
+        let names = if host.defines() { Vec::new() } else { self.workflows() };
+        // An index has those of one workflow in their order. What is left then is of none that is registered.
+        for workflow in names.into_iter().map(Some).chain([None]) {
+            let running = RunFilter { workflow, statuses: vec![RunStatus::Running], ..unclaimed() };
+            self.take_up(host, running).await?;
         }
-        self.look_for_strangers(host, now).await
+        self.take_up(host, RunFilter { mailed: true, ..unclaimed() }).await?;
+        self.note_deadlines(host, RunFilter { due_by: Some(now.after(HORIZON)), ..unclaimed() }).await
     }
 
-    /// Children whose workflow only their parent's step knows: nobody else looks whether there is something to do for them.
-    async fn look_for_strangers(&self, host: &Arc<Host>, now: Time) -> Result<(), StorageError> {
-        let is_stranger = |run: &RunRecord| run.parent.is_some() && !self.can_be_ours(host, run);
-        let all = RunFilter { unclaimed: true, ..RunFilter::default() };
-        let running = RunFilter { statuses: vec![RunStatus::Running], ..all.clone() };
-        for filter in [running, RunFilter { mailed: true, ..all.clone() }] {
-            let mut after = None;
-            while let Some(page) = self.next_page(&filter, &mut after).await? {
-                let strangers = page.into_iter().filter(is_stranger).map(|run| RunId::from(run.run));
-                self.wake(host, strangers.collect()).await;
-            }
-        }
-        let due = RunFilter { due_by: Some(now.after(HORIZON)), ..all };
-        self.note_deadlines(host, due, is_stranger).await
-    }
-
+    /// Takes up runs, and for children whose workflow only their parent's step knows, their parents.
     async fn take_up(&self, host: &Arc<Host>, filter: RunFilter) -> Result<(), StorageError> {
         let mut after = None;
         while let Some(page) = self.next_page(&filter, &mut after).await? {
-            self.adopt(host, page).await;
+            let (ours, others): (Vec<_>, Vec<_>) = page.into_iter().partition(|run| self.can_be_ours(host, run));
+            self.adopt(host, ours).await;
+            let children = others.into_iter().filter(|run| run.parent.is_some());
+            self.wake(host, children.map(|run| RunId::from(run.run)).collect()).await;
         }
         Ok(())
     }
 
-    async fn note_deadlines(
-        &self,
-        host: &Arc<Host>,
-        filter: RunFilter,
-        is_one: impl Fn(&RunRecord) -> bool,
-    ) -> Result<(), StorageError> {
+    async fn note_deadlines(&self, host: &Arc<Host>, filter: RunFilter) -> Result<(), StorageError> {
         let mut after = None;
         while let Some(page) = self.next_page(&filter, &mut after).await? {
             let mut sleepers = lock(&host.sleepers);
-            let due = page.into_iter().filter(|run| is_one(run));
-            let due = due.filter_map(|record| Some(((record.due?, RunId::from(record.run)), ())));
+            let ours = page.into_iter().filter(|run| run.parent.is_some() || self.can_be_ours(host, run));
+            let due = ours.filter_map(|record| Some(((record.due?, RunId::from(record.run)), ())));
             sleepers.extend(due);
         }
         Ok(())

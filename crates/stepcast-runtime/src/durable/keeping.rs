@@ -111,6 +111,12 @@ impl Keeping {
         }
     }
 
+    /// Of a run that was taken up. Steps that are over may have left it children, of which its journal need not say anything
+    /// any more.
+    pub(crate) fn taken_up(host: &Host, journal: Option<Box<Journal>>) -> Self {
+        Keeping { has_children: AtomicBool::new(true), ..Keeping::new(host, journal) }
+    }
+
     pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
         &self.store.backend
     }

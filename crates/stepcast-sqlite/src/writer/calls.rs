@@ -67,12 +67,10 @@ impl Work<'_> {
             "UPDATE inputs SET status = ?2, answer = ?3, answered_by = ?4, closed = ?5 WHERE id = ?1",
             params![id, ANSWERED, answer.answer, answer.by, db(answer.at.0)],
         )?;
-        let letter = self.post(key, MailKind::Answer { input }, &answer.answer, None, answer.at)?;
+        let letter = self.post(&answer.run, key, MailKind::Answer { input }, &answer.answer, None, answer.at)?;
         if let Some(trace) = &answer.trace {
             run(self.conn, "UPDATE mailbox SET trace = ?2 WHERE id = ?1", params![db(letter), trace])?;
         }
-        self.has_mail(&answer.run);
-        self.notices.push(Notice::Mail(answer.run.clone()));
         Ok(Ok(()))
     }
 
@@ -97,17 +95,27 @@ impl Work<'_> {
         {
             return Ok(Err(SendError::MailboxFull { run: run.clone(), limit }));
         }
-        let id = self.post(key, letter.kind, &letter.json, letter.dedup.as_deref(), letter.at)?;
-        self.has_mail(run);
-        self.notices.push(Notice::Mail(run.clone()));
+        let id = self.post(run, key, letter.kind, &letter.json, letter.dedup.as_deref(), letter.at)?;
         Ok(Ok(Sent::New(id)))
     }
 
-    pub(super) fn post(&self, key: i64, kind: MailKind, json: &str, dedup: Option<&str>, at: Time) -> Stored<u64> {
+    /// Puts a letter into a mailbox, and gives its number.
+    pub(super) fn post(
+        &mut self,
+        to: &Arc<str>,
+        key: i64,
+        kind: MailKind,
+        json: &str,
+        dedup: Option<&str>,
+        at: Time,
+    ) -> Stored<u64> {
         let (kind, input) = mail_code(kind);
         let sql = "INSERT INTO mailbox(run, kind, input, json, dedup, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
         run(self.conn, sql, params![key, kind, input, json, dedup, db(at.0)])?;
-        Ok(un(self.conn.last_insert_rowid()))
+        let letter = un(self.conn.last_insert_rowid());
+        self.has_mail(to);
+        self.notices.push(Notice::Mail(Arc::clone(to)));
+        Ok(letter)
     }
 
     pub(crate) fn purge(&mut self, id: &str) -> Stored<Result<(), PurgeError>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepcast_core::backend::{Batch, MailKind, Notice};
+use stepcast_core::backend::{Batch, MailKind};
 use stepcast_core::engine::Time;
 
 use super::FaultPoint;
@@ -45,9 +45,7 @@ impl Work<'_> {
     }
 
     fn cancel_child(&mut self, key: i64, child: &Arc<str>, at: Time) -> Stored<()> {
-        self.post(key, MailKind::Cancel, "null", None, at)?;
-        self.has_mail(child);
-        self.notices.push(Notice::Mail(Arc::clone(child)));
+        self.post(child, key, MailKind::Cancel, "null", None, at)?;
         self.fault(FaultPoint::Statement);
         Ok(())
     }
